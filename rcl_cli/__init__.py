@@ -1,0 +1,3 @@
+"""Amazon Rekognition Custom Labels on your own machine."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,161 @@
+"""Image classification networks: how each is built, normalised, and where its pretrained weights come from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+from torchvision.models import get_model, get_model_weights
+from torchvision.models.efficientnet import EfficientNet, MBConvConfig
+
+LITE0 = "efficientnet_lite0"
+_IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+_HALF = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+
+
+@dataclass(frozen=True, slots=True)
+class Backbone:
+    """A network that ends in a linear layer over pooled features.
+
+    Args:
+        mean, std: per channel, of RGB in 0..1.
+        module: the whole network.
+        head: the last linear layer, part of `module`.
+    """
+
+    module: nn.Module
+    head: nn.Linear
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+
+
+class SamePadConv2d(nn.Conv2d):
+    """TensorFlow's SAME padding: at stride 2 the odd pixel goes to the right and the bottom."""
+
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
+        height, width = input.shape[-2:]
+        pads = []
+        for side, kernel, stride in ((width, self.kernel_size[1], self.stride[1]), (height, self.kernel_size[0], self.stride[0])):
+            total = max((-(-side // stride) - 1) * stride + kernel - side, 0)
+            pads += [total // 2, total - total // 2]
+        return self._conv_forward(F.pad(input, pads), self.weight, self.bias)
+
+
+def _same_padded(conv: nn.Conv2d) -> SamePadConv2d:
+    same = SamePadConv2d(
+        conv.in_channels,
+        conv.out_channels,
+        (conv.kernel_size[0], conv.kernel_size[1]),
+        stride=(conv.stride[0], conv.stride[1]),
+        groups=conv.groups,
+        bias=conv.bias is not None,
+    )
+    same.load_state_dict(conv.state_dict())
+    return same
+
+
+def _replace(module: nn.Module) -> None:
+    """SiLU to ReLU6 and stride-2 convolutions to SAME padding, in place."""
+    for name, child in module.named_children():
+        if isinstance(child, nn.SiLU):
+            setattr(module, name, nn.ReLU6(inplace=True))
+        elif isinstance(child, nn.Conv2d) and child.stride == (2, 2):
+            setattr(module, name, _same_padded(child))
+        else:
+            _replace(child)
+
+
+def _no_squeeze(*_args: Any, **_kwargs: Any) -> nn.Module:
+    return nn.Identity()
+
+
+def efficientnet_lite0(classes: int) -> EfficientNet:
+    """EfficientNet-Lite0 out of torchvision's parts: no squeeze-excite, ReLU6, SAME padding, BN eps 1e-3.
+
+    Source: the EfficientNet-Lite description in the TensorFlow TPU models repository.
+    """
+    block = partial(_mbconv)
+    rows = (
+        (1, 3, 1, 32, 16, 1),
+        (6, 3, 2, 16, 24, 2),
+        (6, 5, 2, 24, 40, 2),
+        (6, 3, 2, 40, 80, 3),
+        (6, 5, 1, 80, 112, 3),
+        (6, 5, 2, 112, 192, 4),
+        (6, 3, 1, 192, 320, 1),
+    )
+    settings = [MBConvConfig(*row, block=block) for row in rows]
+    norm = partial(nn.BatchNorm2d, eps=1e-3, momentum=0.1)
+    network = EfficientNet(settings, dropout=0.2, stochastic_depth_prob=0.1, num_classes=classes, norm_layer=norm)
+    _replace(network)
+    return network
+
+
+def _mbconv(*args: Any) -> nn.Module:
+    from torchvision.models.efficientnet import MBConv
+
+    return MBConv(*args, se_layer=_no_squeeze)
+
+
+def _last_linear(module: nn.Module) -> tuple[nn.Module, str, nn.Linear]:
+    """(parent, attribute, layer) of the last linear layer."""
+    found: tuple[nn.Module, str, nn.Linear] | None = None
+    for parent in module.modules():
+        for name, child in parent.named_children():
+            if isinstance(child, nn.Linear):
+                found = (parent, name, child)
+    if found is None:
+        raise ValueError("The network has no linear layer to replace.")
+    return found
+
+
+def build(name: str, classes: int) -> Backbone:
+    """A network with random weights and `classes` outputs.
+
+    Raises:
+        ValueError: torchvision knows no such classification model.
+    """
+    if name == LITE0:
+        module: nn.Module = efficientnet_lite0(classes)
+        mean, std = _HALF
+    else:
+        module = get_model(name, weights=None)
+        mean, std = _IMAGENET
+        parent, attribute, last = _last_linear(module)
+        setattr(parent, attribute, nn.Linear(last.in_features, classes))
+    return Backbone(module, _last_linear(module)[2], mean, std)
+
+
+def weights_url(name: str) -> str | None:
+    """Where torchvision publishes ImageNet weights of a network; None for networks it does not have."""
+    if name == LITE0:
+        return None
+    return str(get_model_weights(name).DEFAULT.url)
+
+
+def load_pretrained(backbone: Backbone, tensors: dict[str, torch.Tensor], name: str) -> int:
+    """Fill everything but the head from ImageNet weights.
+
+    Lite0's published file names its layers otherwise than torchvision, in the same order: it loads by position.
+
+    Returns:
+        How many tensors were filled.
+
+    Raises:
+        ValueError: hardly anything fits.
+    """
+    own = backbone.module.state_dict()
+    names = list(own)
+    by_name = {k: v for k, v in tensors.items() if k in own and own[k].shape == v.shape}
+    if name == LITE0 and len(by_name) < len(own) // 2 and len(tensors) == len(own):
+        pairs = zip(names, tensors.values(), strict=True)
+        by_name = {k: v for k, v in pairs if own[k].shape == v.shape}
+    body = [k for k in names if not k.startswith("classifier")]
+    if sum(k in by_name for k in body) < 0.9 * len(body):
+        raise ValueError(f"the weights do not belong to {name}")
+    backbone.module.load_state_dict(by_name, strict=False)
+    return len(by_name)

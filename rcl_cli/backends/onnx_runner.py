@@ -1,0 +1,33 @@
+"""ONNX Runtime on the CPU: starts fast and needs no torch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import onnxruntime
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+onnxruntime.set_default_logger_severity(3)
+
+
+class OnnxRunner:
+    """A network in ONNX form.
+
+    Args:
+        path: the `.onnx` file.
+        threads: CPU threads for one forward pass; 0 takes the runtime's default.
+    """
+
+    def __init__(self, path: Path, threads: int = 0) -> None:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        self._input = self._session.get_inputs()[0].name
+
+    def run(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        return np.asarray(self._session.run(None, {self._input: np.ascontiguousarray(pixels)})[0], dtype=np.float32)

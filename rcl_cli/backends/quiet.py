@@ -1,0 +1,40 @@
+"""Imports Ultralytics with its side effects off: no network, no analytics, no files outside rcl's own folders."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from pathlib import Path
+
+_INTEGRATIONS = ("clearml", "comet", "dvc", "mlflow", "raytune", "tensorboard", "wandb", "neptune", "hub")
+
+
+def quiet_ultralytics(work_dir: Path, threads: int) -> None:
+    """Prepare the environment, then import Ultralytics.
+
+    Args:
+        work_dir: where Ultralytics may keep its settings and runs.
+        threads: CPU threads for training; Ultralytics alone would leave one core idle.
+    """
+    config_dir = work_dir / "ultralytics"
+    config_dir.mkdir(parents=True, exist_ok=True)
+    os.environ.update(
+        YOLO_CONFIG_DIR=str(config_dir),
+        YOLO_OFFLINE="true",
+        YOLO_AUTOINSTALL="false",
+        YOLO_VERBOSE="false",
+        ULTRALYTICS_SAFE_LOAD="true",
+        OMP_NUM_THREADS=str(threads),
+        MPLBACKEND="Agg",
+    )
+    from ultralytics.utils import LOGGER, SETTINGS, torch_utils
+
+    off = {"sync": False, "vscode_msg": False, "openvino_msg": False, "api_key": ""}
+    off.update({name: False for name in _INTEGRATIONS})
+    folders = {"datasets_dir": "datasets", "weights_dir": "weights", "runs_dir": "runs"}
+    off.update({name: str(config_dir / folder) for name, folder in folders.items()})
+    SETTINGS.update({name: value for name, value in off.items() if name in SETTINGS})
+    torch_utils.NUM_THREADS = threads
+    LOGGER.setLevel(logging.WARNING)
+    logging.getLogger("rcl").debug("ultralytics settings: %s", json.dumps(dict(SETTINGS), default=str))

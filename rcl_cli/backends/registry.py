@@ -1,0 +1,125 @@
+"""The model families, by name; a family's modules are imported only when it is used."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rcl_cli.backends.base import CARD_FILE, ONNX_FILE, WEIGHTS_FILE, Predictor, Runner, Trainer
+from rcl_cli.domain import ModelCard
+from rcl_cli.errors import ConfigError
+
+if TYPE_CHECKING:
+    from rcl_cli.backends.weights import Offer
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """Where a family's parts live.
+
+    Args:
+        module: has the trainer class, `load_network(card, weights_file)`, `example_input(card)` and
+            `offers(model, device, images)`.
+        trainer: the trainer's name in `module`.
+        predictor: the predictor's name in `backends.predictors`.
+    """
+
+    module: str
+    trainer: str
+    predictor: str
+
+
+FAMILIES = {
+    "classifier": Family("rcl_cli.backends.classifier", "ClassifierTrainer", "ClassifierPredictor"),
+    "yolo": Family("rcl_cli.backends.yolo", "YoloTrainer", "YoloPredictor"),
+}
+
+
+def _family(name: str) -> Family:
+    if name not in FAMILIES:
+        raise ConfigError(f"There is no model family {name!r}; this rcl knows {', '.join(FAMILIES)}.")
+    return FAMILIES[name]
+
+
+def trainer(name: str) -> Trainer:
+    family = _family(name)
+    made: Trainer = getattr(import_module(family.module), family.trainer)()
+    return made
+
+
+def offers(name: str, model: str, device: str, images: int) -> list[Offer]:
+    """Architectures with their weights, best first; `model` is `auto` or one architecture's name."""
+    found: list[Offer] = import_module(_family(name).module).offers(model, device, images)
+    return found
+
+
+def load_network(card: ModelCard, folder: Path) -> Any:
+    """The trained torch module, taking uint8 pixels."""
+    return import_module(_family(card.family).module).load_network(card, folder / WEIGHTS_FILE)
+
+
+def example_input(card: ModelCard) -> Any:
+    return import_module(_family(card.family).module).example_input(card)
+
+
+def _predictor_class(card: ModelCard) -> Callable[[Runner, ModelCard], Predictor]:
+    made: Callable[[Runner, ModelCard], Predictor] = getattr(
+        import_module("rcl_cli.backends.predictors"), _family(card.family).predictor
+    )
+    return made
+
+
+def load_predictor(folder: Path, device: str = "cpu", threads: int = 0) -> Predictor:
+    """Load a saved model for inference.
+
+    Args:
+        folder: what training wrote.
+        device: `cpu` takes the ONNX form where it agreed with torch; accelerators run torch.
+
+    Raises:
+        ConfigError: the folder holds no model that this rcl can load.
+    """
+    card, extra = read_card(folder)
+    if device == "cpu" and extra.get("runtime") == "onnx":
+        from rcl_cli.backends.onnx_runner import OnnxRunner
+
+        runner: Runner = OnnxRunner(folder / ONNX_FILE, threads)
+    else:
+        runner = torch_runner(card, folder, device)
+    return _predictor_class(card)(runner, card)
+
+
+def torch_runner(card: ModelCard, folder: Path, device: str) -> Runner:
+    from rcl_cli.backends.torch_runner import TorchRunner
+
+    return TorchRunner(load_network(card, folder), device)
+
+
+def predictor_on(runner: Runner, card: ModelCard) -> Predictor:
+    return _predictor_class(card)(runner, card)
+
+
+def write_card(folder: Path, card: ModelCard, extra: dict[str, Any]) -> None:
+    """Save what the model says about itself; `extra` holds what the training process adds."""
+    document = {"card": asdict(card), **extra}
+    (folder / CARD_FILE).write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def read_card(folder: Path) -> tuple[ModelCard, dict[str, Any]]:
+    """The card and the extras of a saved model.
+
+    Raises:
+        ConfigError: missing or damaged.
+    """
+    try:
+        document = json.loads((folder / CARD_FILE).read_text("utf-8"))
+        raw = document.pop("card")
+        for key in ("labels", "history"):
+            raw[key] = tuple(raw[key])
+        return ModelCard(**raw), document
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ConfigError(f"The model in {folder} can't be read: {error}") from error

@@ -1,0 +1,312 @@
+"""Object localization with Ultralytics YOLO.
+
+Ultralytics trains from lists in memory: no label files, no caches beside the user's images, no copies, and pixels come
+from rcl's own decoder, so training sees exactly what serving will see.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+from rcl_cli.backends.base import WEIGHTS_FILE, Cancelled, Report, TrainingCancelled
+from rcl_cli.backends.checkpoints import load_matching, load_tensors
+from rcl_cli.backends.predictors import YOLO_STRIDE
+from rcl_cli.backends.quiet import quiet_ultralytics
+from rcl_cli.backends.weights import Offer, WeightsChoice
+from rcl_cli.domain import ModelCard, Progress, Sample, TrainingPlan
+from rcl_cli.errors import ConfigError
+from rcl_cli.imaging.decode import decode
+from rcl_cli.imaging.geometry import fit_longer_side
+
+quiet_ultralytics(Path(os.environ.get("RCL_WORK_DIR") or Path.cwd()), len(os.sched_getaffinity(0)))
+
+from ultralytics.data.dataset import YOLODataset  # noqa: E402 - must follow quiet_ultralytics
+from ultralytics.models.yolo.detect import DetectionTrainer  # noqa: E402
+from ultralytics.nn.tasks import DetectionModel  # noqa: E402
+
+_ASSETS = "https://github.com/ultralytics/assets/releases/download/v8.3.0"
+_CACHE_SHARE_OF_MEMORY = 0.25
+
+
+class ManifestDataset(YOLODataset):
+    """A YOLO dataset over samples in memory."""
+
+    def __init__(self, samples: tuple[Sample, ...], labels: tuple[str, ...], **kwargs: Any) -> None:
+        self._samples = {s.path: s for s in samples}
+        self._class_ids = {name: i for i, name in enumerate(labels)}
+        self._pixels: dict[int, tuple[np.ndarray, tuple[int, int]]] = {}
+        super().__init__(img_path=[s.path for s in samples], data={"names": dict(enumerate(labels))}, **kwargs)
+
+    def get_img_files(self, img_path: list[str]) -> list[str]:
+        return list(img_path)
+
+    def get_labels(self) -> list[dict[str, Any]]:
+        return [self._label(self._samples[path]) for path in self.im_files]
+
+    def _label(self, sample: Sample) -> dict[str, Any]:
+        boxes = [(self._class_ids[name], box) for name, box in sample.boxes]
+        xywh = [(b.left + b.width / 2, b.top + b.height / 2, b.width, b.height) for _, b in boxes]
+        return {
+            "im_file": sample.path,
+            "shape": (sample.height, sample.width),
+            "cls": np.array([[c] for c, _ in boxes], dtype=np.float32).reshape(-1, 1),
+            "bboxes": np.array(xywh, dtype=np.float32).reshape(-1, 4),
+            "segments": [],
+            "keypoints": None,
+            "normalized": True,
+            "bbox_format": "xywh",
+        }
+
+    def build_transforms(self, hyp: Any) -> Any:
+        # Mosaic draws from a sliding buffer of recent images unless all images are at hand, which they are here.
+        self.cache = "ram"
+        return super().build_transforms(hyp)
+
+    def load_image(self, i: int, **_modes: Any) -> tuple[np.ndarray, tuple[int, int], tuple[int, int]]:
+        """The image resized to the training size in BGR (Ultralytics' order), its original and its resized (h, w)."""
+        if i in self._pixels:
+            image, original = self._pixels[i]
+        else:
+            rgb = decode(self.im_files[i])
+            original = rgb.shape[:2]
+            image = np.ascontiguousarray(fit_longer_side(rgb, self.imgsz)[..., ::-1])
+            if _fits_in_memory(image.nbytes * self.ni):
+                self._pixels[i] = (image, original)
+        return image, original, image.shape[:2]
+
+
+def _fits_in_memory(size_bytes: int) -> bool:
+    return size_bytes < _CACHE_SHARE_OF_MEMORY * psutil.virtual_memory().total
+
+
+# Ultralytics adds its online-platform callbacks to every class whose name contains "Trainer"; this one has no such name.
+class ManifestDetection(DetectionTrainer):
+    """Ultralytics' training loop over a plan."""
+
+    def __init__(self, plan: TrainingPlan, overrides: dict[str, Any], model: DetectionModel) -> None:
+        self.plan = plan
+        self._prepared = model
+        self.best_state: dict[str, torch.Tensor] = {}
+        self.best_epoch = 0
+        super().__init__(overrides=overrides)
+
+    def get_dataset(self) -> dict[str, Any]:
+        names = dict(enumerate(self.plan.labels))
+        return {"train": "train", "val": "holdout", "names": names, "nc": len(names), "channels": 3}
+
+    def setup_model(self) -> None:
+        self.model = self._prepared
+
+    def set_model_attributes(self) -> None:
+        super().set_model_attributes()
+        if self.device.type == "cpu":
+            # Ultralytics does this on CUDA only; on CPUs it is the faster layout too (bench/RESULTS.md).
+            self.model = self.model.to(memory_format=torch.channels_last)
+
+    def preprocess_batch(self, batch: dict[str, Any]) -> dict[str, Any]:
+        batch = super().preprocess_batch(batch)
+        if self.device.type == "cpu":
+            batch["img"] = batch["img"].contiguous(memory_format=torch.channels_last)
+        return batch
+
+    def build_dataset(self, img_path: str, mode: str = "train", batch: int | None = None) -> ManifestDataset:
+        train = mode == "train"
+        return ManifestDataset(
+            self.plan.train if train else self.plan.holdout,
+            self.plan.labels,
+            imgsz=self.args.imgsz,
+            batch_size=batch,
+            augment=train,
+            hyp=self.args,
+            rect=not train,
+            stride=YOLO_STRIDE,
+            pad=0.0 if train else 0.5,
+        )
+
+    def save_model(self) -> bool:
+        """Keep the averaged weights of the best epoch so far; nothing is pickled."""
+        if self.best_fitness == self.fitness:
+            self.best_state = {k: v.detach().cpu().clone() for k, v in self.ema.ema.state_dict().items()}
+            self.best_epoch = self.epoch + 1
+        return True
+
+    def final_eval(self) -> None:
+        return None
+
+
+class YoloNet(nn.Module):
+    """The detector with its preprocessing inside: (N, H, W, 3) uint8 RGB in, (N, 4 + classes, anchors) out."""
+
+    def __init__(self, model: DetectionModel) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        out = self.model(pixels.permute(0, 3, 1, 2).to(next(self.model.parameters()).dtype) / 255)
+        return out[0] if isinstance(out, (list, tuple)) else out
+
+
+def _detector(model: str, classes: int) -> DetectionModel:
+    """A detector with random weights.
+
+    Raises:
+        ConfigError: Ultralytics ships no such architecture.
+    """
+    try:
+        return DetectionModel(f"{model}.yaml", ch=3, nc=classes, verbose=False)
+    except (FileNotFoundError, KeyError) as error:
+        raise ConfigError(f"Ultralytics has no detection model {model!r}; try yolo11n, yolo11s or yolov8n.") from error
+
+
+def offers(model: str, device: str, images: int) -> list[Offer]:
+    """YOLO architectures in order of preference.
+
+    | device | images | model |
+    |---|---|---|
+    | CPU | any | yolo11n |
+    | GPU | under 1000 | yolo11n |
+    | GPU | 1000 and more | yolo11s |
+
+    bench/RESULTS.md has the measurements behind the first row; the last two are from published tables and unmeasured.
+    """
+    if model == "auto":
+        model = "yolo11s" if device != "cpu" and images >= 1000 else "yolo11n"
+    return [Offer(model, url=f"{_ASSETS}/{model}.pt")]
+
+
+class _Watch:
+    """Callbacks on Ultralytics' loop: progress, cancelling, and the time budget."""
+
+    def __init__(self, plan: TrainingPlan, report: Report, cancelled: Cancelled) -> None:
+        self.plan, self.report, self.cancelled = plan, report, cancelled
+        self.history: list[dict[str, Any]] = []
+        self.began = self.epoch_began = time.monotonic()
+
+    def attach(self, loop: ManifestDetection) -> None:
+        loop.add_callback("on_train_start", self.on_start)
+        loop.add_callback("on_train_batch_end", self.on_batch)
+        loop.add_callback("on_fit_epoch_end", self.on_epoch)
+
+    def on_start(self, loop: ManifestDetection) -> None:
+        self.began = self.epoch_began = time.monotonic()
+        self.report(Progress("training", 0, loop.epochs))
+
+    def on_batch(self, loop: ManifestDetection) -> None:
+        if self.cancelled():
+            raise TrainingCancelled
+        budget = self.plan.time_budget_s
+        if budget is not None and time.monotonic() - self.began > budget and loop.epoch > 0:
+            loop.stop = True
+
+    def on_epoch(self, loop: ManifestDetection) -> None:
+        now = time.monotonic()
+        took, self.epoch_began = now - self.epoch_began, now
+        if loop.epoch == 0 and self.plan.time_budget_s is not None:
+            self._shorten(loop, took)
+        loss = sum(float(v) for v in loop.tloss.values())
+        ap50 = float(loop.metrics.get("metrics/mAP50(B)", 0.0))
+        figures = {k.replace("(B)", ""): float(v) for k, v in loop.metrics.items()}
+        self.history.append({"epoch": loop.epoch + 1, "loss": loss, **figures})
+        left = took * (loop.epochs - loop.epoch - 1)
+        self.report(Progress("training", loop.epoch + 1, loop.epochs, loss, "AP50", ap50, left))
+
+    def _shorten(self, loop: ManifestDetection, epoch_s: float) -> None:
+        """Plan the epochs that the budget has time for, and lay the learning rate schedule over them."""
+        affordable = int((self.plan.time_budget_s or 0) / epoch_s)
+        if affordable < loop.epochs:
+            loop.epochs = loop.args.epochs = max(2, affordable)
+            loop.args.close_mosaic = _close_mosaic(loop.epochs)
+            loop._setup_scheduler()
+            loop.scheduler.last_epoch = loop.epoch
+
+
+def _close_mosaic(epochs: int) -> int:
+    """How many last epochs see plain images. Ultralytics' fixed 10 would leave short trainings without any mosaic."""
+    return min(10, max(1, epochs // 2))
+
+
+def _overrides(plan: TrainingPlan, run_dir: Path) -> dict[str, Any]:
+    on_gpu = plan.device != "cpu"
+    return {
+        "task": "detect", "mode": "train", "model": f"{plan.model}.yaml", "data": "none", "device": plan.device,
+        "epochs": plan.epochs, "batch": plan.batch, "imgsz": plan.image_size, "patience": plan.patience,
+        "seed": plan.seed, "close_mosaic": _close_mosaic(plan.epochs), "deterministic": False,
+        # bf16 needs no check against a downloaded model, which plain AMP does.
+        "amp": "bf16" if on_gpu and torch.cuda.is_available() and torch.cuda.is_bf16_supported() else False,
+        "workers": min(8, os.cpu_count() or 1) if on_gpu else 0,
+        "project": str(run_dir), "name": "run", "exist_ok": True, "plots": False, "save": True, "val": True,
+        "verbose": False,
+    }  # fmt: skip
+
+
+class YoloTrainer:
+    """Trains Ultralytics detectors; the checkpoint is the epoch with the best AP50:95 on the holdout."""
+
+    def train(
+        self, plan: TrainingPlan, weights: WeightsChoice, out_dir: Path, report: Report, cancelled: Cancelled
+    ) -> ModelCard:
+        torch.manual_seed(plan.seed)
+        model = _detector(plan.model, len(plan.labels))
+        if weights.path is not None and not load_matching(model, load_tensors(weights.path)):
+            raise ConfigError(f"The weights file {weights.path} does not fit {plan.model}: no layer has its shape.")
+        run_dir = out_dir / "ultralytics"
+        watch = _Watch(plan, report, cancelled)
+        try:
+            loop = ManifestDetection(plan, _overrides(plan, run_dir), model)
+            watch.attach(loop)
+            loop.train()
+        finally:
+            shutil.rmtree(run_dir, ignore_errors=True)
+        save_file({k: v.contiguous() for k, v in loop.best_state.items()}, out_dir / WEIGHTS_FILE)
+        return self._card(plan, weights, loop, watch)
+
+    @staticmethod
+    def _card(plan: TrainingPlan, weights: WeightsChoice, loop: ManifestDetection, watch: _Watch) -> ModelCard:
+        hyperparameters = {
+            "epochs": loop.epochs, "batch": loop.batch_size, "patience": plan.patience, "seed": plan.seed,
+            "optimizer": type(loop.optimizer).__name__, "time_budget_s": plan.time_budget_s, "device": plan.device,
+            "close_mosaic": loop.args.close_mosaic,
+        }  # fmt: skip
+        preprocessing = {"resize": "letterbox", "size_px": plan.image_size, "stride": YOLO_STRIDE, "colour": "RGB"}
+        return ModelCard(
+            family=plan.family,
+            model=plan.model,
+            labels=plan.labels,
+            multi_label=False,
+            image_size=plan.image_size,
+            preprocessing=preprocessing,
+            hyperparameters=hyperparameters,
+            weights_source=weights.source,
+            choice=f"epoch {loop.best_epoch} of {loop.epochs}; best AP50:95 on {len(plan.holdout)} held-out training images",
+            history=tuple(watch.history),
+        )
+
+
+def load_network(card: ModelCard, weights_file: Path) -> YoloNet:
+    """The trained detector, fused, on the CPU, in evaluation mode."""
+    model = _detector(card.model, len(card.labels))
+    model.load_state_dict(load_tensors(weights_file))
+    head = model.model[-1]
+    if getattr(head, "end2end", False):
+        # Two-headed models answer through the one-to-many head and our own suppression, as they were validated.
+        head.end2end = False
+    model = model.eval().fuse(verbose=False)
+    head = model.model[-1]
+    head.export, head.format, head.dynamic = True, "onnx", True
+    return YoloNet(model)
+
+
+def example_input(card: ModelCard) -> torch.Tensor:
+    """A uint8 batch of a size that is not square, so that a mixed-up side shows."""
+    short = max(YOLO_STRIDE, card.image_size // 2 // YOLO_STRIDE * YOLO_STRIDE)
+    return torch.zeros(2, short, card.image_size // YOLO_STRIDE * YOLO_STRIDE, 3, dtype=torch.uint8)

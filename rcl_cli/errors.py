@@ -1,0 +1,126 @@
+"""Every error that rcl raises on purpose, stdlib only.
+
+    RclError
+    ├── ServiceError            an API error: `code` is the AWS name, it leaves as JSON or as exit code 254
+    │   ├── ValidationError     a request that breaks the model (pattern, length, range, enum, required)
+    │   ├── SerializationError  a request that is not the JSON it should be
+    │   ├── InvalidParameter, InvalidS3Object, InvalidImageFormat, ImageTooLarge
+    │   ├── ResourceNotFound, ResourceInUse, ResourceAlreadyExists, ResourceNotReady
+    │   ├── InvalidPaginationToken, LimitExceeded, ServiceQuotaExceeded
+    │   └── InternalServerError, ThrottlingError, ProvisionedThroughputExceeded
+    ├── UsageError              a command line that can't be understood (exit code 252)
+    ├── ConfigError             config.yaml, an environment variable or a folder that can't be used (exit code 253)
+    └── TrainingFailed          ends a training with a message for StatusMessage
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class RclError(Exception):
+    """Base of all errors that carry a message for the user."""
+
+
+class ServiceError(RclError):
+    """An error that the mirrored API knows.
+
+    Args:
+        message: one sentence for the user: what is wrong and, where rcl can tell, what to do.
+    """
+
+    code: ClassVar[str] = "InternalServerError"
+    http_status: ClassVar[int] = 400
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
+class ValidationError(ServiceError):
+    code = "ValidationException"
+
+
+class SerializationError(ServiceError):
+    """A member of the wrong JSON type."""
+
+    code = "SerializationException"
+
+
+class InvalidParameter(ServiceError):
+    code = "InvalidParameterException"
+
+
+class InvalidS3Object(ServiceError):
+    code = "InvalidS3ObjectException"
+
+
+class InvalidImageFormat(ServiceError):
+    code = "InvalidImageFormatException"
+
+
+class ImageTooLarge(ServiceError):
+    code = "ImageTooLargeException"
+
+
+class ResourceNotFound(ServiceError):
+    code = "ResourceNotFoundException"
+
+
+class ResourceInUse(ServiceError):
+    code = "ResourceInUseException"
+
+
+class ResourceAlreadyExists(ServiceError):
+    code = "ResourceAlreadyExistsException"
+
+
+class ResourceNotReady(ServiceError):
+    code = "ResourceNotReadyException"
+
+
+class InvalidPaginationToken(ServiceError):
+    code = "InvalidPaginationTokenException"
+
+
+class LimitExceeded(ServiceError):
+    code = "LimitExceededException"
+
+
+class ServiceQuotaExceeded(ServiceError):
+    code = "ServiceQuotaExceededException"
+
+
+class ProvisionedThroughputExceeded(ServiceError):
+    code = "ProvisionedThroughputExceededException"
+
+
+class InternalServerError(ServiceError):
+    code = "InternalServerError"
+    http_status = 500
+
+
+class ThrottlingError(ServiceError):
+    code = "ThrottlingException"
+    http_status = 500
+
+
+def _leaves(root: type[ServiceError]) -> dict[str, type[ServiceError]]:
+    return {cls.code: cls for cls in root.__subclasses__()}
+
+
+def service_error(code: str, message: str) -> ServiceError:
+    """The typed error for an AWS error code, for codes that arrive over a wire."""
+    return _leaves(ServiceError).get(code, InternalServerError)(message)
+
+
+class UsageError(RclError):
+    """A command line that can't be understood."""
+
+
+class ConfigError(RclError):
+    """Configuration or surroundings that rcl can't work with."""
+
+
+class TrainingFailed(RclError):
+    """Ends a training; the message becomes the version's StatusMessage."""

@@ -1,0 +1,86 @@
+"""Pieces that the procedural example projects share: noise, light, and manifests."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image, ImageFilter
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_CREATED = "2026-01-01T00:00:00"
+
+
+def tint(rng: np.random.Generator, colour: tuple[int, int, int], spread: int = 18) -> tuple[int, int, int]:
+    """A colour near the given one."""
+    red, green, blue = (int(np.clip(c + rng.integers(-spread, spread + 1), 0, 255)) for c in colour)
+    return red, green, blue
+
+
+def photographed(image: Image.Image, rng: np.random.Generator) -> Image.Image:
+    """Uneven light, a little blur and sensor noise, so that no two pictures share their pixels."""
+    if rng.random() < 0.4:
+        image = image.filter(ImageFilter.GaussianBlur(float(rng.uniform(0.2, 0.9))))
+    pixels = np.asarray(image, dtype=np.float32)
+    height, width = pixels.shape[:2]
+    light = _light(rng, height, width)
+    pixels = pixels * light[..., None] * rng.uniform(0.75, 1.2) + rng.normal(0, rng.uniform(2, 8), pixels.shape)
+    return Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
+
+
+def _light(rng: np.random.Generator, height: int, width: int) -> NDArray[np.float32]:
+    rows, columns = np.mgrid[0:height, 0:width].astype(np.float32)
+    angle = rng.uniform(0, 2 * np.pi)
+    slope = (np.cos(angle) * columns / width + np.sin(angle) * rows / height) * rng.uniform(0, 0.4)
+    return np.asarray(1.0 + slope - slope.mean(), dtype=np.float32)
+
+
+def box_line(source_ref: str, size: tuple[int, int], boxes: list[tuple[str, tuple[int, int, int, int]]]) -> str:
+    """A Ground Truth detection line; boxes are (left, top, width, height) in pixels."""
+    names = sorted({name for name, _ in boxes})
+    ids = {name: i for i, name in enumerate(names)}
+    annotations = [
+        {"class_id": ids[name], "top": top, "left": left, "width": width, "height": height}
+        for name, (left, top, width, height) in boxes
+    ]
+    document: dict[str, Any] = {
+        "source-ref": source_ref,
+        "bounding-box": {
+            "image_size": [{"width": size[0], "height": size[1], "depth": 3}],
+            "annotations": annotations,
+        },
+        "bounding-box-metadata": {
+            "objects": [{"confidence": 1} for _ in annotations],
+            "class-map": {str(i): name for name, i in ids.items()},
+            "type": "groundtruth/object-detection",
+            "human-annotated": "yes",
+            "creation-date": _CREATED,
+            "job-name": "rcl-example",
+        },
+    }
+    return json.dumps(document)
+
+
+def image_line(source_ref: str, labels: list[str]) -> str:
+    """A Ground Truth line with one image-level pair per label."""
+    document: dict[str, Any] = {"source-ref": source_ref}
+    for label in labels:
+        document[label] = 1
+        document[f"{label}-metadata"] = {
+            "confidence": 1,
+            "class-name": label,
+            "human-annotated": "yes",
+            "creation-date": _CREATED,
+            "type": "groundtruth/image-classification",
+            "job-name": "rcl-example",
+        }
+    return json.dumps(document)
+
+
+def write_lines(path: Path, lines: list[str]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(line + "\n" for line in lines), encoding="utf-8")

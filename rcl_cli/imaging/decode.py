@@ -1,0 +1,137 @@
+"""From bytes to upright RGB pixels: the one decoder that training, evaluation and serving share.
+
+Headers are read and judged before any pixel is decoded, so a file that claims 100 000 × 100 000 pixels costs nothing.
+"""
+
+from __future__ import annotations
+
+import io
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from rcl_cli.errors import ImageTooLarge, InvalidImageFormat, InvalidParameter
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+MIN_SIDE_PX = 64
+MAX_SIDE_PX = 4096
+MAX_ASPECT_RATIO = 20
+MAX_FILE_BYTES = 15 * 2**20
+
+# MPO is a JPEG with more pictures behind the first, as many phones write it.
+_FORMATS = ("JPEG", "MPO", "PNG")
+_SWAPS_SIDES = frozenset({5, 6, 7, 8})
+_EXIF_ORIENTATION = 0x0112
+
+
+@dataclass(frozen=True, slots=True)
+class ImageHeader:
+    """Size in pixels of the upright image, and its format (`JPEG` or `PNG`)."""
+
+    format: str
+    width: int
+    height: int
+
+
+def _open(source: bytes | str | Path) -> Image.Image:
+    """Read the header only.
+
+    Raises:
+        InvalidImageFormat: not a PNG or JPEG.
+    """
+    handle: Any = io.BytesIO(source) if isinstance(source, bytes) else source
+    try:
+        with warnings.catch_warnings():
+            # Size is judged by `check_header`; Pillow's own guard would answer with another error.
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            return Image.open(handle, formats=_FORMATS)
+    except Image.DecompressionBombError as error:
+        raise ImageTooLarge(f"The image is larger than {MAX_SIDE_PX} pixels on a side.") from error
+    except (OSError, SyntaxError, ValueError, EOFError, TypeError, IndexError) as error:
+        raise InvalidImageFormat("Request has invalid image format") from error
+
+
+def _header(image: Image.Image) -> ImageHeader:
+    width, height = image.size
+    if _orientation(image) in _SWAPS_SIDES:
+        width, height = height, width
+    return ImageHeader("PNG" if image.format == "PNG" else "JPEG", width, height)
+
+
+def _orientation(image: Image.Image) -> int:
+    """EXIF orientation of a JPEG, 1 where it has none or a broken one."""
+    if image.format == "PNG":
+        return 1
+    try:
+        return int(image.getexif().get(_EXIF_ORIENTATION, 1))
+    except (ValueError, TypeError, SyntaxError, OSError, KeyError, IndexError):
+        return 1
+
+
+def check_header(header: ImageHeader) -> None:
+    """Hold an image against the service's limits.
+
+    Raises:
+        ImageTooLarge: a side over 4096 pixels.
+        InvalidParameter: a side under 64 pixels, or longer than 20 times the other.
+    """
+    width, height = header.width, header.height
+    if max(width, height) > MAX_SIDE_PX:
+        raise ImageTooLarge(f"The image is {width}x{height} pixels; the maximum is {MAX_SIDE_PX} on each side.")
+    if min(width, height) < MIN_SIDE_PX:
+        raise InvalidParameter(f"The image is {width}x{height} pixels; the minimum is {MIN_SIDE_PX} on each side.")
+    if max(width, height) > MAX_ASPECT_RATIO * min(width, height):
+        raise InvalidParameter(f"The image is {width}x{height} pixels; the maximum aspect ratio is 20:1.")
+
+
+def read_header(source: bytes | str | Path) -> ImageHeader:
+    """Format and upright size of an image, checked against the limits, without decoding it.
+
+    Raises:
+        InvalidImageFormat: not a PNG or JPEG.
+        ImageTooLarge, InvalidParameter: see `check_header`.
+    """
+    with _open(source) as image:
+        header = _header(image)
+    check_header(header)
+    return header
+
+
+def decode(source: bytes | str | Path) -> NDArray[np.uint8]:
+    """Decode a JPEG or PNG into upright RGB.
+
+    Args:
+        source: the file's bytes, or its path.
+
+    Returns:
+        Array of shape (height, width, 3), uint8, RGB, EXIF orientation applied. Of an animation the first frame;
+        alpha is dropped; 16-bit samples are scaled to 8 bits; CMYK is converted.
+
+    Raises:
+        InvalidImageFormat: not a PNG or JPEG, or truncated, or damaged.
+        ImageTooLarge, InvalidParameter: see `check_header`.
+    """
+    with _open(source) as image:
+        check_header(_header(image))
+        try:
+            image.load()
+            upright = ImageOps.exif_transpose(image) if _orientation(image) != 1 else image
+            return np.asarray(_to_rgb(upright), dtype=np.uint8)
+        except (OSError, SyntaxError, ValueError, EOFError, TypeError, IndexError) as error:
+            raise InvalidImageFormat("Request has invalid image format") from error
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode == "RGB":
+        return image
+    if image.mode.startswith("I") or image.mode == "F":
+        # Pillow's own conversion clips 16-bit greys at 255 instead of scaling them.
+        samples = np.asarray(image, dtype=np.float32) / 257.0
+        return Image.fromarray(np.clip(samples.round(), 0, 255).astype(np.uint8)).convert("RGB")
+    return image.convert("RGB")

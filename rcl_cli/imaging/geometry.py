@@ -1,0 +1,59 @@
+"""Resizing and its inverse for boxes."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+PADDING_GREY = 114
+
+
+@dataclass(frozen=True, slots=True)
+class Letterbox:
+    """Where the resized image lies on its canvas, in pixels."""
+
+    left: int
+    top: int
+    width: int
+    height: int
+
+
+def fit_longer_side(image: NDArray[np.uint8], size_px: int) -> NDArray[np.uint8]:
+    """Resize so that the longer side is `size_px`, keeping the aspect ratio (bilinear, as Ultralytics trains)."""
+    height, width = image.shape[:2]
+    ratio = size_px / max(height, width)
+    if ratio == 1:
+        return image
+    target = (min(math.ceil(width * ratio), size_px), min(math.ceil(height * ratio), size_px))
+    return np.asarray(cv2.resize(image, target, interpolation=cv2.INTER_LINEAR), dtype=np.uint8)
+
+
+def letterbox(image: NDArray[np.uint8], size_px: int, stride: int) -> tuple[NDArray[np.uint8], Letterbox]:
+    """Fit an image to `size_px` and centre it on the smallest grey canvas with sides that are multiples of `stride`."""
+    fitted = fit_longer_side(image, size_px)
+    height, width = fitted.shape[:2]
+    canvas_h, canvas_w = (math.ceil(side / stride) * stride for side in (height, width))
+    top, left = (canvas_h - height) // 2, (canvas_w - width) // 2
+    canvas = np.full((canvas_h, canvas_w, 3), PADDING_GREY, dtype=np.uint8)
+    canvas[top : top + height, left : left + width] = fitted
+    return canvas, Letterbox(left, top, width, height)
+
+
+def stretch(image: NDArray[np.uint8], size_px: int) -> NDArray[np.uint8]:
+    """Resize to a square of `size_px`, ignoring the aspect ratio.
+
+    Large reductions go through area averaging, which keeps fine structure from aliasing away.
+    """
+    height, width = image.shape[:2]
+    if (height, width) == (size_px, size_px):
+        return image
+    shrinks = min(height, width) > 2 * size_px
+    method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(image, (size_px, size_px), interpolation=method), dtype=np.uint8)

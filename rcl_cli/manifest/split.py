@@ -1,0 +1,122 @@
+"""Dividing labelled images in two, so that both parts represent every label.
+
+Iterative stratification after Sechidis, Tsoumakas and Vlahavas, "On the stratification of multi-label data" (2011):
+the rarest label is dealt out first, each image to the part that still misses most of that label.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Collection, Sequence
+
+
+class CannotSplitError(Exception):
+    """A label has too few images to stand in both parts."""
+
+    def __init__(self, label: str) -> None:
+        super().__init__(label)
+        self.label = label
+
+
+def part_size(count: int, share: float) -> int:
+    """How many of `count` images go into the smaller part: at least one."""
+    return max(1, round(share * count))
+
+
+def stratified_split(labels: Sequence[Collection[str]], share: float, seed: int, *, strict: bool = True) -> list[int]:
+    """Choose images for the smaller part.
+
+    Args:
+        labels: the labels of each image; an image may have none.
+        share: the smaller part's share, 0..1.
+        strict: demand every label in both parts; otherwise do what can be done.
+
+    Returns:
+        Sorted indices of the smaller part, `part_size(len(labels), share)` of them as far as labels allow.
+
+    Raises:
+        CannotSplitError: `strict`, and a label has fewer than two images.
+    """
+    sets = [frozenset(one) or frozenset({""}) for one in labels]
+    totals = Counter(label for one in sets for label in one)
+    rare = next((label for label in sorted(totals) if label and totals[label] < 2), None)
+    if strict and rare is not None:
+        raise CannotSplitError(rare)
+    wanted = part_size(len(sets), share)
+    chosen = _deal(sets, totals, share, wanted, random.Random(seed))
+    _repair(sets, totals, chosen, wanted)
+    if strict and (missing := _one_sided(sets, totals, chosen)):
+        raise CannotSplitError(missing)
+    return sorted(chosen)
+
+
+def _deal(
+    sets: Sequence[frozenset[str]], totals: Counter[str], share: float, wanted: int, rng: random.Random
+) -> set[int]:
+    by_label: dict[str, list[int]] = {label: [] for label in totals}
+    order = list(range(len(sets)))
+    rng.shuffle(order)
+    for index in order:
+        for label in sets[index]:
+            by_label[label].append(index)
+    need = {label: share * count for label, count in totals.items()}
+    keep = {label: (1 - share) * count for label, count in totals.items()}
+    room = float(wanted)
+    dealt: set[int] = set()
+    chosen: set[int] = set()
+    for label in sorted(totals, key=lambda name: (totals[name], name)):
+        for index in by_label[label]:
+            if index in dealt:
+                continue
+            dealt.add(index)
+            # Shares are scaled, so that the small part is not starved of its turn.
+            takes = need[label] / share > keep[label] / (1 - share) and room > 0
+            if not takes and need[label] >= 0.5 and keep[label] < 0.5 and room > 0:
+                takes = True
+            side = need if takes else keep
+            for other in sets[index]:
+                side[other] -= 1
+            if takes:
+                chosen.add(index)
+                room -= 1
+    return chosen
+
+
+def _repair(sets: Sequence[frozenset[str]], totals: Counter[str], chosen: set[int], wanted: int) -> None:
+    """Give every label an image on each side, then bring the part to its size without breaking that."""
+    inside = Counter(label for index in chosen for label in sets[index])
+
+    def move(index: int) -> None:
+        step = -1 if index in chosen else 1
+        chosen.symmetric_difference_update({index})
+        for label in sets[index]:
+            inside[label] += step
+
+    def may_leave(index: int) -> bool:
+        """Moving this image leaves each of its labels represented where it was."""
+        if index in chosen:
+            return all(inside[label] > 1 for label in sets[index])
+        return all(totals[label] - inside[label] > 1 for label in sets[index])
+
+    for label in sorted(totals, key=lambda name: (totals[name], name)):
+        if totals[label] < 2:
+            continue
+        for missing_inside in (True, False):
+            count = inside[label] if missing_inside else totals[label] - inside[label]
+            if count:
+                continue
+            holders = [i for i, one in enumerate(sets) if label in one and (i not in chosen) == missing_inside]
+            best = next((i for i in holders if may_leave(i)), holders[0])
+            move(best)
+    for index in range(len(sets)):
+        if len(chosen) == wanted:
+            break
+        grows = len(chosen) < wanted
+        if (index not in chosen) == grows and may_leave(index):
+            move(index)
+
+
+def _one_sided(sets: Sequence[frozenset[str]], totals: Counter[str], chosen: set[int]) -> str | None:
+    inside = Counter(label for index in chosen for label in sets[index])
+    return next((x for x in sorted(totals) if x and (inside[x] == 0 or inside[x] == totals[x])), None)
