@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from safetensors.torch import save_file
 from torch import nn
 
-from rcl_cli.backends.augment import augmented
+from rcl_cli.backends.augment import Augmentation, augmented
 from rcl_cli.backends.backbones import LITE0, Backbone, build, load_pretrained, weights_url
 from rcl_cli.backends.base import WEIGHTS_FILE, Cancelled, Report, TrainingCancelled
 from rcl_cli.backends.checkpoints import load_tensors
@@ -39,6 +39,7 @@ _WEIGHT_DECAY = 0.02
 _EMA_DECAY = 0.98
 _HEAD_L2 = (1e-4, 1e-3, 1e-2)
 _EVAL_BATCH = 64
+_TURNED_SHARE = 0.85
 
 
 class ClassifierNet(nn.Module):
@@ -116,6 +117,7 @@ class _Run:
         self.train = _load(plan.train, plan.labels, cache_px, report, "reading training images")
         self.holdout = _load(plan.holdout, plan.labels, plan.image_size, report, "reading holdout images")
         self.metric_name = "mAP" if plan.multi_label else "F1"
+        self.augmentation = Augmentation(smallest_view=0.87 if plan.multi_label else 0.77)
 
     def check_cancelled(self) -> None:
         if self.cancelled():
@@ -209,6 +211,19 @@ def _fit_linear(features: torch.Tensor, targets: torch.Tensor, l2: float, *, mul
     return head
 
 
+def _way_up_matters(run: _Run, net: ClassifierNet, fitted: nn.Linear, scale: tuple[torch.Tensor, torch.Tensor]) -> bool:
+    """Whether the head does clearly worse on upside-down holdout images: then fine-tuning must not turn any.
+
+    Things seen from above have no right way up, hand signs and scenes do; the data tells which it is.
+    """
+    flipped = _Data(run.holdout.images.flip(2), run.holdout.targets)
+    features = _features(run, net, flipped)
+    with torch.inference_mode():
+        turned = run.quality(net.scores(fitted((features - scale[0]) / scale[1])))[0]
+        upright = run.quality(net.scores(fitted((_features(run, net, run.holdout) - scale[0]) / scale[1])))[0]
+    return turned < _TURNED_SHARE * upright
+
+
 def _fit_head(run: _Run, net: ClassifierNet, head: nn.Linear) -> _Best:
     """Fit heads of several strengths on cached features and keep the best on the holdout."""
     train, holdout = _features(run, net, run.train), _features(run, net, run.holdout)
@@ -224,6 +239,8 @@ def _fit_head(run: _Run, net: ClassifierNet, head: nn.Linear) -> _Best:
             best = (quality, fitted, l2)
     assert best is not None
     quality, fitted, l2 = best
+    any_way_up = not _way_up_matters(run, net, fitted, (mean, std))
+    run.augmentation = replace(run.augmentation, any_way_up=any_way_up)
     with torch.no_grad():
         # Standardisation folds into the layer, so the network takes plain features.
         head.weight.copy_(fitted.weight / std)
@@ -299,7 +316,7 @@ class _FineTune:
             run.check_cancelled()
             self._set_rate()
             images = run.train.images[rows].to(run.device).float() / 255
-            images = augmented(images, run.plan.image_size, run.generator)
+            images = augmented(images, run.plan.image_size, run.generator, run.augmentation)
             with self.autocast:
                 logits = self.net.network(self.net.normalised(images))
                 targets = run.train.targets[rows].to(run.device)
@@ -411,6 +428,7 @@ class ClassifierTrainer:
             "epochs": plan.epochs, "batch": plan.batch, "patience": plan.patience, "seed": plan.seed,
             "optimizer": "AdamW", "learning_rate": _LEARNING_RATE, "weight_decay": _WEIGHT_DECAY,
             "ema_decay": _EMA_DECAY, "time_budget_s": plan.time_budget_s, "device": plan.device,
+            "any_way_up": run.augmentation.any_way_up, "smallest_view": run.augmentation.smallest_view,
         }  # fmt: skip
         return ModelCard(
             family=plan.family,

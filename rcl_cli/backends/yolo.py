@@ -35,6 +35,11 @@ from ultralytics.models.yolo.detect import DetectionTrainer  # noqa: E402
 from ultralytics.nn.tasks import DetectionModel  # noqa: E402
 
 _ASSETS = "https://github.com/ultralytics/assets/releases/download/v8.3.0"
+# As published with the release; of other files the hash of the first download is kept.
+_SHA256 = {
+    "yolo11n": "0ebbc80d4a7680d14987a577cd21342b65ecfd94632bd9a8da63ae6417644ee1",
+    "yolo11s": "85a76fe86dd8afe384648546b56a7a78580c7cb7b404fc595f97969322d502d5",
+}
 _CACHE_SHARE_OF_MEMORY = 0.25
 
 
@@ -181,7 +186,7 @@ def offers(model: str, device: str, images: int) -> list[Offer]:
     """
     if model == "auto":
         model = "yolo11s" if device != "cpu" and images >= 1000 else "yolo11n"
-    return [Offer(model, url=f"{_ASSETS}/{model}.pt")]
+    return [Offer(model, url=f"{_ASSETS}/{model}.pt", sha256=_SHA256.get(model))]
 
 
 class _Watch:

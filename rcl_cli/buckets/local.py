@@ -1,0 +1,71 @@
+"""A bucket that is a folder."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from pathlib import Path
+from typing import BinaryIO
+
+from rcl_cli.buckets.base import BucketWriteError, NoSuchObjectError
+
+
+class LocalBucket:
+    """Keys are paths below a folder, and never leave it.
+
+    Args:
+        folder: may itself be a link; links inside it may not lead out.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._root = Path(os.path.realpath(folder))
+
+    def _resolve(self, key: str) -> Path | None:
+        """The real path of a key, None where it would leave the bucket."""
+        parts = key.split("/")
+        if key.startswith("/") or "\0" in key or any(part in ("..", ".") for part in parts):
+            return None
+        path = Path(os.path.realpath(self._root / key))
+        return path if path.is_relative_to(self._root) and path != self._root else None
+
+    def local_path(self, key: str) -> Path:
+        path = self._resolve(key)
+        try:
+            if path is None or not path.is_file():
+                raise NoSuchObjectError(key)
+        except OSError as error:
+            raise NoSuchObjectError(key) from error
+        return path
+
+    def size(self, key: str) -> int:
+        path = self.local_path(key)
+        if not os.access(path, os.R_OK):
+            raise NoSuchObjectError(key)
+        return path.stat().st_size
+
+    def open(self, key: str) -> BinaryIO:
+        try:
+            return self.local_path(key).open("rb")
+        except OSError as error:
+            raise NoSuchObjectError(key) from error
+
+    def write(self, key: str, data: bytes) -> None:
+        path = self._resolve(key)
+        if path is None:
+            raise BucketWriteError(f"the key {key!r} leads out of its bucket")
+        partial = None
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            handle, partial = tempfile.mkstemp(dir=path.parent, prefix=".rcl-")
+            with os.fdopen(handle, "wb") as out:
+                out.write(data)
+                out.flush()
+                os.fsync(out.fileno())
+            Path(partial).chmod(0o644)
+            Path(partial).replace(path)
+        except OSError as error:
+            if partial:
+                with contextlib.suppress(OSError):
+                    Path(partial).unlink()
+            raise BucketWriteError(f"{path}: {error.strerror or error}") from error

@@ -1,0 +1,76 @@
+"""From a bucket's name to the bucket: the config's map, then local folders, then S3 where it is allowed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from rcl_cli.buckets.base import Bucket, NoSuchObjectError
+from rcl_cli.buckets.local import LocalBucket
+from rcl_cli.buckets.s3 import S3Bucket
+
+_NAME = re.compile(r"[0-9A-Za-z_\-][0-9A-Za-z.\-_]{2,254}")
+
+
+@dataclass(frozen=True, slots=True)
+class Buckets:
+    """All buckets that a context can reach.
+
+    Args:
+        folders: where a folder per bucket lies; later ones are looked at only if earlier ones lack the bucket.
+        mapped: bucket name to a folder, or to `s3`.
+        s3_fallback: ask S3 for buckets that are neither mapped nor local.
+    """
+
+    folders: tuple[Path, ...]
+    region: str
+    mapped: Mapping[str, str] = field(default_factory=dict)
+    s3_fallback: bool = False
+    s3_endpoint_url: str | None = None
+
+    def get(self, name: str) -> Bucket:
+        """The bucket of that name.
+
+        Raises:
+            NoSuchObjectError: there is none.
+        """
+        target = self.mapped.get(name)
+        if target == "s3":
+            return S3Bucket(name, self.region, self.s3_endpoint_url)
+        if target is not None:
+            return LocalBucket(Path(target).expanduser())
+        if not _NAME.fullmatch(name):
+            raise NoSuchObjectError(name)
+        for folder in self.folders:
+            if (folder / name).is_dir():
+                return LocalBucket(folder / name)
+        if self.s3_fallback:
+            return S3Bucket(name, self.region, self.s3_endpoint_url)
+        raise NoSuchObjectError(name)
+
+    def for_output(self, name: str) -> Bucket:
+        """The bucket of that name; a local one is made where there is none.
+
+        Raises:
+            NoSuchObjectError: the name can't be a folder.
+        """
+        try:
+            return self.get(name)
+        except NoSuchObjectError:
+            if not _NAME.fullmatch(name):
+                raise
+            folder = self.folders[0] / name
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise NoSuchObjectError(f"{folder}: {error.strerror or error}") from error
+            return LocalBucket(folder)
+
+
+def local_file(url: str) -> Path | None:
+    """The path of a `file:///` source-ref, None for other URLs."""
+    parts = urlsplit(url)
+    return Path(unquote(parts.path)) if parts.scheme == "file" and not parts.netloc else None

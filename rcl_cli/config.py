@@ -1,0 +1,127 @@
+"""Settings from config.yaml and the environment; read once, where a Context is made."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rcl_cli.errors import ConfigError
+
+DEFAULT_ACCOUNT = "123456789012"
+DEFAULT_REGION = "us-east-1"
+_KEYS = {"account", "buckets", "training", "offline", "s3"}
+_REGION = re.compile(r"[a-z\d-]{1,64}")
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """What config.yaml and the environment say.
+
+    Args:
+        training: option name to text, environment over file.
+        offline: never open a network connection for weights.
+    """
+
+    account: str = DEFAULT_ACCOUNT
+    region: str = DEFAULT_REGION
+    bucket_folders: tuple[Path, ...] = ()
+    buckets: Mapping[str, str] = field(default_factory=dict)
+    s3_fallback: bool = False
+    s3_endpoint_url: str | None = None
+    training: Mapping[str, str] = field(default_factory=dict)
+    offline: bool = False
+
+
+def home_folder(environment: Mapping[str, str]) -> Path:
+    """`RCL_HOME`, else the platform's folder for user data."""
+    if environment.get("RCL_HOME"):
+        return Path(environment["RCL_HOME"]).expanduser().absolute()
+    import platformdirs
+
+    return Path(platformdirs.user_data_dir("rcl", appauthor=False))
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    if not path.exists():
+        return {}
+    import yaml
+
+    try:
+        document = yaml.safe_load(path.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigError(f"{path} can't be read: {error}") from error
+    if document is None:
+        return {}
+    if not isinstance(document, dict):
+        raise ConfigError(f"{path} must hold `key: value` lines.")
+    if unknown := set(document) - _KEYS:
+        raise ConfigError(f"{path} has an unknown key {sorted(map(str, unknown))[0]!r}; known: {', '.join(sorted(_KEYS))}.")
+    return document
+
+
+def _mapping(document: Mapping[str, Any], key: str, path: Path) -> dict[str, str]:
+    value = document.get(key) or {}
+    if not isinstance(value, dict):
+        raise ConfigError(f"`{key}` in {path} must be a map.")
+    return {str(k): str(v) for k, v in value.items()}
+
+
+def _is_true(text: str | None) -> bool:
+    return (text or "").strip().lower() in {"1", "true", "yes", "on"}
+
+
+def _region(requested: str | None, environment: Mapping[str, str]) -> str:
+    region = requested or environment.get("AWS_REGION") or environment.get("AWS_DEFAULT_REGION")
+    region = region or _aws_config_region(environment) or DEFAULT_REGION
+    if not _REGION.fullmatch(region):
+        raise ConfigError(f"Provided region_name '{region}' doesn't match a supported format.")
+    return region
+
+
+def _aws_config_region(environment: Mapping[str, str]) -> str | None:
+    path = Path(environment.get("AWS_CONFIG_FILE") or "~/.aws/config").expanduser()
+    if not path.is_file():
+        return None
+    import configparser
+
+    profile = environment.get("AWS_PROFILE") or "default"
+    parser = configparser.RawConfigParser()
+    try:
+        parser.read(path, encoding="utf-8")
+    except (configparser.Error, OSError, UnicodeDecodeError):
+        return None
+    section = "default" if profile == "default" else f"profile {profile}"
+    return parser.get(section, "region", fallback=None)
+
+
+def load_config(home: Path, environment: Mapping[str, str] | None = None, region: str | None = None) -> Config:
+    """Settings for one home.
+
+    Raises:
+        ConfigError: config.yaml or a variable makes no sense.
+    """
+    environment = os.environ if environment is None else environment
+    path = home / "config.yaml"
+    document = _read_yaml(path)
+    account = str(document.get("account", DEFAULT_ACCOUNT))
+    if not re.fullmatch(r"\d{12}", account):
+        raise ConfigError(f"`account` in {path} must be 12 digits, in quotes where it starts with 0.")
+    training = {k.lower(): v for k, v in _mapping(document, "training", path).items()}
+    prefix = "RCL_TRAINING_"
+    training.update({k[len(prefix) :].lower(): v for k, v in environment.items() if k.startswith(prefix)})
+    folders = [Path(environment["RCL_BUCKETS_DIR"]).expanduser().absolute()] if environment.get("RCL_BUCKETS_DIR") else []
+    s3 = _mapping(document, "s3", path)
+    return Config(
+        account=account,
+        region=_region(region, environment),
+        bucket_folders=(*folders, home / "buckets"),
+        buckets=_mapping(document, "buckets", path),
+        s3_fallback=_is_true(s3.get("fallback")),
+        s3_endpoint_url=s3.get("endpoint_url") or None,
+        training=training,
+        offline=_is_true(environment.get("RCL_OFFLINE")) or bool(document.get("offline")),
+    )

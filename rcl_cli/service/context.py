@@ -1,0 +1,63 @@
+"""Everything that an operation may touch, in one frozen value; the only place that reads clock, environment, chance."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from rcl_cli.buckets.resolve import Buckets
+from rcl_cli.config import Config, home_folder, load_config
+from rcl_cli.store.database import Database
+from rcl_cli.store.layout import Layout
+
+
+@dataclass(frozen=True)
+class Context:
+    """What operations work on.
+
+    Args:
+        now_ms: epoch milliseconds.
+        new_nonce: an unguessable text.
+    """
+
+    layout: Layout
+    database: Database
+    buckets: Buckets
+    config: Config
+    now_ms: Callable[[], int]
+    new_nonce: Callable[[], str]
+
+    @property
+    def account(self) -> str:
+        return self.config.account
+
+    @property
+    def region(self) -> str:
+        return self.config.region
+
+
+def make_context(home: Path | None = None, region: str | None = None) -> Context:
+    """The context of this process.
+
+    Raises:
+        ConfigError: the home or its config can't be used.
+    """
+
+    layout = Layout(home or home_folder(os.environ))
+    layout.make()
+    config = load_config(layout.home, os.environ, region)
+    buckets = Buckets(
+        config.bucket_folders, config.region, config.buckets, config.s3_fallback, config.s3_endpoint_url
+    )
+    return Context(
+        layout=layout,
+        database=Database(layout.database),
+        buckets=buckets,
+        config=config,
+        now_ms=lambda: time.time_ns() // 1_000_000,
+        new_nonce=lambda: secrets.token_hex(16),
+    )

@@ -1,0 +1,76 @@
+"""The one door: an operation's name and a request in, a response out."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from typing import Any
+
+from rcl_cli.api.model import load
+from rcl_cli.api.validate import validated
+from rcl_cli.errors import InternalServerError, ServiceError
+from rcl_cli.service.context import Context
+
+_OPERATIONS = {
+    "CreateProject": "projects",
+    "DescribeProjects": "projects",
+    "DeleteProject": "projects",
+    "CreateDataset": "datasets",
+    "DescribeDataset": "datasets",
+    "DeleteDataset": "datasets",
+    "ListDatasetEntries": "entries",
+    "ListDatasetLabels": "entries",
+    "UpdateDatasetEntries": "entries",
+    "DistributeDatasetEntries": "entries",
+    "CreateProjectVersion": "versions",
+    "DescribeProjectVersions": "versions",
+    "DeleteProjectVersion": "versions",
+    "StartProjectVersion": "inference",
+    "StopProjectVersion": "inference",
+    "DetectCustomLabels": "inference",
+}
+
+
+class UnknownOperation(ServiceError):
+    """No such operation, or one that this rcl does not have yet."""
+
+    code = "UnknownOperationException"
+
+
+def implemented() -> frozenset[str]:
+    """Operations that this rcl answers."""
+    return frozenset(_OPERATIONS)
+
+
+def _snake(name: str) -> str:
+    return "".join(f"_{c.lower()}" if c.isupper() else c for c in name).lstrip("_")
+
+
+def _function(name: str) -> Callable[[Context, dict[str, Any]], dict[str, Any]]:
+    if name not in _OPERATIONS:
+        raise UnknownOperation(f"rcl does not answer {name}.")
+    module = import_module(f"rcl_cli.service.operations.{_OPERATIONS[name]}")
+    function: Callable[[Context, dict[str, Any]], dict[str, Any]] = getattr(module, _snake(name))
+    return function
+
+
+def invoke(context: Context, operation: str, params: Mapping[str, Any]) -> dict[str, Any]:
+    """Validate a request against the model and run it.
+
+    Args:
+        operation: CamelCase name.
+        params: the request as the model describes it; blobs are bytes, timestamps epoch seconds.
+
+    Returns:
+        The response, likewise.
+
+    Raises:
+        ServiceError: as the API defines; nothing was changed.
+    """
+    function = _function(operation)
+    request = validated(load().operation(operation), params)
+    try:
+        return function(context, request)
+    except sqlite3.OperationalError as error:
+        raise InternalServerError(f"The store could not be written: {error}.") from error

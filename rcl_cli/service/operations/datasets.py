@@ -1,0 +1,105 @@
+"""Datasets: creating, describing, deleting."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Any
+
+from rcl_cli.buckets.base import NoSuchObjectError
+from rcl_cli.errors import InvalidParameter, InvalidS3Object, ResourceAlreadyExists, ResourceInUse
+from rcl_cli.manifest import codes
+from rcl_cli.manifest.reader import MAX_LABELS, DatasetReader, TerminalManifestError
+from rcl_cli.service.context import Context
+from rcl_cli.service.resources import arn, find_dataset, find_project, unused_ms
+from rcl_cli.store import datasets, projects
+
+CREATED_FROM_MANIFEST = "The dataset was successfully created from the manifest file."
+_COPYABLE = ("CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_FAILED")
+
+
+def create_dataset(context: Context, params: dict[str, Any]) -> dict[str, Any]:
+    """The dataset is there, complete or failed, when this returns; a crash before that leaves nothing of it."""
+    source = params.get("DatasetSource")
+    if source is not None and ("GroundTruthManifest" in source) == ("DatasetArn" in source):
+        raise InvalidParameter("DatasetSource needs exactly one of GroundTruthManifest and DatasetArn.")
+    manifest = (source or {}).get("GroundTruthManifest")
+    if manifest is not None and not {"Bucket", "Name"} <= manifest.get("S3Object", {}).keys():
+        raise InvalidParameter("GroundTruthManifest needs S3Object with Bucket and Name.")
+    with context.database.write() as db:
+        project = find_project(db, params["ProjectArn"])
+        if source and "DatasetArn" in source:
+            copied = find_dataset(db, source["DatasetArn"])
+            if copied.status not in _COPYABLE:
+                raise InvalidParameter(f"The dataset {copied.arn} can't be copied: its status is {copied.status}.")
+        kind = params["DatasetType"]
+        if any(d.type == kind for d in datasets.of_project(db, project.id)):
+            raise ResourceAlreadyExists(f"The project {project.name} already has a {kind} dataset.")
+        created_ms = unused_ms(context, db)
+        dataset_arn = arn(context, f"project/{project.name}/dataset/{kind.lower()}/{created_ms}")
+        dataset_id = datasets.insert(db, dataset_arn, project.id, kind, created_ms)
+        if manifest:
+            _import(context, db, dataset_id, manifest["S3Object"])
+        elif source:
+            datasets.copy_entries(db, copied.id, dataset_id)
+            message = "The dataset was successfully created."
+            datasets.settle(db, dataset_id, "CREATE_COMPLETE", message, "SUCCESS", context.now_ms())
+        projects.set_tags(db, dataset_arn, params.get("Tags", {}))
+    return {"DatasetArn": dataset_arn}
+
+
+def _import(context: Context, db: sqlite3.Connection, dataset_id: int, s3_object: dict[str, str]) -> None:
+    """Read a manifest into a new dataset; what is wrong with the file ends up in the dataset's status."""
+    bucket, key = s3_object["Bucket"], s3_object["Name"]
+    try:
+        place = context.buckets.get(bucket)
+        size_bytes = place.size(key)
+        stream = place.open(key)
+    except NoSuchObjectError as error:
+        raise InvalidS3Object(
+            f"Unable to get object metadata from S3. Check object key, region and/or access permissions. "
+            f"(s3://{bucket}/{key})"
+        ) from error
+    db.execute("SAVEPOINT import")
+    try:
+        with stream:
+            reader = DatasetReader(stream, size_bytes)
+            datasets.put_entries(db, dataset_id, reader)
+            reader.check()
+        if datasets.label_count(db, dataset_id) > MAX_LABELS:
+            raise TerminalManifestError(codes.MANIFEST_TOO_MANY_LABELS)
+        outcome = ("CREATE_COMPLETE", CREATED_FROM_MANIFEST, "SUCCESS")
+    except TerminalManifestError as error:
+        db.execute("ROLLBACK TO import")
+        outcome = ("CREATE_FAILED", error.code.message, "CLIENT_ERROR")
+    db.execute("RELEASE import")
+    datasets.settle(db, dataset_id, *outcome, context.now_ms())
+
+
+def describe_dataset(context: Context, params: dict[str, Any]) -> dict[str, Any]:
+    with context.database.read() as db:
+        dataset = find_dataset(db, params["DatasetArn"])
+    return {
+        "DatasetDescription": {
+            "CreationTimestamp": dataset.created_ms / 1000,
+            "LastUpdatedTimestamp": dataset.updated_ms / 1000,
+            "Status": dataset.status,
+            "StatusMessage": dataset.message,
+            "StatusMessageCode": dataset.message_code,
+            "DatasetStats": {
+                "LabeledEntries": dataset.labeled_entries,
+                "TotalEntries": dataset.total_entries,
+                "TotalLabels": dataset.total_labels,
+                "ErrorEntries": dataset.error_entries,
+            },
+        }
+    }
+
+
+def delete_dataset(context: Context, params: dict[str, Any]) -> dict[str, Any]:
+    with context.database.write() as db:
+        dataset = find_dataset(db, params["DatasetArn"])
+        if dataset.status.endswith("_IN_PROGRESS"):
+            raise ResourceInUse(f"The dataset {dataset.arn} is in use: its status is {dataset.status}.")
+        projects.drop_tags(db, dataset.arn)
+        datasets.delete(db, dataset.id)
+    return {}

@@ -1,0 +1,171 @@
+"""Project versions: training, describing, deleting."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from rcl_cli.buckets.base import NoSuchObjectError
+from rcl_cli.errors import InternalServerError, InvalidParameter, InvalidS3Object, ResourceInUse
+from rcl_cli.manifest.reader import MAX_MANIFEST_BYTES
+from rcl_cli.service import pagination
+from rcl_cli.service.context import Context
+from rcl_cli.service.resources import arn, find_project, find_version, unused_ms
+from rcl_cli.service.settle import settle_versions
+from rcl_cli.store import datasets, projects, versions
+from rcl_cli.store.datasets import Dataset
+from rcl_cli.store.liveness import this_process
+from rcl_cli.store.versions import Version
+from rcl_cli.training import job
+from rcl_cli.training.options import from_tags, resolve_options
+
+_PAGE = 100
+_DELETABLE = ("TRAINING_COMPLETED", "TRAINING_FAILED", "STOPPED", "FAILED", "COPYING_COMPLETED", "COPYING_FAILED")
+
+
+def create_project_version(context: Context, params: dict[str, Any]) -> dict[str, Any]:
+    """Snapshot the data, remember the version, and start its trainer, which goes on when this returns."""
+    _check_sources(params)
+    name = params["VersionName"]
+    tags = params.get("Tags", {})
+    nonce = context.new_nonce()
+    with context.database.write() as db:
+        project = find_project(db, params["ProjectArn"])
+        inherited = from_tags(projects.tags_of(db, project.arn))
+        options = resolve_options(context.config.training, inherited, from_tags(tags))
+        if versions.by_name(db, project.id, name):
+            raise ResourceInUse(f"The project {project.name} already has a version named {name}.")
+        sources = _dataset_sources(db, project.id, params)
+        created_ms = unused_ms(context, db)
+        version_arn = arn(context, f"project/{project.name}/version/{name}/{created_ms}")
+        version_id = versions.insert(db, version_arn, project.id, name, created_ms, params)
+        projects.set_tags(db, version_arn, tags)
+        # Until the trainer has its place, this process answers for the version.
+        versions.assign(db, version_id, nonce, this_process())
+        try:
+            _snapshot(context, db, version_id, sources, params)
+            (context.layout.job(version_id) / "options.json").write_text(json.dumps(asdict(options)))
+        except BaseException as error:
+            job.discard_job(context.layout, version_id)
+            if isinstance(error, OSError):
+                raise InternalServerError(f"The training data can't be stored: {error}.") from error
+            raise
+    pid = job.launch_trainer(context.layout, version_id, nonce)
+    with context.database.write() as db:
+        job.hand_over(db, version_id, nonce, pid)
+    return {"ProjectVersionArn": version_arn}
+
+
+def _check_sources(params: dict[str, Any]) -> None:
+    training, testing = params.get("TrainingData"), params.get("TestingData")
+    if "ContentModeration" in params.get("FeatureConfig", {}):
+        raise InvalidParameter("FeatureConfig ContentModeration is not available: rcl trains custom labels only.")
+    if (training is None) != (testing is None):
+        raise InvalidParameter("TrainingData and TestingData must be given together, or neither.")
+    if training is None or testing is None:
+        return
+    if len(training.get("Assets", [])) != 1:
+        raise InvalidParameter("TrainingData needs exactly one asset with a GroundTruthManifest.")
+    if testing.get("AutoCreate") and testing.get("Assets"):
+        raise InvalidParameter("TestingData can't have both Assets and AutoCreate.")
+    if not testing.get("AutoCreate") and len(testing.get("Assets", [])) != 1:
+        raise InvalidParameter("TestingData needs AutoCreate, or exactly one asset with a GroundTruthManifest.")
+    for asset in (*training["Assets"], *testing.get("Assets", [])):
+        if not {"Bucket", "Name"} <= asset.get("GroundTruthManifest", {}).get("S3Object", {}).keys():
+            raise InvalidParameter("An asset needs GroundTruthManifest.S3Object with Bucket and Name.")
+
+
+def _dataset_sources(db: sqlite3.Connection, project_id: int, params: dict[str, Any]) -> dict[str, Dataset]:
+    """The datasets to train from, none where manifests are given."""
+    found = {d.type: d for d in datasets.of_project(db, project_id)}
+    if "TrainingData" in params:
+        if found:
+            raise InvalidParameter("TrainingData can't be used: the project has datasets, which are trained on instead.")
+        return {}
+    if "TRAIN" not in found:
+        raise InvalidParameter("The project has no TRAIN dataset, and the request no TrainingData.")
+    for dataset in found.values():
+        if dataset.status.endswith("_IN_PROGRESS"):
+            raise ResourceInUse(f"The dataset {dataset.arn} is in use: its status is {dataset.status}.")
+        if dataset.status == "CREATE_FAILED":
+            raise InvalidParameter(f"The dataset {dataset.arn} can't be trained on: {dataset.message}")
+    return found
+
+
+def _snapshot(
+    context: Context, db: sqlite3.Connection, version_id: int, sources: dict[str, Dataset], params: dict[str, Any]
+) -> None:
+    """Copy the manifests into the job's folder."""
+    folder = context.layout.job(version_id)
+    folder.mkdir(parents=True, exist_ok=True)
+    for kind, file in (("TRAIN", job.TRAINING_MANIFEST), ("TEST", job.TESTING_MANIFEST)):
+        if kind in sources:
+            job.write_snapshot(folder / file, datasets.all_lines(db, sources[kind].id))
+    for part, file in (("TrainingData", job.TRAINING_MANIFEST), ("TestingData", job.TESTING_MANIFEST)):
+        for asset in params.get(part, {}).get("Assets", []):
+            _copy_manifest(context, asset["GroundTruthManifest"]["S3Object"], folder / file)
+
+
+def _copy_manifest(context: Context, s3_object: dict[str, str], target: Path) -> None:
+    bucket, key = s3_object["Bucket"], s3_object["Name"]
+    try:
+        place = context.buckets.get(bucket)
+        if place.size(key) > MAX_MANIFEST_BYTES:
+            raise InvalidParameter(f"The manifest s3://{bucket}/{key} is larger than 1 GB.")
+        with place.open(key) as source, target.open("wb") as out:
+            for chunk in iter(lambda: source.read(1 << 20), b""):
+                out.write(chunk)
+    except NoSuchObjectError as error:
+        raise InvalidS3Object(
+            f"Unable to get object metadata from S3. Check object key, region and/or access permissions. "
+            f"(s3://{bucket}/{key})"
+        ) from error
+
+
+def describe_project_versions(context: Context, params: dict[str, Any]) -> dict[str, Any]:
+    limit = params.get("MaxResults", _PAGE)
+    before = pagination.decode("DescribeProjectVersions", params)
+    settle_versions(context)
+    with context.database.read() as db:
+        project = find_project(db, params["ProjectArn"])
+        found = versions.page(db, project.id, params.get("VersionNames"), before, limit + 1)
+    response: dict[str, Any] = {"ProjectVersionDescriptions": [describe(version) for version in found[:limit]]}
+    if len(found) > limit:
+        last = found[limit - 1]
+        response["NextToken"] = pagination.encode("DescribeProjectVersions", params, [last.created_ms, last.id])
+    return response
+
+
+def describe(version: Version) -> dict[str, Any]:
+    """A ProjectVersionDescription."""
+    request = version.request
+    described = {
+        "ProjectVersionArn": version.arn,
+        "CreationTimestamp": version.created_ms / 1000,
+        "MinInferenceUnits": version.min_units,
+        "Status": version.status,
+        "StatusMessage": version.message,
+        "TrainingEndTimestamp": version.ended_ms / 1000 if version.ended_ms is not None else None,
+        "OutputConfig": request["OutputConfig"],
+        "KmsKeyId": request.get("KmsKeyId"),
+        "MaxInferenceUnits": version.max_units,
+        "VersionDescription": request.get("VersionDescription"),
+        "Feature": "CUSTOM_LABELS",
+        **version.result,
+    }
+    return {key: value for key, value in described.items() if value is not None}
+
+
+def delete_project_version(context: Context, params: dict[str, Any]) -> dict[str, Any]:
+    settle_versions(context)
+    with context.database.write() as db:
+        version = find_version(db, params["ProjectVersionArn"])
+        if version.status not in _DELETABLE:
+            raise ResourceInUse(f"The version {version.name} can't be deleted: its status is {version.status}.")
+        projects.drop_tags(db, version.arn)
+        versions.delete(db, version.id)
+    job.discard_version(context.layout, version.id)
+    return {"Status": "DELETING"}

@@ -1,0 +1,27 @@
+"""Versions whose trainer or host died tell so the next time that anybody looks."""
+
+from __future__ import annotations
+
+from rcl_cli.inference.hosts import settle_host
+from rcl_cli.service.context import Context
+from rcl_cli.store import versions
+from rcl_cli.training.job import settle_training
+
+
+def settle_versions(context: Context) -> None:
+    """Bring every version in a transitional state in line with the processes that are really there."""
+    with context.database.read() as db:
+        moving = versions.in_transition(db)
+        suspects = []
+        for version in moving:
+            worker = versions.worker_of(db, version.id)
+            if worker is None or not worker.identity.is_alive():
+                suspects.append(version)
+    if not suspects:
+        return
+    with context.database.write() as db:
+        for version in suspects:
+            if version.status == "TRAINING_IN_PROGRESS":
+                settle_training(db, context.layout, version, context.now_ms())
+            elif version.status in ("STARTING", "RUNNING", "STOPPING"):
+                settle_host(db, context.layout, version)

@@ -1,0 +1,176 @@
+"""Project versions (models) in the store, and the processes that work on them."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from rcl_cli.store.liveness import ProcessIdentity
+
+TRANSITIONAL = ("TRAINING_IN_PROGRESS", "STARTING", "RUNNING", "STOPPING", "COPYING_IN_PROGRESS")
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    id: int
+    arn: str
+    project_id: int
+    name: str
+    status: str
+    message: str
+    created_ms: int
+    ended_ms: int | None
+    request: dict[str, Any]
+    result: dict[str, Any]
+    progress: dict[str, Any] | None
+    min_units: int | None
+    max_units: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """The process that works on a version: its trainer or its host.
+
+    Args:
+        nonce: told to the process at its start, so that it can prove that it is the one meant.
+        address: a host's socket.
+    """
+
+    nonce: str
+    identity: ProcessIdentity
+    address: str | None
+
+
+_COLUMNS = (
+    "id, arn, project_id, name, status, message, created_ms, ended_ms, request, result, progress, min_units, max_units"
+)
+
+
+def _version(row: sqlite3.Row) -> Version:
+    values = list(row)
+    for column in (8, 9, 10):
+        values[column] = json.loads(values[column]) if values[column] is not None else None
+    return Version(*values)
+
+
+def insert(
+    db: sqlite3.Connection, arn: str, project_id: int, name: str, created_ms: int, request: Mapping[str, Any]
+) -> int:
+    """A version in TRAINING_IN_PROGRESS; returns its id."""
+    cursor = db.execute(
+        "INSERT INTO versions (arn, project_id, name, status, message, created_ms, request) "
+        "VALUES (?, ?, ?, 'TRAINING_IN_PROGRESS', 'The model is being trained.', ?, ?)",
+        (arn, project_id, name, created_ms, json.dumps(request)),
+    )
+    return int(cursor.lastrowid or 0)
+
+
+def by_arn(db: sqlite3.Connection, arn: str) -> Version | None:
+    row = db.execute(f"SELECT {_COLUMNS} FROM versions WHERE arn = ?", (arn,)).fetchone()
+    return _version(row) if row else None
+
+
+def by_id(db: sqlite3.Connection, version_id: int) -> Version | None:
+    row = db.execute(f"SELECT {_COLUMNS} FROM versions WHERE id = ?", (version_id,)).fetchone()
+    return _version(row) if row else None
+
+
+def by_name(db: sqlite3.Connection, project_id: int, name: str) -> Version | None:
+    query = f"SELECT {_COLUMNS} FROM versions WHERE project_id = ? AND name = ?"
+    row = db.execute(query, (project_id, name)).fetchone()
+    return _version(row) if row else None
+
+
+def count_of_project(db: sqlite3.Connection, project_id: int) -> int:
+    return int(db.execute("SELECT COUNT(*) FROM versions WHERE project_id = ?", (project_id,)).fetchone()[0])
+
+
+def page(
+    db: sqlite3.Connection, project_id: int, names: Iterable[str] | None, before: tuple[int, int] | None, limit: int
+) -> list[Version]:
+    """Newest first; `before` is (created_ms, id) of the last version of the page before."""
+    clauses, values = ["project_id = ?"], [project_id]
+    parameters: list[object] = list(values)
+    if names is not None:
+        wanted = list(names)
+        clauses.append(f"name IN ({', '.join('?' * len(wanted))})")
+        parameters += wanted
+    if before is not None:
+        clauses.append("(created_ms, id) < (?, ?)")
+        parameters += before
+    query = f"SELECT {_COLUMNS} FROM versions WHERE {' AND '.join(clauses)} ORDER BY created_ms DESC, id DESC LIMIT ?"
+    return [_version(row) for row in db.execute(query, (*parameters, limit))]
+
+
+def in_transition(db: sqlite3.Connection) -> list[Version]:
+    marks = ", ".join("?" * len(TRANSITIONAL))
+    rows = db.execute(f"SELECT {_COLUMNS} FROM versions WHERE status IN ({marks})", TRANSITIONAL)
+    return [_version(row) for row in rows]
+
+
+def move(db: sqlite3.Connection, version_id: int, allowed: Iterable[str], status: str, message: str) -> bool:
+    """Compare-and-set of the status; false where it was none of `allowed`."""
+    wanted = tuple(allowed)
+    marks = ", ".join("?" * len(wanted))
+    cursor = db.execute(
+        f"UPDATE versions SET status = ?, message = ? WHERE id = ? AND status IN ({marks})",
+        (status, message, version_id, *wanted),
+    )
+    return cursor.rowcount == 1
+
+
+def end_training(db: sqlite3.Connection, version_id: int, ended_ms: int, result: Mapping[str, Any]) -> None:
+    db.execute(
+        "UPDATE versions SET ended_ms = ?, result = ?, progress = NULL WHERE id = ?",
+        (ended_ms, json.dumps(result), version_id),
+    )
+
+
+def set_units(db: sqlite3.Connection, version_id: int, min_units: int, max_units: int | None) -> None:
+    db.execute("UPDATE versions SET min_units = ?, max_units = ? WHERE id = ?", (min_units, max_units, version_id))
+
+
+def set_progress(db: sqlite3.Connection, version_id: int, progress: Mapping[str, Any], message: str) -> None:
+    db.execute(
+        "UPDATE versions SET progress = ?, message = ? WHERE id = ? AND status = 'TRAINING_IN_PROGRESS'",
+        (json.dumps(progress), message, version_id),
+    )
+
+
+def delete(db: sqlite3.Connection, version_id: int) -> None:
+    db.execute("DELETE FROM versions WHERE id = ?", (version_id,))
+
+
+# --- processes --------------------------------------------------------------------------------------------------------
+
+
+def assign(
+    db: sqlite3.Connection, version_id: int, nonce: str, identity: ProcessIdentity, address: str | None = None
+) -> None:
+    """Make a process the one that works on a version."""
+    db.execute(
+        """INSERT INTO processes VALUES (?, ?, ?, ?, ?) ON CONFLICT (version_id) DO UPDATE SET
+        nonce = excluded.nonce, pid = excluded.pid, started = excluded.started, address = excluded.address""",
+        (version_id, nonce, identity.pid, identity.started, address),
+    )
+
+
+def claim(db: sqlite3.Connection, version_id: int, nonce: str, identity: ProcessIdentity) -> bool:
+    """A started process takes its place; false where another start has taken over."""
+    cursor = db.execute(
+        "UPDATE processes SET pid = ?, started = ? WHERE version_id = ? AND nonce = ?",
+        (identity.pid, identity.started, version_id, nonce),
+    )
+    return cursor.rowcount == 1
+
+
+def worker_of(db: sqlite3.Connection, version_id: int) -> Worker | None:
+    row = db.execute("SELECT nonce, pid, started, address FROM processes WHERE version_id = ?", (version_id,)).fetchone()
+    return Worker(row[0], ProcessIdentity(row[1], row[2]), row[3]) if row else None
+
+
+def release(db: sqlite3.Connection, version_id: int) -> None:
+    db.execute("DELETE FROM processes WHERE version_id = ?", (version_id,))

@@ -1,0 +1,104 @@
+"""Starting trainers, and finding out what became of them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from rcl_cli.store import versions
+from rcl_cli.store.layout import Layout
+from rcl_cli.store.liveness import identify
+from rcl_cli.store.versions import Version
+
+TRAINING_MANIFEST = "training.manifest"
+TESTING_MANIFEST = "testing.manifest"
+DIED = "The training process ended unexpectedly. See `rcl logs {name}` for its last words."
+
+
+def write_snapshot(path: Path, lines: Iterable[str]) -> None:
+    """Keep the manifest as it is now; later changes of the dataset do not reach a training that was started before."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", encoding="utf-8", newline="\n") as file:
+        file.writelines(line + "\n" for line in lines)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def spawn(module: str, arguments: list[str], log: Path) -> int:
+    """Start a process of rcl that outlives this one; returns its pid."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("ab") as out:
+        process = subprocess.Popen(
+            [sys.executable, "-m", module, *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=out,
+            start_new_session=True,
+            close_fds=True,
+            cwd="/",
+            env={**os.environ, "PYTHONPATH": _package_root()},
+        )
+    # Nobody waits for it here; Python would warn about that at exit.
+    process.returncode = 0
+    return process.pid
+
+
+def launch_trainer(layout: Layout, version_id: int, nonce: str) -> int:
+    """Start the trainer of a version; returns its pid."""
+    arguments = ["--home", str(layout.home), "--version-id", str(version_id), "--nonce", nonce]
+    return spawn("rcl_cli.training.trainer", arguments, layout.training_log(version_id))
+
+
+def _package_root() -> str:
+    """The folder that holds the package, first on the path of processes started with another working folder."""
+    root = str(Path(__file__).resolve().parents[2])
+    rest = os.environ.get("PYTHONPATH")
+    return f"{root}{os.pathsep}{rest}" if rest else root
+
+
+def hand_over(db: sqlite3.Connection, version_id: int, nonce: str, pid: int) -> None:
+    """Make a started process responsible for its version, unless it has said so itself."""
+    versions.claim(db, version_id, nonce, identify(pid))
+
+
+def settle_training(db: sqlite3.Connection, layout: Layout, version: Version, now_ms: int) -> bool:
+    """Fail a version whose trainer is gone; true if it changed."""
+    worker = versions.worker_of(db, version.id)
+    if worker is not None and worker.identity.is_alive():
+        return False
+    if not versions.move(
+        db, version.id, ("TRAINING_IN_PROGRESS",), "TRAINING_FAILED", DIED.format(name=version.name)
+    ):
+        return False
+    versions.end_training(db, version.id, now_ms, {})
+    versions.release(db, version.id)
+    discard_job(layout, version.id)
+    return True
+
+
+def discard_job(layout: Layout, version_id: int) -> None:
+    """Remove a training's working files; its log stays."""
+    shutil.rmtree(layout.job(version_id), ignore_errors=True)
+    shutil.rmtree(layout.model(version_id).with_suffix(".part"), ignore_errors=True)
+
+
+def discard_version(layout: Layout, version_id: int) -> None:
+    """Remove everything that a version has on disk."""
+    discard_job(layout, version_id)
+    shutil.rmtree(layout.model(version_id), ignore_errors=True)
+    shutil.rmtree(layout.host(version_id), ignore_errors=True)
+    layout.training_log(version_id).unlink(missing_ok=True)
+
+
+def terminate(pid: int) -> None:
+    """Ask a process to end."""
+    try:
+        os.kill(pid, signal.SIGTERM)
+    except ProcessLookupError:
+        return

@@ -1,0 +1,115 @@
+"""Training options: the API has no field for them, so they come from config.yaml, the environment and tags."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from rcl_cli.errors import InvalidParameter
+
+TAG_PREFIX = "rcl:"
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingOptions:
+    """What the user wants; None where the plan decides.
+
+    Args:
+        model: `auto` or an architecture.
+        image_size: longer side in pixels, 32..4096.
+        device: `auto`, `cpu`, `cuda`, `cuda:N`, `mps`.
+        time_budget_s: seconds for the training stage.
+        weights: `auto`, `none` or a file.
+    """
+
+    model: str = "auto"
+    epochs: int | None = None
+    image_size: int | None = None
+    batch: int | None = None
+    device: str = "auto"
+    seed: int = 0
+    time_budget_s: float | None = None
+    weights: str = "auto"
+    patience: int | None = None
+
+
+def _whole(low: int, high: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        value = int(text)
+        if not low <= value <= high:
+            raise ValueError
+        return value
+
+    parse.__doc__ = f"a whole number from {low} to {high}"
+    return parse
+
+
+def _positive(text: str) -> float:
+    """a number of seconds above 0"""
+    value = float(text)
+    if not 0 < value < 1e9:
+        raise ValueError
+    return value
+
+
+def _device(text: str) -> str:
+    """auto, cpu, cuda, cuda:N or mps"""
+    if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", text):
+        raise ValueError
+    return text
+
+
+def _word(text: str) -> str:
+    """a name of letters, digits, _, - and ."""
+    if not re.fullmatch(r"[\w.\-]+", text):
+        raise ValueError
+    return text
+
+
+def _text(text: str) -> str:
+    """auto, none or a file"""
+    if not text:
+        raise ValueError
+    return text
+
+
+_PARSERS: dict[str, Callable[[str], Any]] = {
+    "model": _word,
+    "epochs": _whole(1, 10_000),
+    "image_size": _whole(32, 4096),
+    "batch": _whole(1, 4096),
+    "device": _device,
+    "seed": _whole(0, 2**31 - 1),
+    "time_budget_s": _positive,
+    "weights": _text,
+    "patience": _whole(1, 10_000),
+}
+
+
+def resolve_options(*sources: Mapping[str, str]) -> TrainingOptions:
+    """Merge option texts, later sources over earlier ones.
+
+    Raises:
+        InvalidParameter: an option that does not exist, or a value that it can't have.
+    """
+    merged: dict[str, str] = {}
+    for source in sources:
+        merged.update(source)
+    values: dict[str, Any] = {}
+    for name, text in merged.items():
+        if name not in _PARSERS:
+            raise InvalidParameter(f"There is no training option {name!r}; there are {', '.join(_PARSERS)}.")
+        try:
+            values[name] = _PARSERS[name](str(text).strip())
+        except ValueError as error:
+            raise InvalidParameter(
+                f"The training option {name} can't be {text!r}: it is {_PARSERS[name].__doc__}."
+            ) from error
+    return TrainingOptions(**values)
+
+
+def from_tags(tags: Mapping[str, str]) -> dict[str, str]:
+    """The options among tags: `rcl:epochs` and so on."""
+    return {key[len(TAG_PREFIX) :]: value for key, value in tags.items() if key.startswith(TAG_PREFIX)}

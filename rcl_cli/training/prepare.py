@@ -1,0 +1,205 @@
+"""From manifests to samples: every image is found, opened and judged before training starts."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from rcl_cli.buckets.base import NoSuchObjectError
+from rcl_cli.buckets.resolve import Buckets, local_file
+from rcl_cli.domain import Sample
+from rcl_cli.errors import ServiceError
+from rcl_cli.imaging.decode import MAX_FILE_BYTES, decode
+from rcl_cli.manifest import codes
+from rcl_cli.manifest.line import Line, Problem, parse_line, split_s3_url
+from rcl_cli.manifest.reader import read_rows
+from rcl_cli.manifest.split import CannotSplitError, stratified_split
+from rcl_cli.manifest.training import CheckedLine, FileCheck, TrainingCheck, check_pair, choose_use_case
+from rcl_cli.training.plan import HOLDOUT_SHARE
+
+TEST_SHARE = 0.2
+_MIN_FOR_HOLDOUT = 8
+Step = Callable[[int, int], None]
+
+
+class ImageFetcher:
+    """Finds images as local files; those of S3 are downloaded once a training.
+
+    Args:
+        cache: where downloads go.
+    """
+
+    def __init__(self, buckets: Buckets, cache: Path) -> None:
+        self._buckets, self._cache = buckets, cache
+        self.missing_buckets: set[str] = set()
+
+    def fetch(self, source_ref: str) -> Path:
+        """The image as a file.
+
+        Raises:
+            NoSuchObjectError: it is not there or too large.
+        """
+        if path := local_file(source_ref):
+            return self._checked_size(path)
+        bucket_name, key = split_s3_url(source_ref) or ("", "")
+        try:
+            bucket = self._buckets.get(bucket_name)
+        except NoSuchObjectError:
+            self.missing_buckets.add(bucket_name)
+            raise
+        local = bucket.local_path(key)
+        if local is not None:
+            return self._checked_size(local)
+        if bucket.size(key) > MAX_FILE_BYTES:
+            raise NoSuchObjectError(f"{source_ref} is larger than 15 MB")
+        target = self._cache / hashlib.sha256(source_ref.encode()).hexdigest()
+        if not target.exists():
+            self._cache.mkdir(parents=True, exist_ok=True)
+            partial = target.with_suffix(".part")
+            with bucket.open(key) as source, partial.open("wb") as out:
+                shutil.copyfileobj(source, out)
+            partial.replace(target)
+        return target
+
+    @staticmethod
+    def _checked_size(path: Path) -> Path:
+        try:
+            too_large = path.stat().st_size > MAX_FILE_BYTES
+        except OSError as error:
+            raise NoSuchObjectError(str(path)) from error
+        if too_large:
+            raise NoSuchObjectError(f"{path} is larger than 15 MB")
+        return path
+
+
+def _check_image(fetcher: ImageFetcher, line: Line) -> CheckedLine:
+    """Look at a line's image: is it there, whole, and within the limits."""
+    if not line.labels:
+        return CheckedLine(line)
+    try:
+        path = fetcher.fetch(line.source_ref)
+        height, width = decode(path).shape[:2]
+    except (NoSuchObjectError, ServiceError, OSError):
+        return CheckedLine(line, (Problem(codes.INVALID_IMAGE),))
+    return CheckedLine(line, (), str(path), width, height)
+
+
+def check_images(fetcher: ImageFetcher, manifest: Path, step: Step) -> list[CheckedLine]:
+    """Parse a manifest and look at all its images, on all cores."""
+    with manifest.open("rb") as stream:
+        lines = [parse_line(text if text is not None else "") for text in read_rows(stream)]
+    checked = []
+    with ThreadPoolExecutor(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()) as pool:
+        for number, one in enumerate(pool.map(lambda line: _check_image(fetcher, line), lines), 1):
+            checked.append(one)
+            step(number, len(lines))
+    return checked
+
+
+def split_lines(lines: Sequence[CheckedLine], seed: int) -> tuple[list[CheckedLine], list[CheckedLine]]:
+    """Auto-split 80/20 of the usable lines; what can't be used stays with the training part.
+
+    Raises:
+        CannotSplitError: a label has too few images.
+    """
+    training = FileCheck(lines)
+    use_case, _ = choose_use_case(training, None)
+    kind: Literal["image", "box"] = "box" if use_case == "OBJECT_LOCALIZATION" else "image"
+    usable = [i for i, line in enumerate(lines) if line.labels(kind)]
+    if not usable:
+        return list(lines), []
+    labels = [{label.name for label in lines[i].labels(kind)} for i in usable]
+    chosen = {usable[i] for i in stratified_split(labels, TEST_SHARE, seed)}
+    keep = [line for i, line in enumerate(lines) if i not in chosen]
+    return keep, [line for i, line in enumerate(lines) if i in chosen]
+
+
+def check_manifests(
+    fetcher: ImageFetcher, training: Path, testing: Path | None, seed: int, step: Step
+) -> TrainingCheck:
+    """Check the training manifest and the testing one, or split the first.
+
+    Returns:
+        What can be used, and every error; `terminal` tells whether training may go on.
+    """
+    train_lines = check_images(fetcher, training, step)
+    extra: list[codes.Code] = []
+    if testing is not None:
+        test_lines = check_images(fetcher, testing, step)
+    else:
+        try:
+            train_lines, test_lines = split_lines(train_lines, seed)
+        except CannotSplitError:
+            test_lines = []
+            extra.append(codes.INSUFFICIENT_IMAGES_FOR_AUTOSPLIT)
+    if fetcher.missing_buckets:
+        # Whole buckets are out of reach: that is the news, not each of their images.
+        train_lines, test_lines = (
+            [replace(line, image_problems=()) for line in lines] for lines in (train_lines, test_lines)
+        )
+        extra = [codes.INVALID_PERMISSIONS_IMAGES]
+    check = check_pair(FileCheck(train_lines), FileCheck(test_lines))
+    if testing is None and extra:
+        # Nothing was split off, so the empty test side says nothing of its own.
+        check.testing.errors.clear()
+        check.errors.clear()
+    check.training.errors += extra
+    if extra:
+        check.training.use_case = "NOT_DETERMINED"
+    return check
+
+
+# --- samples ----------------------------------------------------------------------------------------------------------
+
+
+def samples_of(lines: Sequence[CheckedLine], kind: Literal["image", "box"]) -> list[Sample]:
+    """Usable images with their labels of one kind."""
+    found = []
+    for line in lines:
+        labels = line.labels(kind)
+        if not labels:
+            continue
+        boxes = tuple((label.name, label.box) for label in labels if label.box is not None)
+        names = tuple(dict.fromkeys(label.name for label in labels)) if kind == "image" else ()
+        found.append(Sample(line.path, names, boxes, line.line.source_ref, line.width, line.height))
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Training data in two: what is trained on, and what checkpoints are chosen on."""
+
+    train: tuple[Sample, ...]
+    holdout: tuple[Sample, ...]
+
+
+def hold_out(samples: Sequence[Sample], seed: int) -> Parts:
+    """Set a tenth of the training data aside, stratified; very small sets judge themselves."""
+    if len(samples) < _MIN_FOR_HOLDOUT:
+        return Parts(tuple(samples), tuple(samples))
+    labels = [set(s.labels) | {label for label, _ in s.boxes} for s in samples]
+    chosen = set(stratified_split(labels, HOLDOUT_SHARE, seed, strict=False))
+    return Parts(
+        tuple(s for i, s in enumerate(samples) if i not in chosen),
+        tuple(s for i, s in enumerate(samples) if i in chosen),
+    )
+
+
+def fingerprint(samples: Sequence[Sample]) -> str:
+    """SHA-256 over source-refs, labels and boxes, in an order of their own: the same data gives the same text."""
+    digest = hashlib.sha256()
+    for text in sorted(_identity(samples)):
+        digest.update(text.encode())
+    return digest.hexdigest()
+
+
+def _identity(samples: Sequence[Sample]) -> Iterator[str]:
+    for s in samples:
+        boxes = [(label, box.left, box.top, box.width, box.height) for label, box in s.boxes]
+        yield f"{s.source_ref}|{sorted(s.labels)}|{sorted(boxes)}\n"

@@ -1,0 +1,223 @@
+"""The stages of a training that need the model backends: plan, train, export, evaluate, save."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from rcl_cli import __version__
+from rcl_cli.backends import registry
+from rcl_cli.backends.base import Cancelled, Predictor, Report
+from rcl_cli.backends.export import SCORE_TOLERANCE, disagreement, export_onnx
+from rcl_cli.backends.weights import WeightsChoice, choose_weights
+from rcl_cli.domain import Detection, ModelCard, Progress, Sample, TrainingPlan, UseCase
+from rcl_cli.imaging.decode import decode
+from rcl_cli.service.context import Context
+from rcl_cli.training import plan as planning
+from rcl_cli.training import results
+from rcl_cli.training.metrics import Evaluation, Match, confusion, evaluate, match_image
+from rcl_cli.training.options import TrainingOptions
+from rcl_cli.training.prepare import fingerprint, hold_out
+
+if TYPE_CHECKING:
+    from rcl_cli.training.trainer import Training
+
+_AGREEMENT_IMAGES = 16
+_EVALUATION_BATCH = 16
+
+
+def pick_device(requested: str) -> str:
+    """`auto` becomes CUDA, then Apple's GPU, then the CPU."""
+    if requested != "auto":
+        return requested
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def _memory_gib(device: str) -> float:
+    return float(torch.cuda.get_device_properties(device).total_memory / 2**30) if device.startswith("cuda") else 0.0
+
+
+def make_plan(
+    use_case: UseCase,
+    training: Sequence[Sample],
+    original: Sequence[Sample],
+    testing: Sequence[Sample],
+    options: TrainingOptions,
+    context: Context,
+    report: Report,
+) -> tuple[TrainingPlan, WeightsChoice]:
+    """Decide everything about a training, and find its weights.
+
+    Args:
+        training: what is trained on; for brand detection composed scenes.
+        original: what the user gave.
+    """
+    torch.set_num_threads(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+    device = pick_device(options.device)
+    on_gpu = device != "cpu"
+    detects = use_case == "OBJECT_LOCALIZATION"
+    family = "yolo" if detects else "classifier"
+    parts = hold_out(training, options.seed)
+    images = len(parts.train)
+    offers = registry.offers(family, options.model, device, images)
+    cache = context.layout.weights_cache
+    weights = choose_weights(options.weights, offers, cache, report, offline=context.config.offline)
+    pretrained = weights.path is not None
+    multi_label = any(len(s.labels) > 1 for s in (*original, *testing))
+    if detects:
+        image_size = planning.detection_image_size(training, on_gpu=on_gpu)
+        epochs = planning.detection_epochs(images, pretrained=pretrained, on_gpu=on_gpu)
+        batch = planning.detection_batch(images, on_gpu=on_gpu, memory_gib=_memory_gib(device))
+        labels = {label for s in training for label, _ in s.boxes} | {label for s in original for label in s.labels}
+    else:
+        image_size = planning.classifier_image_size(training, multi_label=multi_label)
+        epochs = planning.classifier_epochs(images, pretrained=pretrained, on_gpu=on_gpu)
+        batch = planning.classifier_batch(images, on_gpu=on_gpu)
+        labels = {label for s in training for label in s.labels}
+    epochs = options.epochs or epochs
+    plan = TrainingPlan(
+        family=family,
+        model=weights.model,
+        labels=tuple(sorted(labels)),
+        train=parts.train,
+        holdout=parts.holdout,
+        multi_label=multi_label and not detects,
+        device=device,
+        image_size=options.image_size or image_size,
+        batch=options.batch or batch,
+        epochs=epochs,
+        patience=options.patience or planning.default_patience(epochs),
+        seed=options.seed,
+        weights=options.weights,
+        time_budget_s=options.time_budget_s,
+        offline=context.config.offline,
+    )
+    return plan, weights
+
+
+def train_model(
+    plan: TrainingPlan, weights: WeightsChoice, model_dir: Path, report: Report, cancelled: Cancelled
+) -> ModelCard:
+    """Train, and write the ONNX form if it agrees with torch."""
+    card = registry.trainer(plan.family).train(plan, weights, model_dir, report, cancelled)
+    report(Progress("exporting"))
+    extra: dict[str, Any] = {"runtime": "onnx"}
+    registry.write_card(model_dir, card, extra)
+    try:
+        export_onnx(card, model_dir)
+        reference = registry.predictor_on(registry.torch_runner(card, model_dir, "cpu"), card)
+        probes = [decode(sample.path) for sample in plan.holdout[:_AGREEMENT_IMAGES]]
+        extra["onnx_disagreement"] = disagreement(registry.load_predictor(model_dir), reference, probes)
+        agrees = extra["onnx_disagreement"] <= SCORE_TOLERANCE
+    except Exception as error:  # noqa: BLE001 - the torch form serves as well, only slower
+        extra["onnx_disagreement"] = None
+        report(Progress("exporting", note=f"no ONNX form ({type(error).__name__}: {error}), torch will serve"))
+        agrees = False
+    extra["runtime"] = "onnx" if agrees else "torch"
+    registry.write_card(model_dir, card, extra)
+    return card
+
+
+def predict_all(
+    predictor: Predictor, samples: Sequence[Sample], report: Report
+) -> list[list[Detection]]:
+    """Predictions for all samples, decoded and batched as serving does it."""
+    found: list[list[Detection]] = []
+    for start in range(0, len(samples), _EVALUATION_BATCH):
+        batch = [decode(sample.path) for sample in samples[start : start + _EVALUATION_BATCH]]
+        found += predictor.predict(batch)
+        report(Progress("evaluating", len(found), len(samples)))
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """Where the evaluation's files went."""
+
+    f1: float
+    summary: dict[str, Any]
+    training_truth: dict[str, Any]
+    testing_truth: dict[str, Any]
+
+
+def evaluate_and_save(
+    training: Training,
+    plan: TrainingPlan,
+    card: ModelCard,
+    model_dir: Path,
+    train_samples: Sequence[Sample],
+    test_samples: Sequence[Sample],
+) -> Saved:
+    """Evaluate on the test set through the runtime that will serve, write the files, and complete the model's card."""
+    predictor = registry.load_predictor(model_dir, "cpu" if plan.device == "cpu" else plan.device)
+    predictions = predict_all(predictor, test_samples, training.report)
+    matched = [match_image(found, sample) for found, sample in zip(predictions, test_samples, strict=True)]
+    evaluation = evaluate(card.labels, test_samples, matched)
+    ended_ms = training.context.now_ms()
+    created = results.timestamp(ended_ms)
+    matrix = None if plan.family == "yolo" else confusion(card.labels, test_samples, predictions, evaluation.thresholds)
+    counts = (len(train_samples), len(test_samples))
+    summary = results.evaluation_summary(
+        evaluation, card.labels, matrix, counts, training.version.arn, ended_ms
+    )
+    snapshots = results.Snapshots(card.labels, evaluation.thresholds, created)
+    training.report(Progress("saving"))
+    saved = Saved(
+        f1=evaluation.f1,
+        summary=training.write(results.SUMMARY, results.json_file(summary)),
+        training_truth=training.write(
+            results.TRAINING_TRUTH, results.json_lines([snapshots.line(s) for s in train_samples])
+        ),
+        testing_truth=training.write(results.TESTING_TRUTH, results.json_lines(_test_lines(snapshots, test_samples, matched))),
+    )
+    _complete_card(model_dir, card, evaluation, train_samples, test_samples)
+    return saved
+
+
+def _test_lines(snapshots: results.Snapshots, samples: Sequence[Sample], matched: Sequence[list[Match]]) -> list[str]:
+    return [snapshots.line(sample, matches) for sample, matches in zip(samples, matched, strict=True)]
+
+
+def _complete_card(
+    model_dir: Path, card: ModelCard, evaluation: Evaluation, training: Sequence[Sample], testing: Sequence[Sample]
+) -> None:
+    """Add what is needed to run and to understand the model years later."""
+    _, extra = registry.read_card(model_dir)
+    import cv2
+    import onnxruntime
+    import PIL
+    import torchvision
+    import ultralytics
+
+    extra |= {
+        "thresholds": evaluation.thresholds,
+        "f1": evaluation.f1,
+        "average_precision": evaluation.mean("average_precision"),
+        "data": {
+            "training_images": len(training),
+            "testing_images": len(testing),
+            "training_fingerprint": fingerprint(training),
+            "testing_fingerprint": fingerprint(testing),
+        },
+        "versions": {
+            "rcl": __version__,
+            "torch": torch.__version__,
+            "torchvision": torchvision.__version__,
+            "ultralytics": ultralytics.__version__,
+            "onnxruntime": onnxruntime.__version__,
+            "opencv": cv2.__version__,
+            "pillow": PIL.__version__,
+            "numpy": np.__version__,
+        },
+        "saved": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+    }
+    registry.write_card(model_dir, card, extra)
