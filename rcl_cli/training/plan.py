@@ -58,7 +58,7 @@ def classifier_image_size(samples: Sequence[Sample], *, multi_label: bool) -> in
 def classifier_epochs(images: int, *, pretrained: bool, on_gpu: bool) -> int:
     if on_gpu:
         return _clip(20_000 / images, 10, 60)
-    return _clip((6_000 if pretrained else 30_000) / images, 4, 30 if pretrained else 100)
+    return _clip((8_000 if pretrained else 30_000) / images, 4, 30 if pretrained else 100)
 
 
 def classifier_batch(images: int, *, on_gpu: bool) -> int:

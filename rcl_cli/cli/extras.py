@@ -1,0 +1,97 @@
+"""Local extras: commands that the aws CLI does not have."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from rcl_cli.errors import RclError, UsageError
+
+if TYPE_CHECKING:
+    from rcl_cli.service.context import Context
+
+_POLL_S = 0.3
+
+
+@click.command()
+@click.argument("version")
+@click.option("-f", "--follow", is_flag=True, help="Keep printing until the training ends.")
+@click.option("--host", is_flag=True, help="The model host's log instead of the training's.")
+@click.pass_obj
+def logs(settings: Any, version: str, follow: bool, host: bool) -> None:
+    """Show the log of a model's training or host.
+
+    VERSION is an ARN, or PROJECT/VERSION.
+
+    Example: rcl logs circuits/v1 --follow
+    """
+    from rcl_cli.service.local import log_of, named_version
+
+    context: Context = settings.context()
+    found = named_version(context, version)
+    path = log_of(context, found, host=host)
+    if not path.exists():
+        raise UsageError(f"There is no log of {version} yet.")
+    with path.open(encoding="utf-8", errors="replace") as log:
+        while True:
+            while chunk := log.read(1 << 16):
+                sys.stdout.write(chunk)
+            sys.stdout.flush()
+            if not follow or named_version(context, version).status not in ("TRAINING_IN_PROGRESS", "STARTING"):
+                return
+            time.sleep(_POLL_S)
+
+
+@click.command()
+@click.argument("image", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--labels", "labels_file", required=True, metavar="FILE", help="Output of detect-custom-labels; - reads it from stdin.")
+@click.option("-o", "--out", required=True, type=click.Path(dir_okay=False, path_type=Path), help="PNG or JPEG to write.")
+def draw(image: Path, labels_file: str, out: Path) -> None:
+    """Draw detected boxes and labels into an image.
+
+    Example: rcl detect-custom-labels … --image-bytes fileb://board.jpg | rcl draw board.jpg --labels - -o found.png
+    """
+    from rcl_cli.render.boxes import draw_labels
+
+    try:
+        text = sys.stdin.read() if labels_file == "-" else Path(labels_file).read_text("utf-8")
+        labels = json.loads(text)["CustomLabels"]
+        count = draw_labels(image, labels, out)
+    except (ValueError, KeyError, TypeError) as error:
+        raise UsageError("--labels needs the JSON that detect-custom-labels prints.") from error
+    except OSError as error:
+        raise UsageError(f"{error.filename or out}: {error.strerror or error}") from error
+    click.echo(f"{out}: {count} label(s) drawn", err=True)
+
+
+@click.command()
+@click.argument("name", type=click.Choice(["circuits", "logos"]))
+@click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
+@click.option("--seed", default=7, show_default=True, help="Other seeds give other images.")
+@click.option("--train", default=160, show_default=True, help="Training images.")
+@click.option("--test", default=40, show_default=True, help="Test images.")
+def example(name: str, folder: Path, seed: int, train: int, test: int) -> None:
+    """Make an example project: images and manifests.
+
+    circuits: boards with boxes around their parts. logos: brand detection, from logos alone to scenes. FOLDER becomes
+    a bucket's folder, and its last part the bucket's name.
+
+    Example: rcl example circuits ./buckets/circuits
+    """
+    from rcl_cli.examples.circuits import make_circuits
+    from rcl_cli.examples.logos import make_logos
+
+    bucket = folder.resolve().name
+    try:
+        if name == "circuits":
+            make_circuits(folder, bucket, train=train, test=test, new=4, seed=seed)
+        else:
+            make_logos(folder, bucket, test=test, seed=seed)
+    except OSError as error:
+        raise RclError(f"{folder} can't be written: {error.strerror or error}") from error
+    click.echo(f"{folder}: images and train.manifest, test.manifest for s3://{bucket}/", err=True)
