@@ -59,7 +59,9 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise ConfigError(f"{path} must hold `key: value` lines.")
     if unknown := set(document) - _KEYS:
-        raise ConfigError(f"{path} has an unknown key {sorted(map(str, unknown))[0]!r}; known: {', '.join(sorted(_KEYS))}.")
+        raise ConfigError(
+            f"{path} has an unknown key {sorted(map(str, unknown))[0]!r}; known: {', '.join(sorted(_KEYS))}."
+        )
     return document
 
 
@@ -113,7 +115,9 @@ def load_config(home: Path, environment: Mapping[str, str] | None = None, region
     training = {k.lower(): v for k, v in _mapping(document, "training", path).items()}
     prefix = "RCL_TRAINING_"
     training.update({k[len(prefix) :].lower(): v for k, v in environment.items() if k.startswith(prefix)})
-    folders = [Path(environment["RCL_BUCKETS_DIR"]).expanduser().absolute()] if environment.get("RCL_BUCKETS_DIR") else []
+    folders = (
+        [Path(environment["RCL_BUCKETS_DIR"]).expanduser().absolute()] if environment.get("RCL_BUCKETS_DIR") else []
+    )
     s3 = _mapping(document, "s3", path)
     return Config(
         account=account,

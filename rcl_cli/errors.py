@@ -1,16 +1,16 @@
 """Every error that rcl raises on purpose, stdlib only.
 
-    RclError
-    ├── ServiceError            an API error: `code` is the AWS name, it leaves as JSON or as exit code 254
-    │   ├── ValidationError     a request that breaks the model (pattern, length, range, enum, required)
-    │   ├── SerializationError  a request that is not the JSON it should be
-    │   ├── InvalidParameter, InvalidS3Object, InvalidImageFormat, ImageTooLarge
-    │   ├── ResourceNotFound, ResourceInUse, ResourceAlreadyExists, ResourceNotReady
-    │   ├── InvalidPaginationToken, LimitExceeded, ServiceQuotaExceeded
-    │   └── InternalServerError, ThrottlingError, ProvisionedThroughputExceeded
-    ├── UsageError              a command line that can't be understood (exit code 252)
-    ├── ConfigError             config.yaml, an environment variable or a folder that can't be used (exit code 253)
-    └── TrainingFailed          ends a training with a message for StatusMessage
+RclError
+├── ServiceError            an API error: `code` is the AWS name, it leaves as JSON or as exit code 254
+│   ├── ValidationError     a request that breaks the model (pattern, length, range, enum, required)
+│   ├── SerializationError  a request that is not the JSON it should be
+│   ├── InvalidParameter, InvalidS3Object, InvalidImageFormat, ImageTooLarge
+│   ├── ResourceNotFound, ResourceInUse, ResourceAlreadyExists, ResourceNotReady
+│   ├── InvalidPaginationToken, LimitExceeded, ServiceQuotaExceeded
+│   └── InternalServerError, ThrottlingError, ProvisionedThroughputExceeded
+├── UsageError              a command line that can't be understood (exit code 252)
+├── ConfigError             config.yaml, an environment variable or a folder that can't be used (exit code 253)
+└── TrainingFailed          ends a training with a message for StatusMessage
 """
 
 from __future__ import annotations

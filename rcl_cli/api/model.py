@@ -1,4 +1,4 @@
-"""The API as data: operations, shapes, paginators and waiters, read from model.json (written by tools/trim_model.py)."""
+"""The API as data: operations, shapes, paginators and waiters, from model.json (tools/trim_model.py writes it)."""
 
 from __future__ import annotations
 

@@ -70,7 +70,10 @@ def _children(shape: Shape, value: Any) -> Iterator[tuple[str, Shape, Any]]:
 
 
 def _type_names(shape: Shape) -> str:
-    names = {"blob": "<class 'bytes'>, <class 'bytearray'>, file-like object", "list": "<class 'list'>, <class 'tuple'>"}
+    names = {
+        "blob": "<class 'bytes'>, <class 'bytearray'>, file-like object",
+        "list": "<class 'list'>, <class 'tuple'>",
+    }
     plain = {"string": "str", "integer": "int", "long": "int", "boolean": "bool", "map": "dict", "structure": "dict"}
     if shape.type in {"float", "double"}:
         return "<class 'float'>, <class 'decimal.Decimal'>, <class 'int'>"
@@ -166,7 +169,8 @@ def validated(operation: Operation, params: Mapping[str, Any]) -> dict[str, Any]
     if reports:
         plural = "error" if len(reports) == 1 else "errors"
         raise ValidationError(f"{len(reports)} validation {plural} detected: {'; '.join(reports)}")
-    return _known(operation.input, dict(params))
+    request: dict[str, Any] = _known(operation.input, dict(params))
+    return request
 
 
 def _known(shape: Shape, value: Any) -> Any:

@@ -39,7 +39,10 @@ class SamePadConv2d(nn.Conv2d):
     def forward(self, input: torch.Tensor) -> torch.Tensor:
         height, width = input.shape[-2:]
         pads = []
-        for side, kernel, stride in ((width, self.kernel_size[1], self.stride[1]), (height, self.kernel_size[0], self.stride[0])):
+        for side, kernel, stride in (
+            (width, self.kernel_size[1], self.stride[1]),
+            (height, self.kernel_size[0], self.stride[0]),
+        ):
             total = max((-(-side // stride) - 1) * stride + kernel - side, 0)
             pads += [total // 2, total - total // 2]
         return self._conv_forward(F.pad(input, pads), self.weight, self.bias)

@@ -115,7 +115,7 @@ def load_tensors(path: str | Path) -> dict[str, torch.Tensor]:
             tensors = _collect(torch.load(path, map_location="cpu", pickle_module=inert, weights_only=False))
     except FileNotFoundError as error:
         raise ConfigError(f"The weights file {path} does not exist.") from error
-    except Exception as error:  # noqa: BLE001 - any damage to the file ends here, whatever the decoder calls it
+    except Exception as error:
         raise ConfigError(f"The weights file {path} can't be read: {error}") from error
     if not tensors:
         raise ConfigError(f"The weights file {path} holds no weights that rcl can read.")

@@ -1,7 +1,7 @@
 """Image-level labels with torchvision networks, in two stages.
 
 Stage one freezes the network, computes every image's features once and fits a linear head on them: a usable model in
-seconds. Stage two fine-tunes everything with augmentation from the pretrained weights, with a fresh head (a head carried
+seconds. Stage two fine-tunes everything with augmentation from the pretrained weights, with a fresh head (one carried
 over did worse, see bench/RESULTS.md). Whichever does better on the holdout part of the training data is kept.
 """
 
@@ -179,7 +179,9 @@ def _features(run: _Run, net: ClassifierNet, data: _Data) -> torch.Tensor:
     return torch.cat(caught)
 
 
-def _loss(logits: torch.Tensor, targets: torch.Tensor, weights: torch.Tensor, *, multi_label: bool, smooth: float = 0.0) -> torch.Tensor:
+def _loss(
+    logits: torch.Tensor, targets: torch.Tensor, weights: torch.Tensor, *, multi_label: bool, smooth: float = 0.0
+) -> torch.Tensor:
     if multi_label:
         soft = targets * (1 - smooth) + 0.5 * smooth
         return F.binary_cross_entropy_with_logits(logits, soft, pos_weight=weights)
@@ -338,7 +340,9 @@ class _FineTune:
 
 def _fine_tune(run: _Run, net: ClassifierNet, best: _Best | None, *, pretrained: bool) -> _Best:
     tuning = _FineTune(run, net, pretrained=pretrained)
-    averaged = ClassifierNet(replace_module(net, tuning.average.network), multi_label=run.plan.multi_label).to(run.device)
+    averaged = ClassifierNet(replace_module(net, tuning.average.network), multi_label=run.plan.multi_label).to(
+        run.device
+    )
     found: _Best | None = None
     stale, epoch = 0, 0
     while epoch < tuning.epochs:
@@ -416,7 +420,9 @@ class ClassifierTrainer:
         save_file({k: v.contiguous() for k, v in best.state.items()}, out_dir / WEIGHTS_FILE)
 
     @staticmethod
-    def _card(run: _Run, net: ClassifierNet, best: _Best, weights: WeightsChoice, first_usable_s: float | None) -> ModelCard:
+    def _card(
+        run: _Run, net: ClassifierNet, best: _Best, weights: WeightsChoice, first_usable_s: float | None
+    ) -> ModelCard:
         plan = run.plan
         preprocessing = {
             "resize": "stretch",

@@ -31,7 +31,7 @@ def quiet_ultralytics(work_dir: Path, threads: int) -> None:
     from ultralytics.utils import LOGGER, SETTINGS, torch_utils
 
     off = {"sync": False, "vscode_msg": False, "openvino_msg": False, "api_key": ""}
-    off.update({name: False for name in _INTEGRATIONS})
+    off.update(dict.fromkeys(_INTEGRATIONS, False))
     folders = {"datasets_dir": "datasets", "weights_dir": "weights", "runs_dir": "runs"}
     off.update({name: str(config_dir / folder) for name, folder in folders.items()})
     SETTINGS.update({name: value for name, value in off.items() if name in SETTINGS})

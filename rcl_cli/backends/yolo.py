@@ -94,7 +94,7 @@ def _fits_in_memory(size_bytes: int) -> bool:
     return size_bytes < _CACHE_SHARE_OF_MEMORY * psutil.virtual_memory().total
 
 
-# Ultralytics adds its online-platform callbacks to every class whose name contains "Trainer"; this one has no such name.
+# Ultralytics adds its online-platform callbacks to every class whose name contains "Trainer"; this one must not.
 class ManifestDetection(DetectionTrainer):
     """Ultralytics' training loop over a plan."""
 
@@ -292,7 +292,7 @@ class YoloTrainer:
             preprocessing=preprocessing,
             hyperparameters=hyperparameters,
             weights_source=weights.source,
-            choice=f"epoch {loop.best_epoch} of {loop.epochs}; best AP50:95 on {len(plan.holdout)} held-out training images",
+            choice=f"epoch {loop.best_epoch} of {loop.epochs}; best AP50:95 on {len(plan.holdout)} held-out images",
             history=tuple(watch.history),
         )
 

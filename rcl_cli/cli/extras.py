@@ -49,8 +49,16 @@ def logs(settings: Any, version: str, follow: bool, host: bool) -> None:
 
 @click.command()
 @click.argument("image", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--labels", "labels_file", required=True, metavar="FILE", help="Output of detect-custom-labels; - reads it from stdin.")
-@click.option("-o", "--out", required=True, type=click.Path(dir_okay=False, path_type=Path), help="PNG or JPEG to write.")
+@click.option(
+    "--labels",
+    "labels_file",
+    required=True,
+    metavar="FILE",
+    help="Output of detect-custom-labels; - reads it from stdin.",
+)
+@click.option(
+    "-o", "--out", required=True, type=click.Path(dir_okay=False, path_type=Path), help="PNG or JPEG to write."
+)
 def draw(image: Path, labels_file: str, out: Path) -> None:
     """Draw detected boxes and labels into an image.
 

@@ -5,7 +5,14 @@ from __future__ import annotations
 from rcl_cli.api.model import Operation, Shape
 from rcl_cli.cli.operation import options_of
 
-_NAMES = {"string": "TEXT", "integer": "N", "long": "N", "float": "NUMBER", "blob": "BASE64|fileb://FILE", "map": "KEY=VALUE,…"}
+_NAMES = {
+    "string": "TEXT",
+    "integer": "N",
+    "long": "N",
+    "float": "NUMBER",
+    "blob": "BASE64|fileb://FILE",
+    "map": "KEY=VALUE,…",
+}
 
 
 def _metavar(shape: Shape) -> str:

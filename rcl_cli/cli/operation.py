@@ -105,7 +105,9 @@ def _from_json(text: str | None) -> dict[str, Any]:
     try:
         document = json.loads(loaded)
     except ValueError as error:
-        raise UsageError(f"Error parsing parameter 'cli-input-json': Invalid JSON: {error}\nJSON received: {text}") from error
+        raise UsageError(
+            f"Error parsing parameter 'cli-input-json': Invalid JSON: {error}\nJSON received: {text}"
+        ) from error
     if not isinstance(document, dict):
         raise UsageError("Error parsing parameter 'cli-input-json': Invalid type: expecting map")
     return document
@@ -147,7 +149,9 @@ def parse_request(operation: Operation, words: list[str]) -> tuple[dict[str, Any
 # --- running ----------------------------------------------------------------------------------------------------------
 
 
-def pages(operation: Operation, params: dict[str, Any], values: argparse.Namespace, call: Call) -> Iterator[dict[str, Any]]:
+def pages(
+    operation: Operation, params: dict[str, Any], values: argparse.Namespace, call: Call
+) -> Iterator[dict[str, Any]]:
     """All pages of a listing, as the aws CLI follows them unless told otherwise."""
     paginator = operation.paginator
     manual = paginator and (paginator.input_token in params or paginator.limit_key in params or values.no_paginate)

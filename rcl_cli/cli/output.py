@@ -77,7 +77,9 @@ def _text_map(item: dict[str, Any], rows: list[str], name: str | None, columns: 
 
 def _text_list(items: list[Any], rows: list[str], name: str | None) -> None:
     if any(isinstance(item, dict) for item in items):
-        columns = sorted({k for i in items if isinstance(i, dict) for k, v in i.items() if not isinstance(v, (dict, list))})
+        columns = sorted(
+            {k for i in items if isinstance(i, dict) for k, v in i.items() if not isinstance(v, (dict, list))}
+        )
         for item in items:
             _text_rows(item, rows, name, columns if isinstance(item, dict) else None)
     elif any(isinstance(item, list) for item in items):

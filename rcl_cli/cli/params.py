@@ -125,9 +125,7 @@ def _corrected(shape: Shape, value: Any, *, raw_blobs: bool) -> Any:
     """Give shorthand and JSON values the types of the model."""
     if shape.type == "structure" and isinstance(value, dict):
         members = shape.members
-        return {
-            k: _corrected(members[k], v, raw_blobs=raw_blobs) if k in members else v for k, v in value.items()
-        }
+        return {k: _corrected(members[k], v, raw_blobs=raw_blobs) if k in members else v for k, v in value.items()}
     if shape.type == "list":
         if isinstance(value, list):
             return [_corrected(shape.member, v, raw_blobs=raw_blobs) for v in value]

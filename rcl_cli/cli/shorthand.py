@@ -1,9 +1,9 @@
-"""The aws CLI's shorthand: `Key=value,List=a,b,Map={Inner=x},Quoted='a,b'`; syntax only, types are corrected by `params`.
+"""The aws CLI's shorthand, `Key=value,List=a,b,Map={Inner=x},Quoted='a,b'`: syntax only, types come in `params`.
 
-    parameter = pair *("," pair)
-    pair      = key "=" value / key "@=" file
-    value     = "{" parameter "}" / "[" items "]" / word *("," word), up to the next pair
-    word      = '...' / "..." / characters up to a delimiter, backslash quotes one of them
+parameter = pair *("," pair)
+pair      = key "=" value / key "@=" file
+value     = "{" parameter "}" / "[" items "]" / word *("," word), up to the next pair
+word      = '...' / "..." / characters up to a delimiter, backslash quotes one of them
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class _Parser:
         while True:
             key, value = self.pair()
             if key in pairs:
-                raise UsageError(f"Second instance of key \"{key}\" encountered for input:\n {self.text}")
+                raise UsageError(f'Second instance of key "{key}" encountered for input:\n {self.text}')
             pairs[key] = value
             if self.current == closing:
                 return pairs

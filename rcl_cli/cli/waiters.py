@@ -92,7 +92,12 @@ class Watcher:
             from rich.console import Console
             from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-            columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[detail]}"))
+            columns = (
+                SpinnerColumn(),
+                TextColumn("{task.description}"),
+                BarColumn(),
+                TextColumn("{task.fields[detail]}"),
+            )
             self._display = Progress(*columns, TimeElapsedColumn(), console=Console(stderr=True), transient=False)
             self._display.start()
         return self

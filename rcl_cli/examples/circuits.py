@@ -78,7 +78,9 @@ def _connector(rng: np.random.Generator) -> Image.Image:
     length, thick = pins * int(rng.integers(9, 12)), int(rng.integers(14, 20))
     part, draw = _canvas(length, thick)
     w, h = part.size
-    draw.rectangle([0, 0, w - 1, h - 1], fill=tint(rng, ((238, 236, 228), (30, 60, 140), (25, 25, 25))[rng.integers(3)]))
+    draw.rectangle(
+        [0, 0, w - 1, h - 1], fill=tint(rng, ((238, 236, 228), (30, 60, 140), (25, 25, 25))[rng.integers(3)])
+    )
     for i in range(pins):
         x = (2 * i + 1) * w // (2 * pins)
         r = min(h // 4, w // (4 * pins))

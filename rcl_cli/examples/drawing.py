@@ -28,8 +28,9 @@ def photographed(image: Image.Image, rng: np.random.Generator) -> Image.Image:
     pixels = np.asarray(image, dtype=np.float32)
     height, width = pixels.shape[:2]
     light = _light(rng, height, width)
-    pixels = pixels * light[..., None] * rng.uniform(0.75, 1.2) + rng.normal(0, rng.uniform(2, 8), pixels.shape)
-    return Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
+    noise = rng.normal(0, rng.uniform(2, 8), pixels.shape)
+    lit = pixels * light[..., None] * rng.uniform(0.75, 1.2) + noise
+    return Image.fromarray(np.clip(lit, 0, 255).astype(np.uint8))
 
 
 def _light(rng: np.random.Generator, height: int, width: int) -> NDArray[np.float32]:

@@ -46,7 +46,12 @@ def _monogram(pen: Pen) -> None:
     pen.text((200, 196), "QX", fill=(250, 220, 120), font=ImageFont.load_default(190), anchor="mm")
 
 
-LOGOS: dict[str, Callable[[Pen], None]] = {"sunrise": _sunrise, "hexagon": _hexagon, "wave": _wave, "monogram": _monogram}
+LOGOS: dict[str, Callable[[Pen], None]] = {
+    "sunrise": _sunrise,
+    "hexagon": _hexagon,
+    "wave": _wave,
+    "monogram": _monogram,
+}
 
 
 def _drawn(name: str) -> Image.Image:

@@ -11,7 +11,9 @@ from rcl_cli.inference.protocol import ProtocolError, receive_frame, send_frame
 _TIMEOUT_S = 120
 
 
-def detect(address: str, nonce: str, image: bytes, min_confidence: float | None, max_results: int | None) -> list[dict[str, Any]]:
+def detect(
+    address: str, nonce: str, image: bytes, min_confidence: float | None, max_results: int | None
+) -> list[dict[str, Any]]:
     """Ask a host.
 
     Args:

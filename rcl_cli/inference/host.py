@@ -1,7 +1,7 @@
 """The model host: `python -m rcl_cli.inference.host`, started detached, one a running version.
 
-It listens on one socket and keeps `--workers` worker processes that accept from it. A worker that dies is replaced; when
-the host itself dies, however, its workers notice and end too.
+It listens on one socket and keeps `--workers` worker processes that accept from it. A worker that dies is replaced;
+when the host itself dies, however, its workers notice and end too.
 """
 
 from __future__ import annotations
@@ -72,8 +72,7 @@ class Host:
     @staticmethod
     def _is_ready(worker: subprocess.Popen[bytes]) -> bool:
         """Wait until a worker has loaded its model; false if it ended instead."""
-        assert worker.stdout is not None
-        return worker.stdout.readline() == _READY
+        return worker.stdout is not None and worker.stdout.readline() == _READY
 
     def run(self) -> str:
         """Serve until asked to stop; returns the message for the version's status, empty if it could not start."""

@@ -32,7 +32,16 @@ def launch_host(layout: Layout, version_id: int, nonce: str, workers: int) -> in
     """Start the host of a version; returns its pid."""
     folder = layout.host(version_id)
     folder.mkdir(parents=True, exist_ok=True)
-    arguments = ["--home", str(layout.home), "--version-id", str(version_id), "--nonce", nonce, "--workers", str(workers)]
+    arguments = [
+        "--home",
+        str(layout.home),
+        "--version-id",
+        str(version_id),
+        "--nonce",
+        nonce,
+        "--workers",
+        str(workers),
+    ]
     return spawn("rcl_cli.inference.host", arguments, host_log(layout, version_id))
 
 

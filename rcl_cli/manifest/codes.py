@@ -104,9 +104,7 @@ INVALID_LABEL_NAME_LENGTH = Code(
     "ERROR_INVALID_LABEL_NAME_LENGTH", "The label name is too long.", "metadata", listed=True
 )
 UNANNOTATED_RECORD = Code("WARNING_UNANNOTATED_RECORD", "Record is unannotated.", "line")
-NO_ATTRIBUTE_ANNOTATIONS = Code(
-    "WARNING_NO_ATTRIBUTE_ANNOTATIONS", "No attribute annotations were found.", "attribute"
-)
+NO_ATTRIBUTE_ANNOTATIONS = Code("WARNING_NO_ATTRIBUTE_ANNOTATIONS", "No attribute annotations were found.", "attribute")
 NO_ANNOTATIONS = Code("WARNING_NO_ANNOTATIONS", "No annotations were found.", "line")
 
 # --- files: dataset creation and update -------------------------------------------------------------------------------
@@ -121,9 +119,7 @@ MANIFEST_ROWS_EXCEEDS_MAXIMUM = Code("ERROR_MANIFEST_ROWS_EXCEEDS_MAXIMUM", "The
 INVALID_PERMISSIONS_MANIFEST = Code(
     "ERROR_INVALID_PERMISSIONS_MANIFEST_S3_BUCKET", "The S3 bucket permissions are incorrect."
 )
-TOO_MANY_RECORDS_IN_ERROR = Code(
-    "ERROR_TOO_MANY_RECORDS_IN_ERROR", "The manifest file has too many terminal errors."
-)
+TOO_MANY_RECORDS_IN_ERROR = Code("ERROR_TOO_MANY_RECORDS_IN_ERROR", "The manifest file has too many terminal errors.")
 MANIFEST_TOO_MANY_LABELS = Code("ERROR_MANIFEST_TOO_MANY_LABELS", "The manifest file has too many labels.")
 INSUFFICIENT_IMAGES_FOR_DISTRIBUTE = Code(
     "ERROR_INSUFFICIENT_IMAGES_PER_LABEL_FOR_DISTRIBUTE",

@@ -9,7 +9,7 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, TypeGuard
 
 from rcl_cli.domain import Box
 from rcl_cli.manifest import codes
@@ -124,7 +124,7 @@ def split_s3_url(url: str) -> tuple[str, str] | None:
     return (match[1], match[2]) if match else None
 
 
-def _is_number(value: Any) -> bool:
+def _is_number(value: Any) -> TypeGuard[float]:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 1e9
 
 
@@ -190,8 +190,8 @@ def _metadata_format(attribute: _Attribute) -> bool:
     if not isinstance(metadata.get("job-name", ""), str):
         return False
     if attribute.kind == "image":
-        confidence = metadata.get("confidence")
-        name = metadata.get("class-name")
+        confidence: Any = metadata.get("confidence")
+        name: Any = metadata.get("class-name")
         return _is_number(confidence) and 0 <= confidence <= 1 and isinstance(name, str) and bool(name)
     return _box_metadata_format(attribute)
 

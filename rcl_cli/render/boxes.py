@@ -24,7 +24,9 @@ def _text_colour(background: tuple[int, int, int]) -> tuple[int, int, int]:
     return (0, 0, 0) if 0.299 * red + 0.587 * green + 0.114 * blue > 140 else (255, 255, 255)
 
 
-def _outline(pen: ImageDraw.ImageDraw, box: tuple[float, float, float, float], colour: tuple[int, int, int], width: int) -> None:
+def _outline(
+    pen: ImageDraw.ImageDraw, box: tuple[float, float, float, float], colour: tuple[int, int, int], width: int
+) -> None:
     """A frame with a thin dark rim on both sides, so that it shows on any background."""
     left, top, right, bottom = box
     pen.rectangle([left - 1, top - 1, right + 1, bottom + 1], outline=(0, 0, 0), width=width + 2)

@@ -46,13 +46,10 @@ def make_context(home: Path | None = None, region: str | None = None) -> Context
     Raises:
         ConfigError: the home or its config can't be used.
     """
-
     layout = Layout(home or home_folder(os.environ))
     layout.make()
     config = load_config(layout.home, os.environ, region)
-    buckets = Buckets(
-        config.bucket_folders, config.region, config.buckets, config.s3_fallback, config.s3_endpoint_url
-    )
+    buckets = Buckets(config.bucket_folders, config.region, config.buckets, config.s3_fallback, config.s3_endpoint_url)
     return Context(
         layout=layout,
         database=Database(layout.database),

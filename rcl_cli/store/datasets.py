@@ -61,15 +61,11 @@ def by_arn(db: sqlite3.Connection, arn: str) -> Dataset | None:
 
 def of_project(db: sqlite3.Connection, project_id: int) -> list[Dataset]:
     """Oldest first."""
-    rows = db.execute(
-        f"SELECT {_COLUMNS} FROM datasets WHERE project_id = ? ORDER BY created_ms, id", (project_id,)
-    )
+    rows = db.execute(f"SELECT {_COLUMNS} FROM datasets WHERE project_id = ? ORDER BY created_ms, id", (project_id,))
     return [Dataset(*row) for row in rows]
 
 
-def settle(
-    db: sqlite3.Connection, dataset_id: int, status: str, message: str, code: str, updated_ms: int
-) -> None:
+def settle(db: sqlite3.Connection, dataset_id: int, status: str, message: str, code: str, updated_ms: int) -> None:
     """Write the outcome of the last operation, and bring the counts up to date."""
     db.execute(
         """UPDATE datasets SET status = ?, message = ?, message_code = ?, updated_ms = ?,
@@ -103,7 +99,9 @@ def put_entries(db: sqlite3.Connection, dataset_id: int, lines: Iterable[Line]) 
         How many lines were written.
     """
     free = int(
-        db.execute("SELECT COALESCE(MAX(position), 0) + 1 FROM entries WHERE dataset_id = ?", (dataset_id,)).fetchone()[0]
+        db.execute("SELECT COALESCE(MAX(position), 0) + 1 FROM entries WHERE dataset_id = ?", (dataset_id,)).fetchone()[
+            0
+        ]
     )
     count = 0
     for line in lines:
@@ -198,7 +196,8 @@ def entries_page(
     if conditions.labels:
         marks = ", ".join("?" * len(conditions.labels))
         clauses.append(
-            f"position IN (SELECT position FROM entry_labels WHERE dataset_id = ? AND label IN ({marks}) AND position > ?)"
+            "position IN (SELECT position FROM entry_labels "
+            f"WHERE dataset_id = ? AND label IN ({marks}) AND position > ?)"
         )
         parameters += [dataset_id, *conditions.labels, after]
     query = f"SELECT position, line FROM entries WHERE {' AND '.join(clauses)} ORDER BY position LIMIT ?"

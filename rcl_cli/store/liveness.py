@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,7 +28,7 @@ def identify(pid: int) -> ProcessIdentity:
 
 def start_token(pid: int) -> str | None:
     """When a process started, unique over reboots; None if it does not run (a zombie does not)."""
-    if sys.platform.startswith("linux"):
+    if Path("/proc/self/stat").exists():
         return _linux_start_token(pid)
     import psutil
 

@@ -41,9 +41,12 @@ def by_id(db: sqlite3.Connection, project_id: int) -> Project:
     return Project(*db.execute(f"SELECT {_COLUMNS} FROM projects WHERE id = ?", (project_id,)).fetchone())
 
 
-def page(db: sqlite3.Connection, names: Iterable[str] | None, before: tuple[int, int] | None, limit: int) -> list[Project]:
+def page(
+    db: sqlite3.Connection, names: Iterable[str] | None, before: tuple[int, int] | None, limit: int
+) -> list[Project]:
     """Newest first; `before` is (created_ms, id) of the last project of the page before."""
-    clauses, values = [], []
+    clauses: list[str] = []
+    values: list[object] = []
     if names is not None:
         wanted = list(names)
         clauses.append(f"name IN ({', '.join('?' * len(wanted))})")

@@ -168,7 +168,9 @@ def claim(db: sqlite3.Connection, version_id: int, nonce: str, identity: Process
 
 
 def worker_of(db: sqlite3.Connection, version_id: int) -> Worker | None:
-    row = db.execute("SELECT nonce, pid, started, address FROM processes WHERE version_id = ?", (version_id,)).fetchone()
+    row = db.execute(
+        "SELECT nonce, pid, started, address FROM processes WHERE version_id = ?", (version_id,)
+    ).fetchone()
     return Worker(row[0], ProcessIdentity(row[1], row[2]), row[3]) if row else None
 
 

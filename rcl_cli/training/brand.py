@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
@@ -55,7 +55,7 @@ def cut_out(label: str, image: NDArray[np.uint8]) -> Logo:
         framed = cv2.copyMakeBorder(near, 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=1)
         _, regions = cv2.connectedComponents(framed, connectivity=4)
         outside = regions[1:-1, 1:-1] == regions[0, 0]
-        if 0.02 < 1 - outside.mean():
+        if 1 - outside.mean() > 0.02:
             alpha[outside] = 0
     rows, columns = np.flatnonzero(alpha.any(1)), np.flatnonzero(alpha.any(0))
     rgba = np.dstack([image, alpha])
@@ -68,14 +68,14 @@ def background(rng: np.random.Generator, textures: Sequence[NDArray[np.uint8]]) 
     scene = _smooth(rng, int(rng.integers(2, 7)), 255.0)
     for cells in (8, 24, 80):
         scene += _smooth(rng, cells, float(rng.uniform(0, 60))) - 15
-    scene = np.clip(scene, 0, 255).astype(np.uint8)
+    pixels: Any = np.clip(scene, 0, 255).astype(np.uint8)
     if textures and rng.random() < 0.4:
-        piece = cv2.resize(textures[rng.integers(len(textures))], (width, height))
+        piece = cv2.resize(textures[int(rng.integers(len(textures)))], (width, height))
         size = int(rng.integers(10, 40)) * 2 + 1
-        scene = cv2.addWeighted(scene, 0.4, cv2.GaussianBlur(piece, (size, size), 0), 0.6, 0)
+        pixels = cv2.addWeighted(pixels, 0.4, cv2.GaussianBlur(piece, (size, size), 0), 0.6, 0)
     for _ in range(int(rng.integers(3, 16))):
-        _shape(rng, scene)
-    return np.asarray(scene, dtype=np.uint8)
+        _shape(rng, pixels)
+    return np.asarray(pixels, dtype=np.uint8)
 
 
 def _smooth(rng: np.random.Generator, cells: int, amplitude: float) -> NDArray[np.float32]:
@@ -98,7 +98,7 @@ def _shape(rng: np.random.Generator, scene: NDArray[np.uint8]) -> None:
     elif kind == 2:
         cv2.line(scene, (x, y), (int(rng.integers(0, width)), int(rng.integers(0, height))), colour, max(2, thick))
     elif kind == 3:
-        points = rng.integers(-size, size + 1, (int(rng.integers(3, 7)), 2)) + (x, y)
+        points = rng.integers(-size, size + 1, (int(rng.integers(3, 7)), 2)) + np.array([x, y])
         cv2.fillPoly(scene, [points.astype(np.int32)], colour)
     else:
         text = "".join(rng.choice(tuple("ABCDEFGHKLMNPRSTUVXYZ0123456789"), int(rng.integers(2, 8))))
@@ -134,11 +134,11 @@ def compose(
 ) -> tuple[NDArray[np.uint8], list[tuple[str, Box]]]:
     """One scene and its boxes."""
     width, height = SCENE_PX
-    scene = background(rng, textures).astype(np.float32)
+    scene: Any = background(rng, textures).astype(np.float32)
     owner = np.zeros((height, width), dtype=np.int32)
     placed: list[tuple[str, int]] = []
     for number in range(1, int(rng.integers(1, 5)) + 1):
-        logo = logos[rng.integers(len(logos))]
+        logo = logos[int(rng.integers(len(logos)))]
         colour, cover = _placed(rng, logo)
         if (owner[cover > 0.5] > 0).mean() > 0.1:
             continue

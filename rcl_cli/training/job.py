@@ -72,9 +72,7 @@ def settle_training(db: sqlite3.Connection, layout: Layout, version: Version, no
     worker = versions.worker_of(db, version.id)
     if worker is not None and worker.identity.is_alive():
         return False
-    if not versions.move(
-        db, version.id, ("TRAINING_IN_PROGRESS",), "TRAINING_FAILED", DIED.format(name=version.name)
-    ):
+    if not versions.move(db, version.id, ("TRAINING_IN_PROGRESS",), "TRAINING_FAILED", DIED.format(name=version.name)):
         return False
     versions.end_training(db, version.id, now_ms, {})
     versions.release(db, version.id)

@@ -115,7 +115,9 @@ def match_image(detections: Sequence[Detection], sample: Sample) -> list[Match]:
     return matches
 
 
-def collect(labels: Sequence[str], samples: Sequence[Sample], matched: Sequence[Sequence[Match]]) -> dict[str, LabelEvents]:
+def collect(
+    labels: Sequence[str], samples: Sequence[Sample], matched: Sequence[Sequence[Match]]
+) -> dict[str, LabelEvents]:
     """Gather matches by label; truths of labels that the model does not know are left out."""
     events = {label: LabelEvents() for label in labels}
     for sample, matches in zip(samples, matched, strict=True):
@@ -192,7 +194,10 @@ def evaluate(labels: Sequence[str], samples: Sequence[Sample], matched: Sequence
 
 
 def confusion(
-    labels: Sequence[str], samples: Sequence[Sample], predictions: Sequence[Sequence[Detection]], thresholds: dict[str, float]
+    labels: Sequence[str],
+    samples: Sequence[Sample],
+    predictions: Sequence[Sequence[Detection]],
+    thresholds: dict[str, float],
 ) -> list[tuple[str, str, float]]:
     """(true label, predicted label, share) for image-level labels.
 

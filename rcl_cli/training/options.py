@@ -47,7 +47,7 @@ def _whole(low: int, high: int) -> Callable[[str], int]:
 
 
 def _positive(text: str) -> float:
-    """a number of seconds above 0"""
+    """A number of seconds above 0"""
     value = float(text)
     if not 0 < value < 1e9:
         raise ValueError
@@ -62,7 +62,7 @@ def _device(text: str) -> str:
 
 
 def _word(text: str) -> str:
-    """a name of letters, digits, _, - and ."""
+    """A name of letters, digits, _, - and ."""
     if not re.fullmatch(r"[\w.\-]+", text):
         raise ValueError
     return text

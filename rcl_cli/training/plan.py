@@ -26,7 +26,9 @@ def detection_image_size(samples: Sequence[Sample], *, on_gpu: bool) -> int:
     """
     longer = median(max(s.width, s.height) for s in samples)
     sizes = sorted(
-        math.sqrt(box.width * s.width * box.height * s.height) / max(s.width, s.height) for s in samples for _, box in s.boxes
+        math.sqrt(box.width * s.width * box.height * s.height) / max(s.width, s.height)
+        for s in samples
+        for _, box in s.boxes
     )
     smallest = max(sizes[len(sizes) // 10], 0.005) if sizes else 0.1
     wanted = min(20 / smallest, longer)

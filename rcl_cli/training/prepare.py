@@ -95,7 +95,9 @@ def check_images(fetcher: ImageFetcher, manifest: Path, step: Step) -> list[Chec
     with manifest.open("rb") as stream:
         lines = [parse_line(text if text is not None else "") for text in read_rows(stream)]
     checked = []
-    with ThreadPoolExecutor(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()) as pool:
+    with ThreadPoolExecutor(
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    ) as pool:
         for number, one in enumerate(pool.map(lambda line: _check_image(fetcher, line), lines), 1):
             checked.append(one)
             step(number, len(lines))

@@ -119,9 +119,7 @@ def _pixels(box: Box, width: int, height: int) -> dict[str, int]:
 
 def _boxes_value(boxes: Sequence[tuple[str, Box]], ids: dict[str, int], sample: Sample) -> dict[str, Any]:
     return {
-        "annotations": [
-            {"class_id": ids[label], **_pixels(box, sample.width, sample.height)} for label, box in boxes
-        ],
+        "annotations": [{"class_id": ids[label], **_pixels(box, sample.width, sample.height)} for label, box in boxes],
         "image_size": [{"width": sample.width, "depth": 3, "height": sample.height}],
     }
 

@@ -127,9 +127,7 @@ def train_model(
     return card
 
 
-def predict_all(
-    predictor: Predictor, samples: Sequence[Sample], report: Report
-) -> list[list[Detection]]:
+def predict_all(predictor: Predictor, samples: Sequence[Sample], report: Report) -> list[list[Detection]]:
     """Predictions for all samples, decoded and batched as serving does it."""
     found: list[list[Detection]] = []
     for start in range(0, len(samples), _EVALUATION_BATCH):
@@ -166,9 +164,7 @@ def evaluate_and_save(
     created = results.timestamp(ended_ms)
     matrix = None if plan.family == "yolo" else confusion(card.labels, test_samples, predictions, evaluation.thresholds)
     counts = (len(train_samples), len(test_samples))
-    summary = results.evaluation_summary(
-        evaluation, card.labels, matrix, counts, training.version.arn, ended_ms
-    )
+    summary = results.evaluation_summary(evaluation, card.labels, matrix, counts, training.version.arn, ended_ms)
     snapshots = results.Snapshots(card.labels, evaluation.thresholds, created)
     training.report(Progress("saving"))
     saved = Saved(
@@ -177,7 +173,9 @@ def evaluate_and_save(
         training_truth=training.write(
             results.TRAINING_TRUTH, results.json_lines([snapshots.line(s) for s in train_samples])
         ),
-        testing_truth=training.write(results.TESTING_TRUTH, results.json_lines(_test_lines(snapshots, test_samples, matched))),
+        testing_truth=training.write(
+            results.TESTING_TRUTH, results.json_lines(_test_lines(snapshots, test_samples, matched))
+        ),
     )
     _complete_card(model_dir, card, evaluation, train_samples, test_samples)
     return saved

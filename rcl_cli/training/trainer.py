@@ -33,7 +33,6 @@ _REPORT_EVERY_S = 0.5
 READY = "The model is ready to run."
 
 
-
 class Reporter:
     """Writes progress into the store, at most twice a second, and into the log."""
 
@@ -137,7 +136,9 @@ class Training:
 
         if check.use_case == "IMAGE_LEVEL_LABELS":
             return samples_of(check.training.lines, "image"), samples_of(check.testing.lines, "image")
-        return samples_of(check.training.lines, "image" if check.brand else "box"), samples_of(check.testing.lines, "box")
+        return samples_of(check.training.lines, "image" if check.brand else "box"), samples_of(
+            check.testing.lines, "box"
+        )
 
     def run(self) -> dict[str, Any]:
         """Train and evaluate; returns what DescribeProjectVersions adds to the version.
@@ -152,9 +153,7 @@ class Training:
         model_dir = self.context.layout.model(self.version.id).with_suffix(".part")
         model_dir.mkdir(parents=True, exist_ok=True)
         composed = self.compose(training) if check.brand else training
-        plan, weights = make_plan(
-            check.use_case, composed, training, testing, self.options, self.context, self.report
-        )
+        plan, weights = make_plan(check.use_case, composed, training, testing, self.options, self.context, self.report)
         log_plan(plan)
         card = train_model(plan, weights, model_dir, self.report, stopping)
         saved = evaluate_and_save(self, plan, card, model_dir, training, testing)
@@ -207,7 +206,9 @@ def _message(error: BaseException) -> str:
     return f"An internal error ended the training ({type(error).__name__}): see `rcl logs`."
 
 
-def _finish(context: Context, version: Version, status: str, message: str, outputs: dict[str, Any], began: float) -> None:
+def _finish(
+    context: Context, version: Version, status: str, message: str, outputs: dict[str, Any], began: float
+) -> None:
     outputs = dict(outputs)
     if status == "TRAINING_COMPLETED":
         outputs["BillableTrainingTimeInSeconds"] = max(1, round(time.monotonic() - began))

@@ -103,9 +103,7 @@ def detect_custom_labels(context: Context, params: dict[str, Any]) -> dict[str, 
     if version is None or worker is None or worker.address is None:
         raise ResourceNotReady("The model is not running: start it, and wait until its status is RUNNING.")
     try:
-        found = client.detect(
-            worker.address, worker.nonce, data, params.get("MinConfidence"), params.get("MaxResults")
-        )
+        found = client.detect(worker.address, worker.nonce, data, params.get("MinConfidence"), params.get("MaxResults"))
     except ResourceNotReady:
         settle_versions(context)
         raise

