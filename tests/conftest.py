@@ -1,0 +1,171 @@
+"""Fixtures: a home, a context, small real images and manifests, and the command as a process."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from rcl_cli.service.context import Context, make_context
+from rcl_cli.service.invoke import invoke
+
+COLOURS = {"red": (200, 40, 40), "green": (40, 180, 60), "blue": (40, 60, 210)}
+
+
+def image_line(bucket: str, key: str, *labels: str) -> dict[str, Any]:
+    line: dict[str, Any] = {"source-ref": f"s3://{bucket}/{key}"}
+    for number, label in enumerate(labels):
+        line[f"label-{number}"] = 1
+        line[f"label-{number}-metadata"] = {
+            "confidence": 1,
+            "class-name": label,
+            "human-annotated": "yes",
+            "creation-date": "2026-01-01T00:00:00",
+            "type": "groundtruth/image-classification",
+        }
+    return line
+
+
+def box_line(bucket: str, key: str, size: tuple[int, int], *boxes: tuple[str, int, int, int, int]) -> dict[str, Any]:
+    """Boxes are (label, left, top, width, height)."""
+    names = sorted({box[0] for box in boxes})
+    return {
+        "source-ref": f"s3://{bucket}/{key}",
+        "boxes": {
+            "image_size": [{"width": size[0], "height": size[1], "depth": 3}],
+            "annotations": [
+                {"class_id": names.index(name), "left": left, "top": top, "width": w, "height": h}
+                for name, left, top, w, h in boxes
+            ],
+        },
+        "boxes-metadata": {
+            "objects": [{"confidence": 1} for _ in boxes],
+            "class-map": {str(i): name for i, name in enumerate(names)},
+            "type": "groundtruth/object-detection",
+            "human-annotated": "yes",
+            "creation-date": "2026-01-01T00:00:00",
+        },
+    }
+
+
+def write_manifest(path: Path, lines: list[dict[str, Any]]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+
+
+def noisy(colour: tuple[int, int, int], size: tuple[int, int], seed: int) -> Image.Image:
+    rng = np.random.default_rng(seed)
+    pixels = np.clip(np.array(colour) + rng.normal(0, 25, (size[1], size[0], 3)), 0, 255)
+    return Image.fromarray(pixels.astype(np.uint8))
+
+
+@dataclass
+class Home:
+    """A home with buckets, and the API on it."""
+
+    path: Path
+    buckets: Path
+    context: Context
+
+    def call(self, operation: str, **params: Any) -> dict[str, Any]:
+        return invoke(self.context, operation, params)
+
+    def project(self, name: str = "p") -> str:
+        return str(self.call("CreateProject", ProjectName=name)["ProjectArn"])
+
+    def dataset(self, project: str, kind: str, lines: list[dict[str, Any]] | bytes) -> str:
+        manifest = self.buckets / "data" / f"{kind}.manifest"
+        if isinstance(lines, bytes):
+            manifest.parent.mkdir(parents=True, exist_ok=True)
+            manifest.write_bytes(lines)
+        else:
+            write_manifest(manifest, lines)
+        source = {"GroundTruthManifest": {"S3Object": {"Bucket": "data", "Name": manifest.name}}}
+        made = self.call("CreateDataset", ProjectArn=project, DatasetType=kind, DatasetSource=source)
+        return str(made["DatasetArn"])
+
+    def describe(self, dataset: str) -> dict[str, Any]:
+        described: dict[str, Any] = self.call("DescribeDataset", DatasetArn=dataset)["DatasetDescription"]
+        return described
+
+    def entries(self, dataset: str, **conditions: Any) -> list[dict[str, Any]]:
+        found = self.call("ListDatasetEntries", DatasetArn=dataset, **conditions)
+        return [json.loads(line) for line in found["DatasetEntries"]]
+
+    def environment(self, **more: str) -> dict[str, str]:
+        clean = {k: v for k, v in os.environ.items() if not k.startswith(("RCL_", "AWS_"))}
+        return {**clean, "RCL_HOME": str(self.path), "RCL_OFFLINE": "1", **more}
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Home]:
+    for name in [name for name in os.environ if name.startswith(("RCL_", "AWS_"))]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("RCL_OFFLINE", "1")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+    folder = tmp_path / "home"
+    context = make_context(folder)
+    yield Home(folder, folder / "buckets", context)
+    context.database.close()
+
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def rcl(home: Home) -> Run:
+    """Runs the command as a process of its own."""
+
+    def run(*words: str, **more: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "rcl_cli", *words]
+        return subprocess.run(command, env=home.environment(**more), capture_output=True, text=True, timeout=300)
+
+    return run
+
+
+@pytest.fixture
+def colour_data(home: Home) -> Callable[..., tuple[list[dict[str, Any]], list[dict[str, Any]]]]:
+    """Makes images of noisy colours with image-level labels: (train lines, test lines)."""
+
+    def make(train: int = 24, test: int = 9, side: int = 72) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+        folder = home.buckets / "data"
+        folder.mkdir(parents=True, exist_ok=True)
+        names = list(COLOURS)
+        lines = []
+        for number in range(train + test):
+            name = names[number % len(names)]
+            noisy(COLOURS[name], (side, side), number).save(folder / f"{number}.jpg")
+            lines.append(image_line("data", f"{number}.jpg", name))
+        return lines[:train], lines[train:]
+
+    return make
+
+
+@pytest.fixture
+def box_data(home: Home) -> Callable[..., tuple[list[dict[str, Any]], list[dict[str, Any]]]]:
+    """Makes images with one coloured square each: (train lines, test lines)."""
+
+    def make(train: int = 16, test: int = 6) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+        folder = home.buckets / "data"
+        folder.mkdir(parents=True, exist_ok=True)
+        rng = np.random.default_rng(0)
+        lines = []
+        for number in range(train + test):
+            name = ("red", "green")[number % 2]
+            image = noisy((120, 120, 120), (128, 96), number)
+            left, top, side = int(rng.integers(0, 80)), int(rng.integers(0, 50)), int(rng.integers(30, 44))
+            image.paste(noisy(COLOURS[name], (side, side), number), (left, top))
+            image.save(folder / f"box-{number}.jpg")
+            lines.append(box_line("data", f"box-{number}.jpg", (128, 96), (name, left, top, side, side)))
+        return lines[:train], lines[train:]
+
+    return make
