@@ -62,7 +62,7 @@ def _children(shape: Shape, value: Any) -> Iterator[tuple[str, Shape, Any]]:
             yield f"[{number}]", shape.member, item
     elif shape.type == "map":
         for key, item in value.items():
-            yield f"{key} (key)", shape.key, key
+            yield f" (key: {key})", shape.key, key
             yield str(key), shape.value, item
 
 
@@ -94,13 +94,13 @@ def _client_reports(shape: Shape, value: Any, path: str) -> Iterator[str]:
         for name in value:
             if name not in shape.members:
                 yield f'Unknown parameter in {where}: "{name}", must be one of: {", ".join(shape.members)}'
-    if shape.min is not None and shape.type != "structure" and _size(shape, value) < shape.min:
+    if shape.min is not None and shape.type not in {"structure", "blob"} and _size(shape, value) < shape.min:
         numeric = shape.type in {"integer", "long", "float", "double"}
         word = "value" if numeric else "length"
         shown = value if numeric else len(value)
         yield f"Invalid {word} for parameter {path}, value: {shown}, valid min {word}: {shape.min}"
     for part, inner, item in _children(shape, value):
-        joined = path + part if part.startswith("[") else f"{path}.{part}".lstrip(".")
+        joined = path + part if part.startswith(("[", " (key: ")) else f"{path}.{part}".lstrip(".")
         yield from _client_reports(inner, item, joined)
 
 
@@ -153,7 +153,7 @@ def _service_reports(shape: Shape, value: Any, path: str) -> Iterator[str]:
 def _wire_path(path: str, part: str) -> str:
     if part.startswith("["):
         return f"{path}.{int(part[1:-1]) + 1}.member"
-    if part.endswith(" (key)"):
+    if part.startswith(" (key: "):
         return f"{path}.key"
     return ".".join(filter(None, (path, lower_camel(part))))
 

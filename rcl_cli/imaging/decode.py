@@ -24,8 +24,8 @@ MAX_SIDE_PX = 4096
 MAX_ASPECT_RATIO = 20
 MAX_FILE_BYTES = 15 * 2**20
 
-# MPO is a JPEG with more pictures behind the first, as many phones write it.
-_FORMATS = ("JPEG", "MPO", "PNG")
+# Pillow opens MPO, a JPEG with more pictures behind the first as many phones write it, as JPEG.
+_FORMATS = ("JPEG", "PNG")
 _SWAPS_SIDES = frozenset({5, 6, 7, 8})
 _EXIF_ORIENTATION = 0x0112
 

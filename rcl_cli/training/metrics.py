@@ -133,36 +133,35 @@ def collect(
     return events
 
 
-def _curve(events: LabelEvents) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """(scores, precision, recall) at every distinct score, falling; a prediction counts from its own score on."""
+def _counts(events: LabelEvents) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """(scores, true predictions, predictions) at every distinct score, falling; one counts from its own score on."""
     scores, hits = np.array(events.scores), np.array(events.hits, dtype=float)
     order = np.argsort(-scores, kind="stable")
     ranked, true = scores[order], np.cumsum(hits[order])
     last_of_tie = np.append(ranked[1:] != ranked[:-1], True)
-    precision = true / np.arange(1, len(true) + 1)
-    recall = true / max(1, events.positives)
-    return ranked[last_of_tie], precision[last_of_tie], recall[last_of_tie]
+    return ranked[last_of_tie], true[last_of_tie], np.arange(1.0, len(true) + 1)[last_of_tie]
 
 
 def best_threshold(events: LabelEvents) -> tuple[float, float, float, float]:
     """(threshold, precision, recall, F1) where F1 is best; of equally good thresholds the lowest."""
     if not events.scores or not events.positives:
         return DEFAULT_THRESHOLD, 0.0, 0.0, 0.0
-    scores, precision, recall = _curve(events)
-    total = precision + recall
-    f1 = np.divide(2 * precision * recall, total, out=np.zeros_like(total), where=total > 0)
+    scores, true, claimed = _counts(events)
+    # 2PR / (P + R) as one division of whole numbers, so that equally good thresholds compare as equal.
+    f1 = 2 * true / (claimed + events.positives)
     best = len(f1) - 1 - int(np.argmax(f1[::-1]))
     if f1[best] == 0:
         return DEFAULT_THRESHOLD, 0.0, 0.0, 0.0
-    return float(scores[best]), float(precision[best]), float(recall[best]), float(f1[best])
+    return float(scores[best]), float(true[best] / claimed[best]), float(true[best] / events.positives), float(f1[best])
 
 
 def average_precision(events: LabelEvents) -> float:
     """Area under the precision-recall curve after COCO: precision made monotone, sampled at 101 recalls."""
     if not events.scores or not events.positives:
         return 0.0
-    _, precision, recall = _curve(events)
-    envelope = np.maximum.accumulate(precision[::-1])[::-1]
+    _, true, claimed = _counts(events)
+    recall = true / events.positives
+    envelope = np.maximum.accumulate((true / claimed)[::-1])[::-1]
     places = np.searchsorted(recall, _RECALL_POINTS, side="left")
     padded = np.append(envelope, 0.0)
     return float(padded[np.minimum(places, len(envelope))].mean())

@@ -1,0 +1,136 @@
+"""One decoder for training and serving: every odd file gets its pixels or the right error."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from rcl_cli.errors import ImageTooLarge, InvalidImageFormat, InvalidParameter, ServiceError
+from rcl_cli.imaging.decode import decode, read_header
+from rcl_cli.imaging.geometry import letterbox, stretch
+
+
+def encoded(image: Image.Image, kind: str = "PNG", **options: Any) -> bytes:
+    out = io.BytesIO()
+    image.save(out, kind, **options)
+    return out.getvalue()
+
+
+GRADIENT = Image.fromarray(np.tile(np.arange(100, dtype=np.uint8)[None, :, None], (80, 1, 3)))
+
+
+def claimed_png(width: int, height: int) -> bytes:
+    """A PNG that only claims its size."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(bytes(64)))
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        GRADIENT.convert("CMYK"),
+        GRADIENT.convert("L"),
+        GRADIENT.convert("1"),
+        GRADIENT.convert("P"),
+        GRADIENT.convert("RGBA"),
+        GRADIENT.convert("LA"),
+    ],
+    ids=lambda image: image.mode,
+)
+def test_modes(image: Image.Image) -> None:
+    kind = "JPEG" if image.mode == "CMYK" else "PNG"
+    pixels = decode(encoded(image, kind))
+    assert pixels.shape == (80, 100, 3)
+    assert pixels.dtype == np.uint8
+
+
+def test_sixteen_bits_are_scaled_not_clipped() -> None:
+    image = Image.fromarray(np.full((70, 70), 32768, dtype=np.uint16))
+    assert abs(int(decode(encoded(image))[0, 0, 0]) - 128) <= 1
+
+
+def test_animation_gives_its_first_frame() -> None:
+    frames = [Image.new("RGB", (70, 70), colour) for colour in ("red", "blue")]
+    data = encoded(frames[0], "PNG", save_all=True, append_images=frames[1:])
+    assert decode(data)[0, 0].tolist() == [255, 0, 0]
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_exif_orientation_is_applied(orientation: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    data = encoded(GRADIENT, "JPEG", exif=exif, quality=95)
+    pixels = decode(data)
+    turned = orientation >= 5
+    assert pixels.shape[:2] == ((100, 80) if turned else (80, 100))
+    header = read_header(data)
+    assert (header.height, header.width) == pixels.shape[:2]
+
+
+def test_exif_of_a_png_is_left_alone() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    assert decode(encoded(GRADIENT, "PNG", exif=exif)).shape[:2] == (80, 100)
+
+
+@pytest.mark.parametrize(
+    ("data", "error"),
+    [
+        (b"hello, I am a text file called photo.jpg", InvalidImageFormat),
+        (encoded(GRADIENT, "GIF"), InvalidImageFormat),
+        (encoded(GRADIENT, "BMP"), InvalidImageFormat),
+        (encoded(GRADIENT, "JPEG")[:700], InvalidImageFormat),
+        (encoded(GRADIENT)[:-30], InvalidImageFormat),
+        (b"", InvalidImageFormat),
+        (claimed_png(100_000, 100_000), ImageTooLarge),
+        (claimed_png(4097, 100), ImageTooLarge),
+        (claimed_png(1, 1), InvalidParameter),
+        (claimed_png(63, 100), InvalidParameter),
+        (claimed_png(2000, 64), InvalidParameter),
+    ],
+    ids=lambda value: value.__name__ if isinstance(value, type) else f"{len(value)} bytes",
+)
+def test_refused(data: bytes, error: type[ServiceError]) -> None:
+    with pytest.raises(error):
+        decode(data)
+
+
+def test_missing_file(tmp_path: Path) -> None:
+    with pytest.raises(InvalidImageFormat):
+        decode(tmp_path / "none.jpg")
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.sampled_from([encoded(GRADIENT, "JPEG"), encoded(GRADIENT, "PNG")]), st.data())
+def test_damaged_bytes_never_escape_as_other_errors(data: bytes, pick: st.DataObject) -> None:
+    damaged = bytearray(data)
+    for _ in range(pick.draw(st.integers(1, 8))):
+        damaged[pick.draw(st.integers(0, len(data) - 1))] = pick.draw(st.integers(0, 255))
+    try:
+        assert decode(bytes(damaged)).ndim == 3
+    except ServiceError:
+        pass
+
+
+def test_letterbox_centres_on_the_smallest_canvas() -> None:
+    canvas, frame = letterbox(np.zeros((480, 640, 3), np.uint8), 320, 32)
+    assert canvas.shape == (256, 320, 3)
+    assert (frame.left, frame.top, frame.width, frame.height) == (0, 8, 320, 240)
+    assert canvas[0, 0].tolist() == [114, 114, 114]
+
+
+def test_stretch() -> None:
+    assert stretch(np.zeros((480, 640, 3), np.uint8), 128).shape == (128, 128, 3)

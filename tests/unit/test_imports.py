@@ -1,0 +1,108 @@
+"""Layers point downwards, and cheap commands stay light."""
+
+from __future__ import annotations
+
+import ast
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2] / "rcl_cli"
+
+# Each layer may import itself and those after it. `training` and `inference` are the processes' homes: what the service
+# may use of them are job, options, client and hosts; the processes themselves are started by name.
+LAYERS = (
+    {"cli", "server"},
+    {"service"},
+    {"training", "inference"},
+    {"backends"},
+    {"store", "render", "examples"},
+    {"manifest", "buckets", "imaging"},
+    {"api", "config"},
+    {"domain", "errors"},
+)
+PROCESSES = {"rcl_cli.training.trainer", "rcl_cli.training.stages", "rcl_cli.inference.host", "rcl_cli.inference.worker"}
+# The trainer and the host are programs: they make their own context, as the command line does.
+PROGRAMS = {"training/trainer.py", "training/stages.py", "inference/host.py"}
+
+
+def imports(path: Path) -> set[str]:
+    """Modules of rcl that a file imports, wherever in it."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("rcl_cli"):
+            names = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= {node.module} | {n for n in names if (ROOT.parent / (n.replace(".", "/") + ".py")).exists()}
+        elif isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names if alias.name.startswith("rcl_cli")}
+    return found
+
+
+def rank(package: str) -> int:
+    return next(i for i, layer in enumerate(LAYERS) if package in layer)
+
+
+def files() -> list[Path]:
+    return [path for path in sorted(ROOT.rglob("*.py")) if path.name not in ("__init__.py", "__main__.py")]
+
+
+@pytest.mark.parametrize("path", files(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_imports_point_downwards(path: Path) -> None:
+    inside = str(path.relative_to(ROOT))
+    own = rank(path.relative_to(ROOT).parts[0].removesuffix(".py"))
+    for module in imports(path):
+        parts = module.split(".")
+        if len(parts) < 2:
+            continue
+        assert inside in PROGRAMS or rank(parts[1]) >= own, f"{inside} must not import {module}"
+        if module in PROCESSES:
+            assert inside in PROGRAMS, f"{inside} imports the process {module}"
+
+
+@pytest.mark.parametrize("path", files(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_only_backends_and_training_stages_import_the_heavy_libraries(path: Path) -> None:
+    heavy = {"torch", "torchvision", "ultralytics", "onnx", "onnxruntime", "safetensors"}
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module.split(".")[0])
+    inside = str(path.relative_to(ROOT))
+    allowed = inside.startswith("backends/") or inside in {"training/stages.py", "inference/worker.py"}
+    assert allowed or not found & heavy
+
+
+LIGHT = {"click", "rcl_cli", "sqlite3", "platformdirs"}
+PROBE = """
+import sys
+before = set(sys.modules)
+from rcl_cli.cli.app import run
+code = run(sys.argv[1:])
+std = sys.stdlib_module_names
+loaded = {name.split(".")[0] for name in set(sys.modules) - before}
+print(sorted(name for name in loaded if name not in std and not name.startswith("_")), file=sys.stderr)
+sys.exit(code)
+"""
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["--help"], ["--version"], ["describe-projects"], ["create-project", "--help"], ["create-project", "--project-name", "x"]],
+    ids=" ".join,
+)
+def test_cheap_commands_load_nothing_heavy(words: list[str], tmp_path: Path) -> None:
+    environment = {**os.environ, "RCL_HOME": str(tmp_path / "home"), "AWS_CONFIG_FILE": str(tmp_path / "none")}
+    done = subprocess.run([sys.executable, "-c", PROBE, *words], capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr
+    loaded = set(ast.literal_eval(done.stderr.strip().splitlines()[-1]))
+    assert loaded <= LIGHT, loaded - LIGHT
+
+
+def test_package_markers_are_empty() -> None:
+    for path in ROOT.rglob("__init__.py"):
+        if path.parent != ROOT:
+            assert path.read_text() == ""
