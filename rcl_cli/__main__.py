@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import sys
 
-from rcl_cli.cli.app import run
-
 
 def main() -> None:
-    sys.exit(run(sys.argv[1:]))
+    try:
+        from rcl_cli.cli.app import run
+
+        code = run(sys.argv[1:])
+    except KeyboardInterrupt:
+        code = 130
+    sys.exit(code)
 
 
 if __name__ == "__main__":

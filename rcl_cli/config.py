@@ -36,10 +36,14 @@ class Config:
     offline: bool = False
 
 
+def _absolute(text: str) -> Path:
+    return Path(os.path.abspath(os.path.expanduser(text)))  # noqa: PTH100, PTH111 - pathlib's raises for unknown users
+
+
 def home_folder(environment: Mapping[str, str]) -> Path:
     """`RCL_HOME`, else the platform's folder for user data."""
     if environment.get("RCL_HOME"):
-        return Path(environment["RCL_HOME"]).expanduser().absolute()
+        return _absolute(environment["RCL_HOME"])
     import platformdirs
 
     return Path(platformdirs.user_data_dir("rcl", appauthor=False))
@@ -69,7 +73,7 @@ def _mapping(document: Mapping[str, Any], key: str, path: Path) -> dict[str, str
     value = document.get(key) or {}
     if not isinstance(value, dict):
         raise ConfigError(f"`{key}` in {path} must be a map.")
-    return {str(k): str(v) for k, v in value.items()}
+    return {str(k): str(v) for k, v in value.items() if v is not None}
 
 
 def _is_true(text: str | None) -> bool:
@@ -115,17 +119,16 @@ def load_config(home: Path, environment: Mapping[str, str] | None = None, region
     training = {k.lower(): v for k, v in _mapping(document, "training", path).items()}
     prefix = "RCL_TRAINING_"
     training.update({k[len(prefix) :].lower(): v for k, v in environment.items() if k.startswith(prefix)})
-    folders = (
-        [Path(environment["RCL_BUCKETS_DIR"]).expanduser().absolute()] if environment.get("RCL_BUCKETS_DIR") else []
-    )
+    folders = [_absolute(environment["RCL_BUCKETS_DIR"])] if environment.get("RCL_BUCKETS_DIR") else []
     s3 = _mapping(document, "s3", path)
+    buckets = {name: os.path.expanduser(to) for name, to in _mapping(document, "buckets", path).items()}  # noqa: PTH111
     return Config(
         account=account,
         region=_region(region, environment),
         bucket_folders=(*folders, home / "buckets"),
-        buckets=_mapping(document, "buckets", path),
+        buckets=buckets,
         s3_fallback=_is_true(s3.get("fallback")),
         s3_endpoint_url=s3.get("endpoint_url") or None,
         training=training,
-        offline=_is_true(environment.get("RCL_OFFLINE")) or bool(document.get("offline")),
+        offline=_is_true(environment.get("RCL_OFFLINE")) or _is_true(str(document.get("offline", ""))),
     )

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,6 +58,13 @@ def box_line(bucket: str, key: str, size: tuple[int, int], *boxes: tuple[str, in
     }
 
 
+def wait_until(condition: Callable[[], bool], seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "the condition did not come true in time"
+        time.sleep(0.02)
+
+
 def write_manifest(path: Path, lines: list[dict[str, Any]]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
@@ -101,21 +109,51 @@ class Home:
         found = self.call("ListDatasetEntries", DatasetArn=dataset, **conditions)
         return [json.loads(line) for line in found["DatasetEntries"]]
 
+    def status(self, project: str, name: str) -> tuple[str, str]:
+        described = self.call("DescribeProjectVersions", ProjectArn=project, VersionNames=[name])
+        one = described["ProjectVersionDescriptions"][0]
+        return one["Status"], one["StatusMessage"]
+
+    def train(self, project: str, name: str, **more: Any) -> str:
+        """Start the smallest training that there is; returns the version's ARN."""
+        tags = {"rcl:epochs": "1", "rcl:image_size": "64", "rcl:weights": "none", **more.pop("tags", {})}
+        output = {"S3Bucket": "out", "S3KeyPrefix": "models/a"}
+        params = {"ProjectArn": project, "VersionName": name, "OutputConfig": output, "Tags": tags, **more}
+        return str(self.call("CreateProjectVersion", **params)["ProjectVersionArn"])
+
+    def wait(
+        self, project: str, name: str, leaving: str = "TRAINING_IN_PROGRESS", seconds: float = 180
+    ) -> tuple[str, str]:
+        """Wait until a version leaves a status; returns its status and message."""
+        wait_until(lambda: self.status(project, name)[0] != leaving, seconds)
+        return self.status(project, name)
+
     def environment(self, **more: str) -> dict[str, str]:
         clean = {k: v for k, v in os.environ.items() if not k.startswith(("RCL_", "AWS_"))}
         return {**clean, "RCL_HOME": str(self.path), "RCL_OFFLINE": "1", **more}
 
 
+@pytest.fixture(scope="session", autouse=True)
+def clean_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """No setting of the developer's reaches a test."""
+    with pytest.MonkeyPatch.context() as patch:
+        kept = {"RCL_KILL_ROUNDS"}
+        for name in [name for name in os.environ if name.startswith(("RCL_", "AWS_")) and name not in kept]:
+            patch.delenv(name)
+        patch.setenv("RCL_OFFLINE", "1")
+        patch.setenv("AWS_CONFIG_FILE", str(tmp_path_factory.getbasetemp() / "none"))
+        yield
+
+
+def make_home(folder: Path) -> Home:
+    return Home(folder, folder / "buckets", make_context(folder))
+
+
 @pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Home]:
-    for name in [name for name in os.environ if name.startswith(("RCL_", "AWS_"))]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("RCL_OFFLINE", "1")
-    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
-    folder = tmp_path / "home"
-    context = make_context(folder)
-    yield Home(folder, folder / "buckets", context)
-    context.database.close()
+def home(tmp_path: Path) -> Iterator[Home]:
+    made = make_home(tmp_path / "home")
+    yield made
+    made.context.database.close()
 
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -132,40 +170,33 @@ def rcl(home: Home) -> Run:
     return run
 
 
-@pytest.fixture
-def colour_data(home: Home) -> Callable[..., tuple[list[dict[str, Any]], list[dict[str, Any]]]]:
-    """Makes images of noisy colours with image-level labels: (train lines, test lines)."""
-
-    def make(train: int = 24, test: int = 9, side: int = 72) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-        folder = home.buckets / "data"
-        folder.mkdir(parents=True, exist_ok=True)
-        names = list(COLOURS)
-        lines = []
-        for number in range(train + test):
-            name = names[number % len(names)]
-            noisy(COLOURS[name], (side, side), number).save(folder / f"{number}.jpg")
-            lines.append(image_line("data", f"{number}.jpg", name))
-        return lines[:train], lines[train:]
-
-    return make
+Lines = list[dict[str, Any]]
 
 
-@pytest.fixture
-def box_data(home: Home) -> Callable[..., tuple[list[dict[str, Any]], list[dict[str, Any]]]]:
-    """Makes images with one coloured square each: (train lines, test lines)."""
+def colour_images(home: Home, train: int = 24, test: int = 9, side: int = 72) -> tuple[Lines, Lines]:
+    """Images of noisy colours with image-level labels: (train lines, test lines)."""
+    folder = home.buckets / "data"
+    folder.mkdir(parents=True, exist_ok=True)
+    names = list(COLOURS)
+    lines = []
+    for number in range(train + test):
+        name = names[number % len(names)]
+        noisy(COLOURS[name], (side, side), number).save(folder / f"{number}.jpg")
+        lines.append(image_line("data", f"{number}.jpg", name))
+    return lines[:train], lines[train:]
 
-    def make(train: int = 16, test: int = 6) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-        folder = home.buckets / "data"
-        folder.mkdir(parents=True, exist_ok=True)
-        rng = np.random.default_rng(0)
-        lines = []
-        for number in range(train + test):
-            name = ("red", "green")[number % 2]
-            image = noisy((120, 120, 120), (128, 96), number)
-            left, top, side = int(rng.integers(0, 80)), int(rng.integers(0, 50)), int(rng.integers(30, 44))
-            image.paste(noisy(COLOURS[name], (side, side), number), (left, top))
-            image.save(folder / f"box-{number}.jpg")
-            lines.append(box_line("data", f"box-{number}.jpg", (128, 96), (name, left, top, side, side)))
-        return lines[:train], lines[train:]
 
-    return make
+def box_images(home: Home, train: int = 16, test: int = 6) -> tuple[Lines, Lines]:
+    """Images with one coloured square each: (train lines, test lines)."""
+    folder = home.buckets / "data"
+    folder.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(0)
+    lines = []
+    for number in range(train + test):
+        name = ("red", "green")[number % 2]
+        image = noisy((120, 120, 120), (128, 96), number)
+        left, top, side = int(rng.integers(0, 80)), int(rng.integers(0, 50)), int(rng.integers(30, 44))
+        image.paste(noisy(COLOURS[name], (side, side), number), (left, top))
+        image.save(folder / f"box-{number}.jpg")
+        lines.append(box_line("data", f"box-{number}.jpg", (128, 96), (name, left, top, side, side)))
+    return lines[:train], lines[train:]

@@ -15,6 +15,7 @@ from rcl_cli.api.names import lower_camel
 from rcl_cli.errors import SerializationError, ValidationError
 
 _SEPARATORS = "\\u0020\\u00a0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000"
+_INTEGER_LIMITS = {"integer": 2**31 - 1, "long": 2**63 - 1}
 _PYTHON_TYPES: dict[str, tuple[type, ...]] = {
     "string": (str,),
     "integer": (int,),
@@ -138,6 +139,10 @@ def _shown(shape: Shape, value: Any) -> str:
 def _service_reports(shape: Shape, value: Any, path: str) -> Iterator[str]:
     if not _fits_type(shape, value):
         raise SerializationError(f"The value at '{path}' is not a {shape.type}.")
+    if shape.type in _INTEGER_LIMITS and abs(value) > _INTEGER_LIMITS[shape.type]:
+        raise SerializationError(f"The value at '{path}' does not fit into a {shape.type}.")
+    if shape.type == "string" and not _is_text(value):
+        raise SerializationError(f"The value at '{path}' holds half of a surrogate pair.")
     if shape.type == "structure":
         for name in shape.required:
             if value.get(name) is None:
@@ -148,6 +153,14 @@ def _service_reports(shape: Shape, value: Any, path: str) -> Iterator[str]:
             yield f"Value '{_shown(shape, value)}' at '{path}' failed to satisfy constraint: {broken}"
     for part, inner, item in _children(shape, value):
         yield from _service_reports(inner, item, _wire_path(path, part))
+
+
+def _is_text(value: str) -> bool:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _wire_path(path: str, part: str) -> str:

@@ -2,12 +2,14 @@
 
 A `.pt` file is a pickle: loading one the ordinary way runs code that its author chose. Here every class that is not on
 a short list of torch's own tensor builders becomes an inert placeholder that only keeps its state, and the tensors are
-then collected from the placeholders by the names that `Module.state_dict()` would give them.
+then collected from the placeholders by the names that `Module.state_dict()` would give them. Only archives in today's
+format are read that way; older files go through torch's own tensors-only loader, TorchScript (a program) is refused.
 """
 
 from __future__ import annotations
 
 import pickle
+import zipfile
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, ClassVar
@@ -96,6 +98,21 @@ def _collect(document: Any) -> dict[str, torch.Tensor]:
     return found
 
 
+def _inert_load(file: Any, **options: Any) -> Any:
+    return _InertUnpickler(file, **options).load()
+
+
+def _load_pickled(path: Path) -> Any:
+    if not zipfile.is_zipfile(path):
+        return torch.load(path, map_location="cpu", weights_only=True)
+    with zipfile.ZipFile(path) as archive:
+        names = archive.namelist()
+    if any(name.endswith("/constants.pkl") or "/code/" in name for name in names):
+        raise ValueError("it is a TorchScript program, not weights")
+    inert = SimpleNamespace(Unpickler=_InertUnpickler, load=_inert_load, __name__="inert")
+    return torch.load(path, map_location="cpu", pickle_module=inert, weights_only=False)
+
+
 def load_tensors(path: str | Path) -> dict[str, torch.Tensor]:
     """Read the named tensors of a `.safetensors`, `.pt` or `.pth` file.
 
@@ -107,12 +124,7 @@ def load_tensors(path: str | Path) -> dict[str, torch.Tensor]:
     """
     path = Path(path)
     try:
-        if path.suffix == ".safetensors":
-            tensors = load_file(path)
-        else:
-            # Only the two names that torch.load uses of a pickle module; nothing outside the list above is imported.
-            inert = SimpleNamespace(Unpickler=_InertUnpickler, load=pickle.load, __name__="inert")
-            tensors = _collect(torch.load(path, map_location="cpu", pickle_module=inert, weights_only=False))
+        tensors = load_file(path) if path.suffix == ".safetensors" else _collect(_load_pickled(path))
     except FileNotFoundError as error:
         raise ConfigError(f"The weights file {path} does not exist.") from error
     except Exception as error:

@@ -6,6 +6,7 @@ A download happens once, shows its progress, is checked, and only then gets its 
 from __future__ import annotations
 
 import hashlib
+import http.client
 import importlib.util
 import json
 import os
@@ -93,7 +94,7 @@ def choose_weights(
         if offer.url and not offline:
             try:
                 path = download(offer, cache_dir, report)
-            except (OSError, ValueError) as error:
+            except (OSError, ValueError, http.client.HTTPException) as error:
                 report(Progress("preparing", note=f"no pretrained weights for {offer.model} from the network: {error}"))
                 break
             return WeightsChoice(offer.model, path, f"download: {offer.url}")
@@ -158,11 +159,27 @@ def download(offer: Offer, cache_dir: Path, report: Report) -> Path:
         expected = _expected_hash(offer)
         if expected and not digest.startswith(expected):
             raise ValueError(f"{path.name} has the wrong hash {digest[:16]}…; it was thrown away")
+        if not expected:
+            _check_weights(Path(partial), path.suffix)
         Path(partial).replace(path)
         record.write_text(json.dumps({"sha256": digest, "url": url}) + "\n")
         return path
     finally:
         Path(partial).unlink(missing_ok=True)
+
+
+def _check_weights(partial: Path, suffix: str) -> None:
+    """Where nobody publishes a hash, a file has at least to be weights, and not some proxy's page of excuses."""
+    from rcl_cli.backends.checkpoints import load_tensors
+
+    named = partial.with_suffix(suffix)
+    partial.rename(named)
+    try:
+        load_tensors(named)
+    except ConfigError as error:
+        raise ValueError(str(error)) from error
+    finally:
+        named.rename(partial)
 
 
 def _progress(offer: Offer, done: int, total: int) -> Progress:

@@ -26,7 +26,10 @@ class LocalBucket:
         parts = key.split("/")
         if key.startswith("/") or "\0" in key or any(part in ("..", ".") for part in parts):
             return None
-        path = Path(os.path.realpath(self._root / key))
+        try:
+            path = Path(os.path.realpath(self._root / key))
+        except (ValueError, OSError):  # a name that no file can have
+            return None
         return path if path.is_relative_to(self._root) and path != self._root else None
 
     def local_path(self, key: str) -> Path:
@@ -34,7 +37,7 @@ class LocalBucket:
         try:
             if path is None or not path.is_file():
                 raise NoSuchObjectError(key)
-        except OSError as error:
+        except (OSError, ValueError) as error:
             raise NoSuchObjectError(key) from error
         return path
 

@@ -20,11 +20,13 @@ class Buckets:
     """All buckets that a context can reach.
 
     Args:
+        home: what relative folders of the map are relative to.
         folders: where a folder per bucket lies; later ones are looked at only if earlier ones lack the bucket.
         mapped: bucket name to a folder, or to `s3`.
         s3_fallback: ask S3 for buckets that are neither mapped nor local.
     """
 
+    home: Path
     folders: tuple[Path, ...]
     region: str
     mapped: Mapping[str, str] = field(default_factory=dict)
@@ -41,7 +43,7 @@ class Buckets:
         if target == "s3":
             return S3Bucket(name, self.region, self.s3_endpoint_url)
         if target is not None:
-            return LocalBucket(Path(target).expanduser())
+            return LocalBucket(self.home / target)
         if not _NAME.fullmatch(name):
             raise NoSuchObjectError(name)
         for folder in self.folders:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from rcl_cli.buckets.base import BucketWriteError, NoSuchObjectError
+
+_SPOOL_BYTES = 16 * 2**20
 
 
 class S3Bucket:
@@ -33,17 +36,22 @@ class S3Bucket:
 
         try:
             return int(self._client.head_object(Bucket=self._name, Key=key)["ContentLength"])
-        except (ClientError, BotoCoreError) as error:
+        except (ClientError, BotoCoreError, ValueError) as error:
             raise NoSuchObjectError(str(error)) from error
 
     def open(self, key: str) -> BinaryIO:
+        from boto3.exceptions import Boto3Error
         from botocore.exceptions import BotoCoreError, ClientError
 
+        # Fetched whole: botocore's stream reads lines byte by byte, and may break off at any of them.
+        spool = tempfile.SpooledTemporaryFile(max_size=_SPOOL_BYTES)  # noqa: SIM115 - the caller closes it
         try:
-            body = self._client.get_object(Bucket=self._name, Key=key)["Body"]
-        except (ClientError, BotoCoreError) as error:
+            self._client.download_fileobj(self._name, key, spool)
+        except (ClientError, BotoCoreError, ValueError, Boto3Error) as error:
+            spool.close()
             raise NoSuchObjectError(str(error)) from error
-        return cast(BinaryIO, body)
+        spool.seek(0)
+        return cast(BinaryIO, spool)
 
     def local_path(self, key: str) -> Path | None:
         self.size(key)
@@ -54,5 +62,5 @@ class S3Bucket:
 
         try:
             self._client.put_object(Bucket=self._name, Key=key, Body=data)
-        except (ClientError, BotoCoreError) as error:
+        except (ClientError, BotoCoreError, ValueError) as error:
             raise BucketWriteError(str(error)) from error

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
+import os
 import sys
+import time
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -70,7 +74,10 @@ class OperationCommand(RawCommand):
 
         settings: Settings = ctx.obj
         settings.region = _region_of(ctx.args) or settings.region
-        response = run_operation(camel(str(self.name)), ctx.args, settings.call)
+        try:
+            response = run_operation(camel(str(self.name)), ctx.args, settings.call)
+        except BrokenPipeError as error:
+            raise ReaderGone from error
         if self.name == "create-project-version" and "--wait" in ctx.args:
             wait_for_training(settings, response["ProjectVersionArn"])
 
@@ -126,8 +133,6 @@ def wait_for_training(settings: Settings, version_arn: str) -> None:
     from rcl_cli.service.local import named_version, training_progress
     from rcl_cli.service.operations.versions import describe
 
-    import time
-
     short = "/".join(version_arn.split("/")[1:4:2])
     with Watcher(lambda arn: training_progress(settings.context(), arn)) as watcher:
         try:
@@ -144,8 +149,33 @@ def wait_for_training(settings: Settings, version_arn: str) -> None:
         raise PlainError(f"The training failed: {version.message}")
 
 
+_EARLY_OPTIONS = frozenset(
+    f"--{name}"
+    for name in (
+        "region", "output", "query", "profile", "color", "ca-bundle", "cli-read-timeout", "cli-connect-timeout",
+        "cli-binary-format",
+    )
+)  # fmt: skip
+_EARLY_FLAGS = frozenset(
+    f"--{name}"
+    for name in ("no-cli-pager", "no-sign-request", "no-verify-ssl", "debug", "no-paginate", "no-cli-auto-prompt")
+)
+
+
 class Tree(click.Group):
     """All commands by name; a command's own code is imported when it is asked for."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Let options of the operation stand before its name, as the aws CLI does with its global ones."""
+        early: list[str] = []
+        rest = list(args)
+        while rest and rest[0].partition("=")[0] in _EARLY_FLAGS | _EARLY_OPTIONS:
+            takes = rest[0] in _EARLY_OPTIONS
+            early += rest[: 1 + takes]
+            rest = rest[1 + takes :]
+        if early and rest and rest[0] in {*SUMMARIES, "rekognition"}:
+            rest += early
+        return super().parse_args(ctx, rest)
 
     def list_commands(self, _ctx: click.Context) -> list[str]:
         return [*SUMMARIES, *LOCAL]
@@ -189,30 +219,47 @@ class Tree(click.Group):
 
 
 @click.command(cls=Tree, context_settings={"max_content_width": 100}, invoke_without_command=False)
-@click.option("--region", help="Shapes ARNs only.")
-@click.option("--profile", hidden=True)
 @click.version_option(__version__, prog_name="rcl")
 @click.pass_context
-def cli(ctx: click.Context, region: str | None, profile: str | None) -> None:
+def cli(ctx: click.Context) -> None:
     """Amazon Rekognition Custom Labels on your own machine.
 
     Every command of `aws rekognition` for Custom Labels, with the same options, output and errors.
     """
     ctx.obj = Settings()
-    ctx.obj.region = region
 
 
 def _fail(message: str, code: int, *, usage: bool = False) -> int:
     from rcl_cli.cli.operation import USAGE
 
-    sys.stdout.flush()
     text = f"\nrcl: [ERROR]: {message}\n"
-    sys.stderr.write(f"{text}\n{USAGE}" if usage else text)
+    if message.startswith("Unknown options"):
+        text = f"\n{USAGE}\n{text}"
+    elif usage:
+        text += f"\n{USAGE}"
+    with contextlib.suppress(OSError):
+        sys.stderr.write(text)
+        sys.stderr.flush()
     return code
+
+
+def _usable_streams() -> None:
+    """Streams that the caller closed swallow what is written; characters that a terminal lacks are escaped."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, Path(os.devnull).open("w")  # noqa: SIM115 - stays open to the end
+        elif isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+class ReaderGone(Exception):
+    """The reader of stdout has had enough, as `head` does."""
 
 
 def run(argv: list[str]) -> int:
     """Run one command line; returns the exit code."""
+    _usable_streams()
     from rcl_cli.cli.operation import BadArguments
     from rcl_cli.cli.params import PlainError
     from rcl_cli.errors import ConfigError, RclError, ServiceError, UsageError
@@ -238,10 +285,12 @@ def run(argv: list[str]) -> int:
     except (KeyboardInterrupt, click.Abort):
         sys.stdout.write("\n")
         return 130
-    except BrokenPipeError:
-        # The reader has had enough, as `head` does.
-        sys.stdout = Path("/dev/null").open("w")  # noqa: SIM115 - for the interpreter's own flush at exit
+    except ReaderGone:
+        sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115 - stays open to the end
         return 0
+    except OSError as error:
+        sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115 - stays open to the end
+        return _fail(f"{error.filename or 'output'}: {error.strerror or error}", 255)
     return 0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import base64
 import json
 import os
 import sys
@@ -14,7 +15,7 @@ from rcl_cli.api.model import Operation, Shape, load
 from rcl_cli.api.names import kebab
 from rcl_cli.api.validate import client_report
 from rcl_cli.cli import output
-from rcl_cli.cli.params import load_paramfile, parse_option
+from rcl_cli.cli.params import corrected, load_paramfile, parse_option
 from rcl_cli.errors import UsageError
 
 Call = Callable[[str, Mapping[str, Any]], dict[str, Any]]
@@ -30,7 +31,7 @@ class BadArguments(UsageError):
     """Words that the options do not allow; usage is shown with the message."""
 
 
-class _Parser(argparse.ArgumentParser):
+class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         raise BadArguments(message)
 
@@ -67,7 +68,7 @@ def _add_globals(parser: argparse.ArgumentParser) -> None:
 
 def make_parser(operation: Operation) -> argparse.ArgumentParser:
     """The parser of an operation's words; abbreviations work as in the aws CLI."""
-    parser = _Parser(prog=f"rcl {kebab(operation.name)}", add_help=False, usage=argparse.SUPPRESS)
+    parser = Parser(prog=f"rcl {kebab(operation.name)}", add_help=False, usage=argparse.SUPPRESS)
     for option in options_of(operation):
         if option.shape.type == "boolean":
             target = f"member:{option.member}"
@@ -82,6 +83,7 @@ def make_parser(operation: Operation) -> argparse.ArgumentParser:
     if operation.paginator:
         parser.add_argument("--max-items", type=int)
         parser.add_argument("--page-size", type=int)
+        parser.add_argument("--starting-token")
         parser.add_argument("--no-paginate", action="store_true")
     parser.add_argument("--cli-input-json")
     if operation.name == "CreateProjectVersion":
@@ -98,7 +100,8 @@ def _missing(operation: Operation, values: argparse.Namespace, given: Mapping[st
     ]
 
 
-def _from_json(text: str | None) -> dict[str, Any]:
+def _from_json(operation: Operation, text: str | None, *, raw_blobs: bool) -> dict[str, Any]:
+    """The request of `--cli-input-json`, blobs decoded as the options' are."""
     if text is None:
         return {}
     loaded = load_paramfile("--cli-input-json", text)
@@ -110,7 +113,8 @@ def _from_json(text: str | None) -> dict[str, Any]:
         ) from error
     if not isinstance(document, dict):
         raise UsageError("Error parsing parameter 'cli-input-json': Invalid type: expecting map")
-    return document
+    request: dict[str, Any] = corrected(operation.input, document, raw_blobs=raw_blobs)
+    return request
 
 
 def parse_request(operation: Operation, words: list[str]) -> tuple[dict[str, Any], argparse.Namespace]:
@@ -124,10 +128,10 @@ def parse_request(operation: Operation, words: list[str]) -> tuple[dict[str, Any
     values, unknown = parser.parse_known_args(words)
     if unknown:
         raise BadArguments(f"Unknown options: {', '.join(unknown)}")
-    params = _from_json(values.cli_input_json)
+    raw_blobs = values.cli_binary_format == "raw-in-base64-out"
+    params = _from_json(operation, values.cli_input_json, raw_blobs=raw_blobs)
     if missing := _missing(operation, values, params):
         raise BadArguments(f"the following arguments are required: {', '.join(missing)}")
-    raw_blobs = values.cli_binary_format == "raw-in-base64-out"
     for option in options_of(operation):
         value = getattr(values, f"member:{option.member}")
         if value is None:
@@ -149,31 +153,65 @@ def parse_request(operation: Operation, words: list[str]) -> tuple[dict[str, Any
 # --- running ----------------------------------------------------------------------------------------------------------
 
 
+_PAGING = ("max_items", "page_size", "starting_token")
+
+
 def pages(
     operation: Operation, params: dict[str, Any], values: argparse.Namespace, call: Call
 ) -> Iterator[dict[str, Any]]:
-    """All pages of a listing, as the aws CLI follows them unless told otherwise."""
+    """All pages of a listing, as the aws CLI follows them unless told otherwise.
+
+    `--max-items` may end inside a page; the token that goes on from there names the page and what to leave out of it.
+    """
     paginator = operation.paginator
-    manual = paginator and (paginator.input_token in params or paginator.limit_key in params or values.no_paginate)
-    if paginator is None or manual:
+    if paginator is None:
+        yield call(operation.name, params)
+        return
+    asked = [f"--{name.replace('_', '-')}" for name in _PAGING if getattr(values, name) is not None]
+    if values.no_paginate and asked:
+        raise UsageError(f"Cannot specify --no-paginate along with pagination arguments: {', '.join(asked)}")
+    if values.no_paginate or paginator.input_token in params or paginator.limit_key in params:
         yield call(operation.name, params)
         return
     request = dict(params)
     if values.page_size is not None:
         request[paginator.limit_key] = values.page_size
+    token, skip = _decoded(values.starting_token)
     left = values.max_items
     while True:
-        response = call(operation.name, request)
-        found = response.get(paginator.result_key, [])
-        if left is not None and len(found) >= left:
-            yield {paginator.result_key: found[:left]}
+        response = call(operation.name, {**request, paginator.input_token: token} if token else request)
+        following = response.pop(paginator.output_token, None)
+        rows = response[paginator.result_key][skip:]
+        if left is not None and len(rows) > left:
+            rest = _encoded(token, skip + left)
+            yield {**response, paginator.result_key: rows[:left], paginator.output_token: rest}
             return
-        token = response.pop(paginator.output_token, None)
-        yield response
-        if not token:
+        if left is not None and len(rows) == left and following:
+            yield {**response, paginator.result_key: rows, paginator.output_token: _encoded(following, 0)}
             return
-        left = left - len(found) if left is not None else None
-        request[paginator.input_token] = token
+        yield {**response, paginator.result_key: rows}
+        if not following:
+            return
+        token, skip, left = following, 0, left - len(rows) if left is not None else None
+
+
+def _encoded(token: str | None, skip: int) -> str:
+    """Botocore's form of a position: the page's own token, and how many of its rows were shown."""
+    position: dict[str, Any] = {"NextToken": token}
+    if skip:
+        position["boto_truncate_amount"] = skip
+    return base64.b64encode(json.dumps(position).encode()).decode("ascii")
+
+
+def _decoded(text: str | None) -> tuple[str | None, int]:
+    """(token, rows to skip) of `--starting-token`; what is no such form is a token as it is."""
+    if text is None:
+        return None, 0
+    try:
+        position = json.loads(base64.b64decode(text, validate=True))
+        return position["NextToken"], int(position.get("boto_truncate_amount", 0))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return text, 0
 
 
 def _merged(operation: Operation, found: Iterator[dict[str, Any]]) -> dict[str, Any]:
@@ -183,6 +221,7 @@ def _merged(operation: Operation, found: Iterator[dict[str, Any]]) -> dict[str, 
         rows = list(first.get(key, []))
         for page in found:
             rows += page.get(key, [])
+            first = {**first, **page}
         first = {**first, key: rows}
     return first
 

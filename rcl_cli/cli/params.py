@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ def load_paramfile(option: str, text: str) -> str | bytes:
     for prefix, binary in (("file://", False), ("fileb://", True)):
         if not text.startswith(prefix):
             continue
-        path = Path(text[len(prefix) :]).expanduser()
+        path = Path(os.path.expanduser(text[len(prefix) :]))  # noqa: PTH111 - pathlib raises for unknown users
         try:
             return path.read_bytes() if binary else path.read_text("utf-8")
         except UnicodeDecodeError as error:
@@ -68,7 +69,7 @@ def _parse_list(option: str, shape: Shape, words: list[str], *, raw_blobs: bool)
     if len(words) == 1:
         loaded = load_paramfile(option, words[0])
         if isinstance(loaded, str) and loaded.lstrip().startswith(("[", "{")):
-            parsed = _corrected(shape, _json(loaded), raw_blobs=raw_blobs)
+            parsed = corrected(shape, _json(loaded), raw_blobs=raw_blobs)
             return parsed if isinstance(parsed, list) else [parsed]
         words = [loaded if isinstance(loaded, str) else words[0]]
     return [_parse_word(option, shape.member, word, raw_blobs=raw_blobs) for word in words]
@@ -79,8 +80,8 @@ def _parse_word(option: str, shape: Shape, word: str, *, raw_blobs: bool) -> Any
     if shape.type in ("structure", "map"):
         text = loaded.decode("utf-8", "replace") if isinstance(loaded, bytes) else loaded
         if text.lstrip().startswith(("{", "[")):
-            return _corrected(shape, _json(text), raw_blobs=raw_blobs)
-        return _corrected(shape, parse_shorthand(text, lambda url: load_paramfile(option, url)), raw_blobs=raw_blobs)
+            return corrected(shape, _json(text), raw_blobs=raw_blobs)
+        return corrected(shape, parse_shorthand(text, lambda url: load_paramfile(option, url)), raw_blobs=raw_blobs)
     if shape.type == "blob" and isinstance(loaded, bytes):
         return loaded
     return _scalar(shape, loaded, raw_blobs=raw_blobs)
@@ -116,20 +117,20 @@ def _scalar(shape: Shape, value: Any, *, raw_blobs: bool) -> Any:
 
 def _base64(text: str) -> bytes:
     try:
-        return base64.b64decode(text, validate=True)
+        return base64.b64decode(text)
     except (binascii.Error, ValueError) as error:
         raise PlainError(f'Invalid base64: "{text}"') from error
 
 
-def _corrected(shape: Shape, value: Any, *, raw_blobs: bool) -> Any:
+def corrected(shape: Shape, value: Any, *, raw_blobs: bool) -> Any:
     """Give shorthand and JSON values the types of the model."""
     if shape.type == "structure" and isinstance(value, dict):
         members = shape.members
-        return {k: _corrected(members[k], v, raw_blobs=raw_blobs) if k in members else v for k, v in value.items()}
+        return {k: corrected(members[k], v, raw_blobs=raw_blobs) if k in members else v for k, v in value.items()}
     if shape.type == "list":
         if isinstance(value, list):
-            return [_corrected(shape.member, v, raw_blobs=raw_blobs) for v in value]
-        return [_corrected(shape.member, value, raw_blobs=raw_blobs)] if isinstance(value, (str, dict)) else value
+            return [corrected(shape.member, v, raw_blobs=raw_blobs) for v in value]
+        return [corrected(shape.member, value, raw_blobs=raw_blobs)] if isinstance(value, (str, dict)) else value
     if shape.type in ("map", "structure"):
         return value
     return _scalar(shape, value, raw_blobs=raw_blobs)

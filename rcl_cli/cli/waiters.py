@@ -10,8 +10,9 @@ from typing import Any
 
 from rcl_cli.api.model import load
 from rcl_cli.api.names import kebab
-from rcl_cli.cli.operation import BadArguments, Call, parse_request
+from rcl_cli.cli.operation import BadArguments, Call, Parser, parse_request
 from rcl_cli.cli.params import PlainError
+from rcl_cli.errors import ServiceError
 
 LOCAL_DELAY_S = 0.5
 
@@ -22,7 +23,7 @@ def waiter_names() -> dict[str, str]:
 
 
 def _extra_words(words: list[str]) -> tuple[argparse.Namespace, list[str]]:
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser = Parser(add_help=False, allow_abbrev=False)
     parser.add_argument("--delay", type=float, default=LOCAL_DELAY_S)
     parser.add_argument("--max-attempts", type=int)
     return parser.parse_known_args(words)
@@ -49,8 +50,8 @@ def run_waiter(name: str, words: list[str], call: Call, watch: Callable[[list[di
         PlainError: it failed or took too many attempts.
     """
     extra, rest = _extra_words(words)
-    if extra.delay <= 0:
-        raise BadArguments("argument --delay: must be above 0")
+    if not 0 < extra.delay < 1e6:
+        raise BadArguments("argument --delay: must be a number of seconds above 0")
     waiter = load().waiters[name]
     operation = load().operation(waiter["operation"])
     params, _ = parse_request(operation, rest)
@@ -59,7 +60,10 @@ def run_waiter(name: str, words: list[str], call: Call, watch: Callable[[list[di
     for attempt in range(attempts):
         if attempt:
             time.sleep(extra.delay)
-        described = call(operation.name, params)["ProjectVersionDescriptions"]
+        try:
+            described = call(operation.name, params)["ProjectVersionDescriptions"]
+        except ServiceError as error:
+            raise PlainError(f"Waiter {name} failed: An error occurred ({error.code}): {error.message}") from error
         watch(described)
         found = _outcome(waiter["acceptors"], [one["Status"] for one in described])
         if found is None:

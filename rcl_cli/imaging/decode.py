@@ -6,13 +6,14 @@ Headers are read and judged before any pixel is decoded, so a file that claims 1
 from __future__ import annotations
 
 import io
+import struct
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
 from rcl_cli.errors import ImageTooLarge, InvalidImageFormat, InvalidParameter
 
@@ -53,7 +54,7 @@ def _open(source: bytes | str | Path) -> Image.Image:
             return Image.open(handle, formats=_FORMATS)
     except Image.DecompressionBombError as error:
         raise ImageTooLarge(f"The image is larger than {MAX_SIDE_PX} pixels on a side.") from error
-    except (OSError, SyntaxError, ValueError, EOFError, TypeError, IndexError) as error:
+    except (OSError, SyntaxError, ValueError, EOFError, TypeError, IndexError, struct.error) as error:
         raise InvalidImageFormat("Request has invalid image format") from error
 
 
@@ -70,7 +71,7 @@ def _orientation(image: Image.Image) -> int:
         return 1
     try:
         return int(image.getexif().get(_EXIF_ORIENTATION, 1))
-    except (ValueError, TypeError, SyntaxError, OSError, KeyError, IndexError):
+    except (ValueError, TypeError, SyntaxError, OSError, KeyError, IndexError, struct.error):
         return 1
 
 
@@ -121,10 +122,27 @@ def decode(source: bytes | str | Path) -> NDArray[np.uint8]:
         check_header(_header(image))
         try:
             image.load()
-            upright = ImageOps.exif_transpose(image) if _orientation(image) != 1 else image
+            upright = _upright(image)
             return np.asarray(_to_rgb(upright), dtype=np.uint8)
-        except (OSError, SyntaxError, ValueError, EOFError, TypeError, IndexError) as error:
+        except (OSError, SyntaxError, ValueError, EOFError, TypeError, IndexError, struct.error) as error:
             raise InvalidImageFormat("Request has invalid image format") from error
+
+
+# The seven ways of EXIF that are not upright. Pillow's own function rewrites all tags, and trips over broken ones.
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    turn = _TURNS.get(_orientation(image))
+    return image if turn is None else image.transpose(turn)
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:

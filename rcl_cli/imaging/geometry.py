@@ -36,10 +36,14 @@ def fit_longer_side(image: NDArray[np.uint8], size_px: int) -> NDArray[np.uint8]
 
 
 def letterbox(image: NDArray[np.uint8], size_px: int, stride: int) -> tuple[NDArray[np.uint8], Letterbox]:
-    """Fit an image to `size_px` and centre it on the smallest grey canvas with sides that are multiples of `stride`."""
+    """Fit an image to `size_px` and centre it on a grey canvas with sides that are multiples of `stride`.
+
+    The canvas is at least half a stride larger than the image each way, as in Ultralytics' validation: objects at the
+    edge are found much better with some margin around them (bench/RESULTS.md).
+    """
     fitted = fit_longer_side(image, size_px)
     height, width = fitted.shape[:2]
-    canvas_h, canvas_w = (math.ceil(side / stride) * stride for side in (height, width))
+    canvas_h, canvas_w = (math.ceil(side / stride + 0.5) * stride for side in (height, width))
     top, left = (canvas_h - height) // 2, (canvas_w - width) // 2
     canvas = np.full((canvas_h, canvas_w, 3), PADDING_GREY, dtype=np.uint8)
     canvas[top : top + height, left : left + width] = fitted

@@ -19,11 +19,12 @@ from pathlib import Path
 from rcl_cli.inference import hosts
 from rcl_cli.service.context import Context, make_context
 from rcl_cli.store import versions
-from rcl_cli.store.liveness import this_process
+from rcl_cli.store.liveness import hold_lock, this_process
 from rcl_cli.store.versions import Version
 
 _READY = b"ready\n"
-_MAX_RESTARTS = 5
+_START_S = 300.0
+_MAX_RESTARTS, _RESTART_WINDOW_S = 5, 60.0
 _DRAIN_S = 30.0
 _BACKLOG = 512
 
@@ -43,14 +44,14 @@ class Host:
         self._context, self._version, self._nonce, self._address = context, version, nonce, address
         self._units = units
         self._workers: dict[int, subprocess.Popen[bytes]] = {}
-        self._restarts = 0
+        self._restarts: list[float] = []
         # Ends when this process does, however it ends: workers watch the other side.
         self._lifeline_read, self._lifeline_write = os.pipe()
         self._wake_read, self._wake_write = os.pipe()
         os.set_blocking(self._wake_write, False)
         self._stopping = False
+        hosts.make_private(Path(address).parent)
         Path(address).unlink(missing_ok=True)
-        Path(address).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._socket.bind(address)
         self._socket.listen(_BACKLOG)
@@ -69,10 +70,16 @@ class Host:
         self._workers[process.pid] = process
         return process
 
-    @staticmethod
-    def _is_ready(worker: subprocess.Popen[bytes]) -> bool:
-        """Wait until a worker has loaded its model; false if it ended instead."""
-        return worker.stdout is not None and worker.stdout.readline() == _READY
+    def _is_ready(self, worker: subprocess.Popen[bytes], deadline: float) -> bool:
+        """Wait until a worker has loaded its model; false if it ended, took too long, or a stop came first."""
+        if worker.stdout is None:
+            return False
+        while not self._stopping and (left := deadline - time.monotonic()) > 0:
+            readable, _, _ = select.select([worker.stdout.fileno(), self._wake_read], [], [], left)
+            if worker.stdout.fileno() in readable:
+                return worker.stdout.readline() == _READY
+            os.read(self._wake_read, 4096)
+        return False
 
     def run(self) -> str:
         """Serve until asked to stop; returns the message for the version's status, empty if it could not start."""
@@ -80,20 +87,21 @@ class Host:
         signal.signal(signal.SIGINT, self._on_stop)
         signal.signal(signal.SIGCHLD, lambda *_: self._wake())
         started = [self._spawn_worker() for _ in range(self._units)]
-        if not all(self._is_ready(worker) for worker in started):
+        deadline = time.monotonic() + _START_S
+        if not all(self._is_ready(worker, deadline) for worker in started):
             self._end_workers()
-            return ""
+            return hosts.STOPPED if self._stopping else ""
         with self._context.database.write() as db:
             if not versions.move(db, self._version.id, ("STARTING",), "RUNNING", hosts.RUNNING):
                 self._stopping = True
         log(f"running with {self._units} worker(s) on {self._address}")
-        while not self._stopping and self._restarts <= _MAX_RESTARTS:
+        while not self._stopping and len(self._restarts) <= _MAX_RESTARTS:
             select.select([self._wake_read], [], [])
             os.read(self._wake_read, 4096)
             if not self._stopping:
                 self._replace_dead()
         self._end_workers()
-        return hosts.STOPPED if self._stopping else "The model's workers keep failing: see `rcl logs`."
+        return hosts.STOPPED if self._stopping else hosts.KEEPS_FAILING
 
     def _wake(self) -> None:
         try:
@@ -110,9 +118,10 @@ class Host:
             if worker.poll() is None:
                 continue
             del self._workers[pid]
-            self._restarts += 1
+            now = time.monotonic()
+            self._restarts = [*(then for then in self._restarts if now - then < _RESTART_WINDOW_S), now]
             log(f"worker {pid} ended with {worker.returncode}; starting another")
-            if self._restarts <= _MAX_RESTARTS:
+            if len(self._restarts) <= _MAX_RESTARTS:
                 self._spawn_worker()
 
     def _end_workers(self) -> None:
@@ -138,6 +147,7 @@ def main() -> int:
     parser.add_argument("--workers", type=int, required=True)
     arguments = parser.parse_args()
     context = make_context(arguments.home)
+    hold_lock(context.layout.lock(arguments.version_id))
     with context.database.write() as db:
         claimed = versions.claim(db, arguments.version_id, arguments.nonce, this_process())
         version = versions.by_id(db, arguments.version_id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import sqlite3
 import tempfile
@@ -15,7 +16,8 @@ from rcl_cli.training.job import spawn, terminate
 RUNNING = "The model is running."
 STOPPED = "The model is stopped."
 GONE = "The model's host is gone (it was killed, or the machine was restarted): start the model again."
-DID_NOT_START = "The model's host ended before the model was loaded: see `rcl logs`."
+DID_NOT_START = "The model's host ended before the model was loaded: see `rcl logs --host PROJECT/VERSION`."
+KEEPS_FAILING = "The model's workers keep failing: see `rcl logs --host PROJECT/VERSION`."
 # A Unix socket's path has room for 107 bytes on Linux and 103 on macOS.
 _MAX_ADDRESS_BYTES = 100
 
@@ -25,7 +27,20 @@ def socket_address(layout: Layout, version_id: int, nonce: str) -> str:
     address = str(layout.host(version_id) / f"{nonce[:8]}.sock")
     if len(os.fsencode(address)) <= _MAX_ADDRESS_BYTES:
         return address
-    return str(Path(tempfile.mkdtemp(prefix="rcl-")) / "host.sock")
+    home = hashlib.sha256(os.fsencode(layout.home)).hexdigest()[:12]
+    runtime = Path(os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir())
+    return str(runtime / f"rcl-{home}" / f"{version_id}-{nonce[:8]}.sock")
+
+
+def make_private(folder: Path) -> None:
+    """Make a socket's folder, for its owner only.
+
+    Raises:
+        OSError: somebody else's folder stands in its place.
+    """
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if folder.is_symlink() or folder.stat().st_uid != os.getuid():
+        raise PermissionError(f"{folder} belongs to somebody else")
 
 
 def launch_host(layout: Layout, version_id: int, nonce: str, workers: int) -> int:
@@ -49,16 +64,16 @@ def host_log(layout: Layout, version_id: int) -> Path:
     return layout.host(version_id) / "host.log"
 
 
-def ask_to_stop(worker: Worker) -> None:
-    """Tell a host to finish what it has and end."""
-    if worker.identity.is_alive():
+def ask_to_stop(worker: Worker, layout: Layout, version_id: int) -> None:
+    """Tell a host to finish what it has and end; telling it twice does no harm."""
+    if not worker.identity.is_foreign and worker.identity.is_alive(layout.lock(version_id)):
         terminate(worker.identity.pid)
 
 
 def settle_host(db: sqlite3.Connection, layout: Layout, version: Version) -> bool:
     """Tell the truth about a version whose host is gone; true if it changed."""
     worker = versions.worker_of(db, version.id)
-    if worker is not None and worker.identity.is_alive():
+    if worker is not None and worker.identity.is_alive(layout.lock(version.id)):
         return False
     outcome = {
         "STARTING": ("FAILED", DID_NOT_START),

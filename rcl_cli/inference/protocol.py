@@ -49,7 +49,7 @@ def receive_frame(connection: socket.socket) -> tuple[dict[str, Any], bytes] | N
     try:
         header = json.loads(_receive(connection, length))
         size = int(header["size"])
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise ProtocolError("the header is not JSON") from error
     if not 0 <= size <= MAX_BODY_BYTES:
         raise ProtocolError("the body is too long")

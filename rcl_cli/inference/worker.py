@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import errno
 import hmac
 import os
 import queue
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 _MAX_BATCH = 16
 _QUEUE_LENGTH = 128
 _DRAIN_S = 20.0
+_IDLE_S = 300.0
+_RETRY_S = 0.05
 _DEFAULT_THRESHOLD = 0.5
 
 
@@ -163,9 +166,18 @@ def _accept(listener: socket.socket, worker: Worker, stopping: threading.Event) 
     while not stopping.is_set():
         try:
             connection, _ = listener.accept()
-        except OSError:
-            return
-        threading.Thread(target=worker.serve, args=(connection,), daemon=True).start()
+        except OSError as error:
+            if error.errno == errno.EBADF:
+                return
+            # Out of descriptors, most likely: they come back as clients go.
+            time.sleep(_RETRY_S)
+            continue
+        connection.settimeout(_IDLE_S)
+        try:
+            threading.Thread(target=worker.serve, args=(connection,), daemon=True).start()
+        except RuntimeError:
+            connection.close()
+            time.sleep(_RETRY_S)
 
 
 def _end_with_host(lifeline: int) -> None:

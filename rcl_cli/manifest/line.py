@@ -6,6 +6,7 @@ The checks run in the order of `codes`; the first code that ends a line hides al
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -59,6 +60,7 @@ class Line:
         document: the JSON object without computed keys; None where the line is no JSON object.
         labels: usable labels.
         named: (label, is a box) of everything that names a label, usable or not.
+        is_labeled: has an annotation or a class name, valid or not.
         problems: errors and warnings in the order found.
     """
 
@@ -66,11 +68,8 @@ class Line:
     source_ref: str = ""
     labels: tuple[Label, ...] = ()
     named: frozenset[tuple[str, bool]] = frozenset()
+    is_labeled: bool = False
     problems: tuple[Problem, ...] = ()
-
-    @property
-    def is_labeled(self) -> bool:
-        return bool(self.named)
 
     @property
     def errors(self) -> tuple[Problem, ...]:
@@ -133,16 +132,20 @@ def _is_int(value: Any) -> bool:
 
 
 def _strip_computed(document: dict[str, Any]) -> dict[str, Any]:
-    """Drop what an earlier pass wrote, at every level."""
+    """A copy without what an earlier pass wrote: into the line, its attributes, their metadata and annotations."""
 
-    def clean(node: Any) -> Any:
-        if isinstance(node, dict):
-            return {k: clean(v) for k, v in node.items() if k not in COMPUTED_KEYS}
-        if isinstance(node, list):
-            return [clean(item) for item in node]
-        return node
+    def own(node: dict[str, Any]) -> dict[str, Any]:
+        return {k: v for k, v in node.items() if k not in COMPUTED_KEYS}
 
-    return {k: clean(v) for k, v in document.items() if k not in COMPUTED_KEYS}
+    copy = own(document)
+    for attribute in [key for key in copy if key + METADATA_SUFFIX in copy]:
+        for key in (attribute, attribute + METADATA_SUFFIX):
+            if isinstance(copy[key], dict):
+                copy[key] = own(copy[key])
+        value = copy[attribute]
+        if isinstance(value, dict) and isinstance(value.get("annotations"), list):
+            value["annotations"] = [own(a) if isinstance(a, dict) else a for a in value["annotations"]]
+    return copy
 
 
 # --- early checks, each over all attributes of the line ---------------------------------------------------------------
@@ -309,6 +312,11 @@ def _named(attribute: _Attribute) -> Iterator[tuple[str, bool]]:
                 yield name, True
 
 
+def _is_labeled(attribute: _Attribute) -> bool:
+    named = isinstance(attribute.metadata, dict) and isinstance(attribute.metadata.get("class-name"), str)
+    return named or (isinstance(attribute.value, dict) and bool(attribute.value.get("annotations")))
+
+
 def _attributes(document: dict[str, Any]) -> list[_Attribute]:
     return [
         _Attribute(key, value, document[key + METADATA_SUFFIX])
@@ -343,10 +351,17 @@ def _no_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
 
 
+def _finite(text: str) -> float:
+    value = float(text)
+    if math.isinf(value):
+        raise ValueError(f"{text} is out of range")
+    return value
+
+
 def _load(text: str) -> dict[str, Any] | None:
     """The JSON object without computed keys, or None where the text is none."""
     try:
-        document = json.loads(text, parse_constant=_no_constant)
+        document = json.loads(text, parse_constant=_no_constant, parse_float=_finite)
         if not isinstance(document, dict):
             return None
         document = _strip_computed(document)
@@ -380,10 +395,11 @@ def parse_line(text: str) -> Line:
     if not attributes:
         return Line(document, source_ref, problems=(Problem(codes.NO_LABEL_ATTRIBUTES),))
     named = frozenset(pair for attribute in attributes for pair in _named(attribute))
+    is_labeled = any(_is_labeled(attribute) for attribute in attributes)
     if early := _early_problems(attributes):
-        return Line(document, source_ref, named=named, problems=tuple(early))
+        return Line(document, source_ref, (), named, is_labeled, tuple(early))
     labels, problems = _check_attributes(attributes)
-    return Line(document, source_ref, tuple(labels), named, tuple(problems))
+    return Line(document, source_ref, tuple(labels), named, is_labeled, tuple(problems))
 
 
 # --- writing back -----------------------------------------------------------------------------------------------------

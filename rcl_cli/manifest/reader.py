@@ -13,8 +13,6 @@ MAX_MANIFEST_BYTES = 2**30
 MAX_ROWS = 250_000
 MAX_LABELS = 250
 MAX_REMOVED_SHARE = 0.2
-# A character takes at most 4 bytes in UTF-8; a longer line can't be within the limit.
-_MAX_LINE_BYTES = 4 * MAX_LINE_CHARS + 2
 
 
 class TerminalManifestError(Exception):
@@ -29,18 +27,23 @@ class TerminalManifestError(Exception):
         self.code = code
 
 
-def read_rows(stream: BinaryIO) -> Iterator[str | None]:
+def read_rows(stream: BinaryIO, max_chars: int = MAX_LINE_CHARS) -> Iterator[str | None]:
     """The rows of a manifest without newlines; None for one that is longer than the service takes.
 
     A UTF-8 byte-order mark is dropped; the end of the last row is no row of its own.
+
+    Args:
+        max_chars: a dataset's own lines are a little longer than they were in its manifest.
 
     Raises:
         TerminalManifestError: not UTF-8 text.
     """
     first = True
-    while raw := stream.readline(_MAX_LINE_BYTES):
-        too_long = not raw.endswith(b"\n") and len(raw) == _MAX_LINE_BYTES
-        while too_long and (rest := stream.readline(_MAX_LINE_BYTES)) and not rest.endswith(b"\n"):
+    # A character takes at most 4 bytes in UTF-8; a longer line can't be within the limit.
+    max_bytes = 4 * max_chars + 2
+    while raw := stream.readline(max_bytes):
+        too_long = not raw.endswith(b"\n") and len(raw) == max_bytes
+        while too_long and (rest := stream.readline(max_bytes)) and not rest.endswith(b"\n"):
             pass
         if too_long:
             yield None
@@ -53,7 +56,7 @@ def read_rows(stream: BinaryIO) -> Iterator[str | None]:
             raise TerminalManifestError(codes.MANIFEST_INACCESSIBLE)
         first = False
         text = text.rstrip("\r\n")
-        yield text if len(text) <= MAX_LINE_CHARS else None
+        yield text if len(text) <= max_chars else None
 
 
 class DatasetReader:

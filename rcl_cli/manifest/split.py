@@ -45,7 +45,7 @@ def stratified_split(labels: Sequence[Collection[str]], share: float, seed: int,
         raise CannotSplitError(rare)
     wanted = part_size(len(sets), share)
     chosen = _deal(sets, totals, share, wanted, random.Random(seed))
-    _repair(sets, totals, chosen, wanted)
+    _repair(sets, totals, chosen, wanted, strict=strict)
     if strict and (missing := _one_sided(sets, totals, chosen)):
         raise CannotSplitError(missing)
     return sorted(chosen)
@@ -83,8 +83,13 @@ def _deal(
     return chosen
 
 
-def _repair(sets: Sequence[frozenset[str]], totals: Counter[str], chosen: set[int], wanted: int) -> None:
-    """Give every label an image on each side, then bring the part to its size without breaking that."""
+def _repair(
+    sets: Sequence[frozenset[str]], totals: Counter[str], chosen: set[int], wanted: int, *, strict: bool
+) -> None:
+    """Give every label an image on each side, then bring the part to its size without breaking that.
+
+    Not strict: only the larger part is sure to have every label.
+    """
     inside = Counter(label for index in chosen for label in sets[index])
 
     def move(index: int) -> None:
@@ -96,13 +101,13 @@ def _repair(sets: Sequence[frozenset[str]], totals: Counter[str], chosen: set[in
     def may_leave(index: int) -> bool:
         """Moving this image leaves each of its labels represented where it was."""
         if index in chosen:
-            return all(inside[label] > 1 for label in sets[index])
+            return not strict or all(inside[label] > 1 for label in sets[index])
         return all(totals[label] - inside[label] > 1 for label in sets[index])
 
     for label in sorted(totals, key=lambda name: (totals[name], name)):
-        if totals[label] < 2:
+        if totals[label] < 2 and strict:
             continue
-        for missing_inside in (True, False):
+        for missing_inside in (True, False) if strict else (False,):
             count = inside[label] if missing_inside else totals[label] - inside[label]
             if count:
                 continue

@@ -62,9 +62,16 @@ class CheckedLine:
 
 @dataclass(slots=True)
 class FileCheck:
-    """One manifest and the errors that concern it as a whole."""
+    """One manifest and the errors that concern it as a whole.
+
+    Args:
+        bucket_is_missing: the bucket of its images can't be reached at all.
+        invalid_share: of the manifest as it was given, where these lines are only a part of it.
+    """
 
     lines: Sequence[CheckedLine]
+    bucket_is_missing: bool = False
+    invalid_share: float | None = None
     errors: list[Code] = field(default_factory=list)
     use_case: UseCase = "NOT_DETERMINED"
 
@@ -135,7 +142,10 @@ def choose_use_case(training: FileCheck, testing: FileCheck | None) -> tuple[Use
 def check_file(file: FileCheck, use_case: UseCase, kind: Literal["image", "box"]) -> None:
     """Collect the errors that concern one manifest."""
     note = file.errors.append
-    if file.count("invalid") > MAX_INVALID_SHARE * len(file.lines):
+    if file.bucket_is_missing:
+        # That is the news, not each of its images.
+        note(codes.INVALID_PERMISSIONS_IMAGES)
+    elif _too_many_invalid(file):
         note(codes.TOO_MANY_INVALID_ROWS)
     if len({bucket_of(line.line.source_ref) for line in file.lines} - {""}) > 1:
         note(codes.IMAGES_IN_MULTIPLE_BUCKETS)
@@ -146,7 +156,16 @@ def check_file(file: FileCheck, use_case: UseCase, kind: Literal["image", "box"]
         note(codes.MANIFEST_TOO_MANY_LABELS)
     elif usable < _MIN_LABELS[use_case]:
         note(codes.MANIFEST_TOO_FEW_USABLE_LABELS)
+    wanted = [line for line in file.lines if line.line.labels]
+    if wanted and not file.bucket_is_missing and not any(line.path for line in wanted):
+        note(codes.FAILED_IMAGES_S3_COPY)
     file.use_case = "NOT_DETERMINED" if file.errors else use_case
+
+
+def _too_many_invalid(file: FileCheck) -> bool:
+    if file.invalid_share is not None:
+        return file.invalid_share > MAX_INVALID_SHARE
+    return file.count("invalid") > MAX_INVALID_SHARE * len(file.lines)
 
 
 def check_pair(training: FileCheck, testing: FileCheck) -> TrainingCheck:

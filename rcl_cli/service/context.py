@@ -49,7 +49,9 @@ def make_context(home: Path | None = None, region: str | None = None) -> Context
     layout = Layout(home or home_folder(os.environ))
     layout.make()
     config = load_config(layout.home, os.environ, region)
-    buckets = Buckets(config.bucket_folders, config.region, config.buckets, config.s3_fallback, config.s3_endpoint_url)
+    buckets = Buckets(
+        layout.home, config.bucket_folders, config.region, config.buckets, config.s3_fallback, config.s3_endpoint_url
+    )
     return Context(
         layout=layout,
         database=Database(layout.database),

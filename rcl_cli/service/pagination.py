@@ -25,8 +25,19 @@ def encode(operation: str, params: Mapping[str, Any], position: Any) -> str:
     return base64.urlsafe_b64encode(raw.encode()).decode("ascii")
 
 
-def decode(operation: str, params: Mapping[str, Any]) -> Any:
+def _fits(position: Any, kinds: tuple[Any, ...]) -> bool:
+    values: list[Any] = position if isinstance(position, list) else [position]
+    return len(values) == len(kinds) and all(
+        type(value) is kind and (isinstance(value, str) or abs(value) < 2**63)
+        for value, kind in zip(values, kinds, strict=True)
+    )
+
+
+def decode(operation: str, params: Mapping[str, Any], *kinds: type) -> Any:
     """The position in the request's NextToken, None for the first page.
+
+    Args:
+        kinds: the types of the position's parts; more than one make a list.
 
     Raises:
         InvalidPaginationToken: broken, or from another listing.
@@ -36,8 +47,8 @@ def decode(operation: str, params: Mapping[str, Any]) -> Any:
         return None
     try:
         scope, position = json.loads(base64.b64decode(token, altchars=b"-_", validate=True))
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, RecursionError) as error:
         raise InvalidPaginationToken(_BAD) from error
-    if scope != _scope(operation, params):
+    if scope != _scope(operation, params) or not _fits(position, kinds):
         raise InvalidPaginationToken(_BAD)
     return position

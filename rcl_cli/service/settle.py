@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rcl_cli.inference.hosts import settle_host
+from rcl_cli.inference.hosts import ask_to_stop, settle_host
 from rcl_cli.service.context import Context
 from rcl_cli.store import versions
 from rcl_cli.training.job import settle_training
@@ -15,8 +15,11 @@ def settle_versions(context: Context) -> None:
         suspects = []
         for version in moving:
             worker = versions.worker_of(db, version.id)
-            if worker is None or not worker.identity.is_alive():
+            if worker is None or not worker.identity.is_alive(context.layout.lock(version.id)):
                 suspects.append(version)
+            elif version.status == "STOPPING":
+                # Whoever was to tell the host may have died before it did.
+                ask_to_stop(worker, context.layout, version.id)
     if not suspects:
         return
     with context.database.write() as db:

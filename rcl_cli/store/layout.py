@@ -43,6 +43,10 @@ class Layout:
     def training_log(self, version_id: int) -> Path:
         return self.home / "jobs" / f"{version_id}.log"
 
+    def lock(self, version_id: int) -> Path:
+        """Held by the process that works on a version."""
+        return self.home / "jobs" / f"{version_id}.lock"
+
     def host(self, version_id: int) -> Path:
         return self.home / "hosts" / str(version_id)
 
@@ -53,11 +57,12 @@ class Layout:
             ConfigError: it can't be created or written.
         """
         try:
-            self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
-            if self.home.stat().st_mode & 0o077:
-                self.home.chmod(0o700)
+            if not self.home.is_dir():
+                self.home.mkdir(mode=0o700, parents=True)
+            # A folder that was there before keeps its own mode; what is made inside is its owner's all the same.
             for folder in ("models", "jobs", "hosts", "buckets"):
-                (self.home / folder).mkdir(exist_ok=True)
+                (self.home / folder).mkdir(mode=0o700, exist_ok=True)
+            self.database.touch(mode=0o600)
         except OSError as error:
             raise ConfigError(
                 f"The folder {self.home} can't be used: {error.strerror or error}. "

@@ -140,7 +140,8 @@ def compose(
     for number in range(1, int(rng.integers(1, 5)) + 1):
         logo = logos[int(rng.integers(len(logos)))]
         colour, cover = _placed(rng, logo)
-        if (owner[cover > 0.5] > 0).mean() > 0.1:
+        covered = owner[cover > 0.5] > 0
+        if not covered.size or covered.mean() > 0.1:
             continue
         if rng.random() < 0.25:
             _occlude(rng, cover)

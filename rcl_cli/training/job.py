@@ -18,7 +18,9 @@ from rcl_cli.store.versions import Version
 
 TRAINING_MANIFEST = "training.manifest"
 TESTING_MANIFEST = "testing.manifest"
-DIED = "The training process ended unexpectedly. See `rcl logs {name}` for its last words."
+# Holds the message of a training that is over before it begins.
+TERMINAL = "terminal"
+DIED = "The training process ended unexpectedly: `rcl logs PROJECT/VERSION` shows its last words."
 
 
 def write_snapshot(path: Path, lines: Iterable[str]) -> None:
@@ -33,6 +35,9 @@ def write_snapshot(path: Path, lines: Iterable[str]) -> None:
 def spawn(module: str, arguments: list[str], log: Path) -> int:
     """Start a process of rcl that outlives this one; returns its pid."""
     log.parent.mkdir(parents=True, exist_ok=True)
+    # The process has another working folder, where a relative path would mean something else.
+    relative = ("RCL_BUCKETS_DIR", "AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE")
+    absolute = {name: os.path.abspath(os.environ[name]) for name in relative if os.environ.get(name)}  # noqa: PTH100
     with log.open("ab") as out:
         process = subprocess.Popen(
             [sys.executable, "-m", module, *arguments],
@@ -42,7 +47,7 @@ def spawn(module: str, arguments: list[str], log: Path) -> int:
             start_new_session=True,
             close_fds=True,
             cwd="/",
-            env={**os.environ, "PYTHONPATH": _package_root()},
+            env={**os.environ, **absolute, "PYTHONPATH": _package_root()},
         )
     # Nobody waits for it here; Python would warn about that at exit.
     process.returncode = 0
@@ -70,9 +75,9 @@ def hand_over(db: sqlite3.Connection, version_id: int, nonce: str, pid: int) -> 
 def settle_training(db: sqlite3.Connection, layout: Layout, version: Version, now_ms: int) -> bool:
     """Fail a version whose trainer is gone; true if it changed."""
     worker = versions.worker_of(db, version.id)
-    if worker is not None and worker.identity.is_alive():
+    if worker is not None and worker.identity.is_alive(layout.lock(version.id)):
         return False
-    if not versions.move(db, version.id, ("TRAINING_IN_PROGRESS",), "TRAINING_FAILED", DIED.format(name=version.name)):
+    if not versions.move(db, version.id, ("TRAINING_IN_PROGRESS",), "TRAINING_FAILED", DIED):
         return False
     versions.end_training(db, version.id, now_ms, {})
     versions.release(db, version.id)
@@ -89,6 +94,7 @@ def discard_job(layout: Layout, version_id: int) -> None:
 def discard_version(layout: Layout, version_id: int) -> None:
     """Remove everything that a version has on disk."""
     discard_job(layout, version_id)
+    layout.lock(version_id).unlink(missing_ok=True)
     shutil.rmtree(layout.model(version_id), ignore_errors=True)
     shutil.rmtree(layout.host(version_id), ignore_errors=True)
     layout.training_log(version_id).unlink(missing_ok=True)

@@ -212,16 +212,16 @@ def confusion(
             if label not in images:
                 continue
             images[label] += 1
-            counts_for = _predicted(label, sample, found, scores, thresholds)
-            counts[label, counts_for] = counts.get((label, counts_for), 0) + 1
+            if counts_for := _predicted(label, sample, found, scores, thresholds):
+                counts[label, counts_for] = counts.get((label, counts_for), 0) + 1
     return [(g, p, counts.get((g, p), 0) / images[p]) for g in labels for p in labels if images[g] and images[p]]
 
 
 def _predicted(
     label: str, sample: Sample, found: Sequence[Detection], scores: dict[str, float], thresholds: dict[str, float]
-) -> str:
+) -> str | None:
     if len(sample.labels) == 1:
         return found[0].label
     if scores.get(label, 0.0) >= thresholds[label]:
         return label
-    return next((d.label for d in found if d.label not in sample.labels), label)
+    return next((d.label for d in found if d.label not in sample.labels), None)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from rcl_cli.errors import InvalidParameter
@@ -68,11 +70,12 @@ def _word(text: str) -> str:
     return text
 
 
-def _text(text: str) -> str:
+def _weights(text: str) -> str:
     """auto, none or a file"""
     if not text:
         raise ValueError
-    return text
+    # Absolute at once: the trainer has another working folder.
+    return text if text in ("auto", "none") else str(Path(os.path.abspath(os.path.expanduser(text))))  # noqa: PTH100, PTH111
 
 
 _PARSERS: dict[str, Callable[[str], Any]] = {
@@ -83,7 +86,7 @@ _PARSERS: dict[str, Callable[[str], Any]] = {
     "device": _device,
     "seed": _whole(0, 2**31 - 1),
     "time_budget_s": _positive,
-    "weights": _text,
+    "weights": _weights,
     "patience": _whole(1, 10_000),
 }
 

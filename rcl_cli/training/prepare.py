@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,10 +14,9 @@ from typing import Literal
 from rcl_cli.buckets.base import NoSuchObjectError
 from rcl_cli.buckets.resolve import Buckets, local_file
 from rcl_cli.domain import Sample
-from rcl_cli.errors import ServiceError
 from rcl_cli.imaging.decode import MAX_FILE_BYTES, decode
 from rcl_cli.manifest import codes
-from rcl_cli.manifest.line import Line, Problem, parse_line, split_s3_url
+from rcl_cli.manifest.line import MAX_LINE_CHARS, Line, Problem, parse_line, split_s3_url
 from rcl_cli.manifest.reader import read_rows
 from rcl_cli.manifest.split import CannotSplitError, stratified_split
 from rcl_cli.manifest.training import CheckedLine, FileCheck, TrainingCheck, check_pair, choose_use_case
@@ -37,7 +36,12 @@ class ImageFetcher:
 
     def __init__(self, buckets: Buckets, cache: Path) -> None:
         self._buckets, self._cache = buckets, cache
-        self.missing_buckets: set[str] = set()
+        self._missing_buckets: set[str] = set()
+
+    def misses_bucket(self) -> bool:
+        """Whether a bucket was out of reach since this was last asked."""
+        missing, self._missing_buckets = bool(self._missing_buckets), set()
+        return missing
 
     def fetch(self, source_ref: str) -> Path:
         """The image as a file.
@@ -51,7 +55,7 @@ class ImageFetcher:
         try:
             bucket = self._buckets.get(bucket_name)
         except NoSuchObjectError:
-            self.missing_buckets.add(bucket_name)
+            self._missing_buckets.add(bucket_name)
             raise
         local = bucket.local_path(key)
         if local is not None:
@@ -85,15 +89,32 @@ def _check_image(fetcher: ImageFetcher, line: Line) -> CheckedLine:
     try:
         path = fetcher.fetch(line.source_ref)
         height, width = decode(path).shape[:2]
-    except (NoSuchObjectError, ServiceError, OSError):
+    except Exception:  # noqa: BLE001 - whatever is wrong with one image must not end the training of all
         return CheckedLine(line, (Problem(codes.INVALID_IMAGE),))
     return CheckedLine(line, (), str(path), width, height)
 
 
+def _parsed(manifest: Path) -> Iterator[Line]:
+    with manifest.open("rb") as stream:
+        for text in read_rows(stream, 2 * MAX_LINE_CHARS):
+            yield parse_line(text if text is not None else "")
+
+
+def _unique(lines: Iterable[Line]) -> list[Line]:
+    """Of lines with the same source-ref the first counts; later ones stay, without labels."""
+    seen: set[str] = set()
+    found = []
+    for line in lines:
+        if line.source_ref and line.source_ref in seen:
+            line = replace(line, labels=(), named=frozenset())
+        seen.add(line.source_ref)
+        found.append(line)
+    return found
+
+
 def check_images(fetcher: ImageFetcher, manifest: Path, step: Step) -> list[CheckedLine]:
     """Parse a manifest and look at all its images, on all cores."""
-    with manifest.open("rb") as stream:
-        lines = [parse_line(text if text is not None else "") for text in read_rows(stream)]
+    lines = _unique(_parsed(manifest))
     checked = []
     with ThreadPoolExecutor(
         len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
@@ -130,30 +151,28 @@ def check_manifests(
     Returns:
         What can be used, and every error; `terminal` tells whether training may go on.
     """
-    train_lines = check_images(fetcher, training, step)
-    extra: list[codes.Code] = []
+    train = FileCheck(check_images(fetcher, training, step), bucket_is_missing=fetcher.misses_bucket())
     if testing is not None:
         test_lines = check_images(fetcher, testing, step)
-    else:
-        try:
-            train_lines, test_lines = split_lines(train_lines, seed)
-        except CannotSplitError:
-            test_lines = []
-            extra.append(codes.INSUFFICIENT_IMAGES_FOR_AUTOSPLIT)
-    if fetcher.missing_buckets:
-        # Whole buckets are out of reach: that is the news, not each of their images.
-        train_lines, test_lines = (
-            [replace(line, image_problems=()) for line in lines] for lines in (train_lines, test_lines)
-        )
-        extra = [codes.INVALID_PERMISSIONS_IMAGES]
-    check = check_pair(FileCheck(train_lines), FileCheck(test_lines))
-    if testing is None and extra:
-        # Nothing was split off, so the empty test side says nothing of its own.
+        return check_pair(train, FileCheck(test_lines, bucket_is_missing=fetcher.misses_bucket()))
+    return _check_split(train, seed)
+
+
+def _check_split(train: FileCheck, seed: int) -> TrainingCheck:
+    """Split, then check; the share of invalid lines is the given manifest's, wherever its lines went."""
+    train.invalid_share = train.count("invalid") / max(1, len(train.lines))
+    given = train.lines
+    try:
+        train.lines, test_lines = split_lines(given, seed)
+    except CannotSplitError:
+        test_lines = []
+    check = check_pair(train, FileCheck(test_lines))
+    if not test_lines:
+        # An empty test side has nothing to say of its own.
         check.testing.errors.clear()
         check.errors.clear()
-    check.training.errors += extra
-    if extra:
-        check.training.use_case = "NOT_DETERMINED"
+        check.testing.use_case = train.use_case = "NOT_DETERMINED"
+        train.errors.append(codes.INSUFFICIENT_IMAGES_FOR_AUTOSPLIT)
     return check
 
 

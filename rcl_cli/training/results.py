@@ -108,7 +108,7 @@ def evaluation_summary(
 
 
 def _pixels(box: Box, width: int, height: int) -> dict[str, int]:
-    left, top = round(box.left * width), round(box.top * height)
+    left, top = min(round(box.left * width), width - 1), min(round(box.top * height), height - 1)
     return {
         "width": max(1, round(box.right * width) - left),
         "top": top,

@@ -8,6 +8,7 @@ import errno
 import json
 import os
 import signal
+import sqlite3
 import sys
 import time
 import traceback
@@ -23,7 +24,7 @@ from rcl_cli.manifest.reader import TerminalManifestError
 from rcl_cli.manifest.training import TrainingCheck
 from rcl_cli.service.context import Context, make_context
 from rcl_cli.store import versions
-from rcl_cli.store.liveness import this_process
+from rcl_cli.store.liveness import hold_lock, this_process
 from rcl_cli.store.projects import by_id as project_by_id
 from rcl_cli.store.versions import Version
 from rcl_cli.training import job, results
@@ -50,7 +51,8 @@ class Reporter:
         self._last_s, self._stage, self._note = now, progress.stage, progress.note
         if news:
             log(progress.sentence())
-        with self._context.database.write() as db:
+        # A busy store must not end a training: the next report comes soon.
+        with contextlib.suppress(sqlite3.OperationalError), self._context.database.write() as db:
             versions.set_progress(db, self._version_id, progress.as_dict(), progress.sentence())
 
 
@@ -69,9 +71,10 @@ class Training:
         self.job_dir = context.layout.job(version.id)
         output = version.request["OutputConfig"]
         self.bucket_name = output["S3Bucket"]
-        self.keys = results.Keys(output["S3KeyPrefix"], self.project.name, version.name)
+        self.keys = results.Keys(output.get("S3KeyPrefix", ""), self.project.name, version.name)
         self.outputs: dict[str, Any] = {}
-        self.auto_split = not (self.job_dir / job.TESTING_MANIFEST).exists()
+        given = "Assets" in version.request.get("TestingData", {})
+        self.auto_split = not given and not (self.job_dir / job.TESTING_MANIFEST).exists()
 
     # --- result files -------------------------------------------------------------------------------------------------
 
@@ -119,6 +122,9 @@ class Training:
         def step(done: int, total: int) -> None:
             self.report(Progress("preparing", done, total, note="looking at images"))
 
+        terminal_file = self.job_dir / job.TERMINAL
+        if terminal_file.exists():
+            raise TrainingFailed(terminal_file.read_text())
         try:
             if training.stat().st_size == 0 or (testing and testing.stat().st_size == 0):
                 raise TrainingFailed(codes.EMPTY_MANIFEST.message)
@@ -203,7 +209,7 @@ def _message(error: BaseException) -> str:
         return "There is not enough memory for this training: set a smaller batch or image_size."
     if isinstance(error, (ConfigError, TrainingFailed)):
         return str(error)
-    return f"An internal error ended the training ({type(error).__name__}): see `rcl logs`."
+    return f"An internal error ended the training ({type(error).__name__}): see `rcl logs PROJECT/VERSION`."
 
 
 def _finish(
@@ -249,6 +255,7 @@ def main() -> int:
         os.nice(5)
     os.environ["RCL_WORK_DIR"] = str(arguments.home / "cache")
     context = make_context(arguments.home)
+    hold_lock(context.layout.lock(arguments.version_id))
     with context.database.write() as db:
         claimed = versions.claim(db, arguments.version_id, arguments.nonce, this_process())
         version = versions.by_id(db, arguments.version_id)

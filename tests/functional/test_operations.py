@@ -195,12 +195,22 @@ def test_a_manifest_of_two_gigabytes_fails_at_once(home: Home) -> None:
         file.truncate(2 * 2**30)
     source = {"GroundTruthManifest": {"S3Object": {"Bucket": "data", "Name": "huge.manifest"}}}
     made = home.call("CreateDataset", ProjectArn=home.project(), DatasetType="TRAIN", DatasetSource=source)
-    assert home.describe(made["DatasetArn"])["StatusMessage"] == "The manifest file size exceeds the maximum supported size."
+    assert (
+        home.describe(made["DatasetArn"])["StatusMessage"]
+        == "The manifest file size exceeds the maximum supported size."
+    )
 
 
 @pytest.mark.parametrize(
     ("bucket", "key"),
-    [("data", "none"), ("none", "m"), ("data", "../secret"), ("data", "/etc/passwd"), ("data", "link"), ("data", "folder")],
+    [
+        ("data", "none"),
+        ("none", "m"),
+        ("data", "../secret"),
+        ("data", "/etc/passwd"),
+        ("data", "link"),
+        ("data", "folder"),
+    ],
 )
 def test_a_manifest_that_is_not_there_changes_nothing(home: Home, bucket: str, key: str) -> None:
     folder = home.buckets / "data"
@@ -214,7 +224,9 @@ def test_a_manifest_that_is_not_there_changes_nothing(home: Home, bucket: str, k
     assert home.call("DescribeProjects")["ProjectDescriptions"][0]["Datasets"] == []
 
 
-@pytest.mark.parametrize("source", [{}, {"DatasetArn": DATASET, "GroundTruthManifest": {}}, {"GroundTruthManifest": {}}])
+@pytest.mark.parametrize(
+    "source", [{}, {"DatasetArn": DATASET, "GroundTruthManifest": {}}, {"GroundTruthManifest": {}}]
+)
 def test_dataset_source_needs_one_whole_member(home: Home, source: dict[str, Any]) -> None:
     with pytest.raises(InvalidParameter):
         home.call("CreateDataset", ProjectArn=home.project(), DatasetType="TRAIN", DatasetSource=source)
@@ -304,12 +316,16 @@ def test_distribute_with_too_few_images_changes_nothing(home: Home) -> None:
         ({"Tags": {"rcl:bogus": "1"}}, InvalidParameter),
     ],
 )
-def test_trainings_that_are_refused_leave_nothing(home: Home, params: dict[str, Any], error: type[ServiceError]) -> None:
+def test_trainings_that_are_refused_leave_nothing(
+    home: Home, params: dict[str, Any], error: type[ServiceError]
+) -> None:
     project = home.project()
     if "Tags" in params:
         home.dataset(project, "TRAIN", images(10, "a", "b"))
     with pytest.raises(error):
-        home.call("CreateProjectVersion", **{"ProjectArn": project, "VersionName": "v", "OutputConfig": OUTPUT, **params})
+        home.call(
+            "CreateProjectVersion", **{"ProjectArn": project, "VersionName": "v", "OutputConfig": OUTPUT, **params}
+        )
     assert home.call("DescribeProjectVersions", ProjectArn=project)["ProjectVersionDescriptions"] == []
     assert list((home.path / "jobs").iterdir()) == []
 
@@ -336,5 +352,3 @@ def test_two_processes_on_one_store_lose_nothing(home: Home) -> None:
         thread.join()
     assert failures == []
     assert home.describe(dataset)["DatasetStats"]["TotalEntries"] == 61
-
-

@@ -14,13 +14,12 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from rcl_cli.store import versions
-from tests.conftest import Home, image_line, write_manifest
+from tests.conftest import Home, colour_images, image_line, wait_until, write_manifest
 
 ROUNDS = int(os.environ.get("RCL_KILL_ROUNDS", "4"))
 STUCK = {"TRAINING_IN_PROGRESS", "STARTING", "RUNNING", "STOPPING"}
@@ -40,13 +39,6 @@ def check_database(home: Home) -> None:
     with contextlib.closing(sqlite3.connect(home.context.layout.database)) as db:
         assert db.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
         assert db.execute("PRAGMA foreign_key_check").fetchall() == []
-
-
-def wait_until(condition: Callable[[], bool], seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "the condition did not come true in time"
-        time.sleep(0.02)
 
 
 def lines(start_at: int, count: int) -> list[dict[str, Any]]:
@@ -100,12 +92,6 @@ def test_killed_update_dataset_entries(home: Home) -> None:
     assert len(home.entries(dataset, SourceRefContains="s3://data/1.jpg")) == 1
 
 
-def version_status(home: Home, project: str, name: str) -> tuple[str, str]:
-    described = home.call("DescribeProjectVersions", ProjectArn=project, VersionNames=[name])
-    one = described["ProjectVersionDescriptions"][0]
-    return one["Status"], one["StatusMessage"]
-
-
 def worker_pid(home: Home, arn: str) -> int | None:
     with home.context.database.read() as db:
         version = versions.by_arn(db, arn)
@@ -118,21 +104,10 @@ def kill(pid: int) -> None:
         os.kill(pid, signal.SIGKILL)
 
 
-def train(home: Home, project: str, name: str) -> str:
-    made = home.call(
-        "CreateProjectVersion",
-        ProjectArn=project,
-        VersionName=name,
-        OutputConfig={"S3Bucket": "out", "S3KeyPrefix": ""},
-        Tags={"rcl:epochs": "1", "rcl:image_size": "64", "rcl:weights": "none"},
-    )
-    return str(made["ProjectVersionArn"])
-
-
 @pytest.fixture
-def project(home: Home, colour_data: Callable[..., Any]) -> str:
+def project(home: Home) -> str:
     arn = home.project()
-    training, testing = colour_data(train=18, test=6)
+    training, testing = colour_images(home, train=18, test=6)
     home.dataset(arn, "TRAIN", training)
     home.dataset(arn, "TEST", testing)
     return arn
@@ -141,13 +116,13 @@ def project(home: Home, colour_data: Callable[..., Any]) -> str:
 def test_killed_training(home: Home, project: str) -> None:
     rng = random.Random(3)
     for number in range(ROUNDS):
-        arn = train(home, project, f"v{number}")
-        time.sleep(rng.uniform(0, 9))
+        arn = home.train(project, f"v{number}")
+        time.sleep(rng.uniform(0, 12))
         if pid := worker_pid(home, arn):
             kill(pid)
             wait_until(lambda pid=pid: not os.path.exists(f"/proc/{pid}") or not _runs(pid))  # noqa: PTH110
         began = time.monotonic()
-        status, message = version_status(home, project, f"v{number}")
+        status, message = home.status(project, f"v{number}")
         assert time.monotonic() - began < 5
         assert status in {"TRAINING_FAILED", "TRAINING_COMPLETED"}, status
         assert message
@@ -162,11 +137,10 @@ def _runs(pid: int) -> bool:
     return start_token(pid) is not None
 
 
-def test_killed_host(home: Home, project: str, request: pytest.FixtureRequest) -> None:
+def test_killed_host(home: Home, project: str) -> None:
     rng = random.Random(4)
-    arn = train(home, project, "v")
-    wait_until(lambda: version_status(home, project, "v")[0] != "TRAINING_IN_PROGRESS", 180)
-    assert version_status(home, project, "v")[0] == "TRAINING_COMPLETED"
+    arn = home.train(project, "v")
+    assert home.wait(project, "v")[0] == "TRAINING_COMPLETED"
     image = (home.buckets / "data" / "0.jpg").read_bytes()
     for _ in range(ROUNDS):
         home.call("StartProjectVersion", ProjectVersionArn=arn, MinInferenceUnits=1)
@@ -175,15 +149,15 @@ def test_killed_host(home: Home, project: str, request: pytest.FixtureRequest) -
         if pid:
             kill(pid)
             wait_until(lambda pid=pid: not _runs(pid))
-        status, message = version_status(home, project, "v")
+        status, message = home.status(project, "v")
         assert status in {"FAILED", "STOPPED"}, (status, message)
         check_database(home)
     home.call("StartProjectVersion", ProjectVersionArn=arn, MinInferenceUnits=2)
-    wait_until(lambda: version_status(home, project, "v")[0] != "STARTING")
+    wait_until(lambda: home.status(project, "v")[0] != "STARTING")
     found = home.call("DetectCustomLabels", ProjectVersionArn=arn, Image={"Bytes": image}, MinConfidence=0.0)
     assert {label["Name"] for label in found["CustomLabels"]} == {"red", "green", "blue"}
     home.call("StopProjectVersion", ProjectVersionArn=arn)
-    wait_until(lambda: version_status(home, project, "v")[0] == "STOPPED")
+    wait_until(lambda: home.status(project, "v")[0] == "STOPPED")
 
 
 @pytest.mark.parametrize("moment_s", [0.0, 0.05, 0.2])

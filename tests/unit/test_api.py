@@ -70,7 +70,9 @@ REQUESTS: list[tuple[str, dict[str, Any]]] = [
 
 
 @pytest.mark.parametrize(("operation", "params"), REQUESTS)
-def test_client_side_reports_are_botocores(botocore_model: ServiceModel, operation: str, params: dict[str, Any]) -> None:
+def test_client_side_reports_are_botocores(
+    botocore_model: ServiceModel, operation: str, params: dict[str, Any]
+) -> None:
     shape = botocore_model.operation_model(operation).input_shape
     report = ParamValidator().validate(params, shape)
     expected = f"Parameter validation failed:\n{report.generate_report()}" if report.has_errors() else None
@@ -90,7 +92,9 @@ def test_service_side_messages() -> None:
     )
     assert "Member must have value less than or equal to 100" in refused("DescribeProjects", MaxResults=101)
     assert "enum value set: [TRAIN, TEST]" in refused("CreateDataset", ProjectArn=ARN, DatasetType="x")
-    assert refused("CreateProject").endswith("Value null at 'projectName' failed to satisfy constraint: Member must not be null")
+    assert refused("CreateProject").endswith(
+        "Value null at 'projectName' failed to satisfy constraint: Member must not be null"
+    )
     both = refused("DescribeProjects", MaxResults=0, ProjectNames=["a"] * 11)
     assert both.startswith("2 validation errors detected: ")
     assert "; " in both

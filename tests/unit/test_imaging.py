@@ -125,10 +125,10 @@ def test_damaged_bytes_never_escape_as_other_errors(data: bytes, pick: st.DataOb
         pass
 
 
-def test_letterbox_centres_on_the_smallest_canvas() -> None:
+def test_letterbox_centres_with_a_margin() -> None:
     canvas, frame = letterbox(np.zeros((480, 640, 3), np.uint8), 320, 32)
-    assert canvas.shape == (256, 320, 3)
-    assert (frame.left, frame.top, frame.width, frame.height) == (0, 8, 320, 240)
+    assert canvas.shape == (256, 352, 3)
+    assert (frame.left, frame.top, frame.width, frame.height) == (16, 8, 320, 240)
     assert canvas[0, 0].tolist() == [114, 114, 114]
 
 

@@ -24,7 +24,12 @@ LAYERS = (
     {"api", "config"},
     {"domain", "errors"},
 )
-PROCESSES = {"rcl_cli.training.trainer", "rcl_cli.training.stages", "rcl_cli.inference.host", "rcl_cli.inference.worker"}
+PROCESSES = {
+    "rcl_cli.training.trainer",
+    "rcl_cli.training.stages",
+    "rcl_cli.inference.host",
+    "rcl_cli.inference.worker",
+}
 # The trainer and the host are programs: they make their own context, as the command line does.
 PROGRAMS = {"training/trainer.py", "training/stages.py", "inference/host.py"}
 
@@ -91,7 +96,13 @@ sys.exit(code)
 
 @pytest.mark.parametrize(
     "words",
-    [["--help"], ["--version"], ["describe-projects"], ["create-project", "--help"], ["create-project", "--project-name", "x"]],
+    [
+        ["--help"],
+        ["--version"],
+        ["describe-projects"],
+        ["create-project", "--help"],
+        ["create-project", "--project-name", "x"],
+    ],
     ids=" ".join,
 )
 def test_cheap_commands_load_nothing_heavy(words: list[str], tmp_path: Path) -> None:

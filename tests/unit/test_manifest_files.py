@@ -131,7 +131,11 @@ def test_ignored_lines_do_not_count_as_invalid() -> None:
     checked = check(images("a", "b") + bare, images("a", "b"))
     assert checked.terminal is None
     statistics = checked.summary()["statistics"]["training"]
-    assert (statistics["valid_json_lines"], statistics["invalid_json_lines"], statistics["ignored_json_lines"]) == (2, 0, 9)
+    assert (statistics["valid_json_lines"], statistics["invalid_json_lines"], statistics["ignored_json_lines"]) == (
+        2,
+        0,
+        9,
+    )
 
 
 def test_error_lines_are_counted_from_one() -> None:

@@ -32,7 +32,7 @@ def _check_readable(dataset: Dataset) -> None:
 
 def list_dataset_entries(context: Context, params: dict[str, Any]) -> dict[str, Any]:
     limit = params.get("MaxResults", _PAGE)
-    after = pagination.decode("ListDatasetEntries", params) or 0
+    after = pagination.decode("ListDatasetEntries", params, int) or 0
     conditions = EntryFilter(
         labels=tuple(params.get("ContainsLabels", ())),
         is_labeled=params.get("Labeled"),
@@ -52,7 +52,7 @@ def list_dataset_entries(context: Context, params: dict[str, Any]) -> dict[str, 
 
 def list_dataset_labels(context: Context, params: dict[str, Any]) -> dict[str, Any]:
     limit = params.get("MaxResults", _PAGE)
-    after = pagination.decode("ListDatasetLabels", params) or ""
+    after = pagination.decode("ListDatasetLabels", params, str) or ""
     with context.database.read() as db:
         dataset = find_dataset(db, params["DatasetArn"])
         _check_readable(dataset)
@@ -107,6 +107,8 @@ def distribute_dataset_entries(context: Context, params: dict[str, Any]) -> dict
         labels = datasets.labels_by_position(db, train.id)
         try:
             positions = list(labels)
+            if not any(labels.values()):
+                raise CannotSplitError("")
             chosen = stratified_split([labels[p] for p in positions], _TEST_SHARE, _SPLIT_SEED)
             datasets.move_entries(db, train.id, test.id, [positions[i] for i in chosen])
             outcome = ("UPDATE_COMPLETE", DISTRIBUTED, "SUCCESS")

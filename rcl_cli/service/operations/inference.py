@@ -10,6 +10,7 @@ from rcl_cli.errors import (
     InternalServerError,
     InvalidParameter,
     InvalidS3Object,
+    LimitExceeded,
     ResourceInUse,
     ResourceNotReady,
 )
@@ -25,14 +26,19 @@ _STARTABLE = ("TRAINING_COMPLETED", "STOPPED", "COPYING_COMPLETED", "FAILED")
 _NEVER = ("TRAINING_FAILED", "COPYING_FAILED")
 _MAX_IMAGE_BYTES = 4 * 2**20
 _MAX_S3_IMAGE_BYTES = 15 * 2**20
+MAX_UNITS = 64
 _NO_OBJECT = "Unable to get object metadata from S3. Check object key, region and/or access permissions."
 
 
 def start_project_version(context: Context, params: dict[str, Any]) -> dict[str, Any]:
     """Start a host; the version is RUNNING once the host has loaded the model."""
     units, most = params["MinInferenceUnits"], params.get("MaxInferenceUnits")
+    with context.database.read() as db:
+        find_version(db, params["ProjectVersionArn"])
     if most is not None and most < units:
         raise InvalidParameter("MaxInferenceUnits must not be less than MinInferenceUnits.")
+    if units > MAX_UNITS:
+        raise LimitExceeded(f"MinInferenceUnits can't be more than {MAX_UNITS}: each is a process with its own model.")
     settle_versions(context)
     nonce = context.new_nonce()
     with context.database.write() as db:
@@ -67,7 +73,7 @@ def stop_project_version(context: Context, params: dict[str, Any]) -> dict[str, 
             raise InvalidParameter(f"The version {version.name} is not running: its status is {version.status}.")
         worker = versions.worker_of(db, version.id)
     if worker is not None:
-        hosts.ask_to_stop(worker)
+        hosts.ask_to_stop(worker, context.layout, version.id)
     return {"Status": "STOPPING"}
 
 

@@ -33,7 +33,7 @@ def describe_projects(context: Context, params: dict[str, Any]) -> dict[str, Any
     if "CUSTOM_LABELS" not in params.get("Features", ["CUSTOM_LABELS"]):
         return {"ProjectDescriptions": []}
     limit = params.get("MaxResults", _PAGE)
-    before = pagination.decode("DescribeProjects", params)
+    before = pagination.decode("DescribeProjects", params, int, int)
     with context.database.read() as db:
         found = projects.page(db, params.get("ProjectNames"), before, limit + 1)
         described = [

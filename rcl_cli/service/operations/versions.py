@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sqlite3
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from rcl_cli.buckets.base import NoSuchObjectError
-from rcl_cli.errors import InternalServerError, InvalidParameter, InvalidS3Object, ResourceInUse
+from rcl_cli.errors import InternalServerError, InvalidParameter, ResourceInUse
+from rcl_cli.manifest import codes
 from rcl_cli.manifest.reader import MAX_MANIFEST_BYTES
 from rcl_cli.service import pagination
 from rcl_cli.service.context import Context
@@ -20,43 +22,86 @@ from rcl_cli.store.datasets import Dataset
 from rcl_cli.store.liveness import this_process
 from rcl_cli.store.versions import Version
 from rcl_cli.training import job
-from rcl_cli.training.options import from_tags, resolve_options
+from rcl_cli.training.options import TrainingOptions, from_tags, resolve_options
+from rcl_cli.training.results import TRAINING_VALIDATION, Keys
 
 _PAGE = 100
+_MAX_FILE_NAME = 255
 _DELETABLE = ("TRAINING_COMPLETED", "TRAINING_FAILED", "STOPPED", "FAILED", "COPYING_COMPLETED", "COPYING_FAILED")
 
 
 def create_project_version(context: Context, params: dict[str, Any]) -> dict[str, Any]:
     """Snapshot the data, remember the version, and start its trainer, which goes on when this returns."""
-    _check_sources(params)
-    name = params["VersionName"]
-    tags = params.get("Tags", {})
-    nonce = context.new_nonce()
-    with context.database.write() as db:
+    with context.database.read() as db:
         project = find_project(db, params["ProjectArn"])
-        inherited = from_tags(projects.tags_of(db, project.arn))
-        options = resolve_options(context.config.training, inherited, from_tags(tags))
-        if versions.by_name(db, project.id, name):
-            raise ResourceInUse(f"The project {project.name} already has a version named {name}.")
-        sources = _dataset_sources(db, project.id, params)
+    _check_sources(params)
+    _check_output(project.name, params)
+    nonce = context.new_nonce()
+    # Copied before the store is locked: a manifest can be long, and its bucket slow.
+    snapshot = context.layout.home / "jobs" / f".new-{nonce}"
+    try:
+        version_arn, version_id = _create(context, params, nonce, snapshot)
+    except OSError as error:
+        raise InternalServerError(f"The training data can't be stored: {error}.") from error
+    finally:
+        shutil.rmtree(snapshot, ignore_errors=True)
+    try:
+        pid = job.launch_trainer(context.layout, version_id, nonce)
+    except OSError as error:
+        message = f"The trainer can't be started: {error}."
+        with context.database.write() as db:
+            versions.move(db, version_id, ("TRAINING_IN_PROGRESS",), "TRAINING_FAILED", message)
+            versions.end_training(db, version_id, context.now_ms(), {})
+            versions.release(db, version_id)
+        job.discard_job(context.layout, version_id)
+        raise InternalServerError(message) from error
+    with context.database.write() as db:
+        job.hand_over(db, version_id, nonce, pid)
+    return {"ProjectVersionArn": version_arn}
+
+
+def _create(context: Context, params: dict[str, Any], nonce: str, snapshot: Path) -> tuple[str, int]:
+    """A new version with its data in its job folder; returns its ARN and id."""
+    with context.database.read() as db:
+        project, options, sources = _checked(context, db, params)
+        _write_snapshot(context, db, snapshot, sources, params)
+    (snapshot / "options.json").write_text(json.dumps(asdict(options)))
+    name, tags = params["VersionName"], params.get("Tags", {})
+    with context.database.write() as db:
+        _checked(context, db, params)
         created_ms = unused_ms(context, db)
         version_arn = arn(context, f"project/{project.name}/version/{name}/{created_ms}")
         version_id = versions.insert(db, version_arn, project.id, name, created_ms, params)
         projects.set_tags(db, version_arn, tags)
         # Until the trainer has its place, this process answers for the version.
         versions.assign(db, version_id, nonce, this_process())
-        try:
-            _snapshot(context, db, version_id, sources, params)
-            (context.layout.job(version_id) / "options.json").write_text(json.dumps(asdict(options)))
-        except BaseException as error:
-            job.discard_job(context.layout, version_id)
-            if isinstance(error, OSError):
-                raise InternalServerError(f"The training data can't be stored: {error}.") from error
-            raise
-    pid = job.launch_trainer(context.layout, version_id, nonce)
-    with context.database.write() as db:
-        job.hand_over(db, version_id, nonce, pid)
-    return {"ProjectVersionArn": version_arn}
+        job.discard_job(context.layout, version_id)
+        snapshot.replace(context.layout.job(version_id))
+    return version_arn, version_id
+
+
+def _checked(
+    context: Context, db: sqlite3.Connection, params: dict[str, Any]
+) -> tuple[projects.Project, TrainingOptions, dict[str, Dataset]]:
+    """Project, options and datasets of a request that may go ahead."""
+    project = find_project(db, params["ProjectArn"])
+    inherited = from_tags(projects.tags_of(db, project.arn))
+    options = resolve_options(context.config.training, inherited, from_tags(params.get("Tags", {})))
+    if versions.by_name(db, project.id, params["VersionName"]):
+        raise ResourceInUse(f"The project {project.name} already has a version named {params['VersionName']}.")
+    return project, options, _dataset_sources(db, project.id, params)
+
+
+def _check_output(project_name: str, params: dict[str, Any]) -> None:
+    output = params["OutputConfig"]
+    if "S3Bucket" not in output:
+        raise InvalidParameter("OutputConfig needs S3Bucket.")
+    longest = Keys("", project_name, params["VersionName"]).key(TRAINING_VALIDATION)
+    if len(longest) > _MAX_FILE_NAME:
+        raise InvalidParameter(
+            f"The names of project and version are too long together: the result file {longest[:40]}… would have "
+            f"{len(longest)} characters, and file systems take {_MAX_FILE_NAME}."
+        )
 
 
 def _check_sources(params: dict[str, Any]) -> None:
@@ -97,11 +142,10 @@ def _dataset_sources(db: sqlite3.Connection, project_id: int, params: dict[str, 
     return found
 
 
-def _snapshot(
-    context: Context, db: sqlite3.Connection, version_id: int, sources: dict[str, Dataset], params: dict[str, Any]
+def _write_snapshot(
+    context: Context, db: sqlite3.Connection, folder: Path, sources: dict[str, Dataset], params: dict[str, Any]
 ) -> None:
-    """Copy the manifests into the job's folder."""
-    folder = context.layout.job(version_id)
+    """Copy the manifests into a folder."""
     folder.mkdir(parents=True, exist_ok=True)
     for kind, file in (("TRAIN", job.TRAINING_MANIFEST), ("TEST", job.TESTING_MANIFEST)):
         if kind in sources:
@@ -116,20 +160,20 @@ def _copy_manifest(context: Context, s3_object: dict[str, str], target: Path) ->
     try:
         place = context.buckets.get(bucket)
         if place.size(key) > MAX_MANIFEST_BYTES:
-            raise InvalidParameter(f"The manifest s3://{bucket}/{key} is larger than 1 GB.")
-        with place.open(key) as source, target.open("wb") as out:
-            for chunk in iter(lambda: source.read(1 << 20), b""):
-                out.write(chunk)
-    except NoSuchObjectError as error:
-        raise InvalidS3Object(
-            f"Unable to get object metadata from S3. Check object key, region and/or access permissions. "
-            f"(s3://{bucket}/{key})"
-        ) from error
+            terminal = codes.MANIFEST_SIZE_TOO_LARGE
+        else:
+            with place.open(key) as source, target.open("wb") as out:
+                shutil.copyfileobj(source, out)
+            return
+    except NoSuchObjectError:
+        terminal = codes.MANIFEST_INACCESSIBLE
+    # What is wrong with data ends the training, not the request.
+    target.with_name(job.TERMINAL).write_text(terminal.message)
 
 
 def describe_project_versions(context: Context, params: dict[str, Any]) -> dict[str, Any]:
     limit = params.get("MaxResults", _PAGE)
-    before = pagination.decode("DescribeProjectVersions", params)
+    before = pagination.decode("DescribeProjectVersions", params, int, int)
     settle_versions(context)
     with context.database.read() as db:
         project = find_project(db, params["ProjectArn"])

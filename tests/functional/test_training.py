@@ -1,0 +1,443 @@
+"""Real trainings, as small as they get: the six files field by field, serving, and every way to fail."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from rcl_cli.domain import Sample
+from rcl_cli.errors import (
+    ImageTooLarge,
+    InvalidImageFormat,
+    InvalidParameter,
+    InvalidS3Object,
+    ResourceInUse,
+    ResourceNotReady,
+    ServiceError,
+    ValidationError,
+)
+from tests.conftest import Home, box_images, box_line, colour_images, image_line, make_home, noisy, write_manifest
+
+FILES = {
+    "EvaluationResultSummary",
+    "TrainingGroundTruth",
+    "TestingGroundTruth",
+    "TrainingManifestWithValidation",
+    "TestingManifestWithValidation",
+    "ManifestSummary",
+}
+
+
+@dataclass
+class Trained:
+    home: Home
+    project: str
+    version: str
+
+    def describe(self) -> dict[str, Any]:
+        found = self.home.call("DescribeProjectVersions", ProjectArn=self.project)["ProjectVersionDescriptions"]
+        described: dict[str, Any] = found[0]
+        return described
+
+    def text(self, name: str) -> str:
+        return (self.home.buckets / "out" / "models" / "a" / f"{name}-p-v.json").read_text("utf-8")
+
+    def lines(self, name: str) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.text(name).splitlines()]
+
+    def detect(self, data: bytes, **more: Any) -> list[dict[str, Any]]:
+        found = self.home.call("DetectCustomLabels", ProjectVersionArn=self.version, Image={"Bytes": data}, **more)
+        labels: list[dict[str, Any]] = found["CustomLabels"]
+        return labels
+
+
+def trained(folder: Path, *, boxes: bool) -> Trained:
+    home = make_home(folder)
+    project = home.project()
+    training, testing = box_images(home) if boxes else colour_images(home)
+    (home.buckets / "data" / "text.jpg").write_text("I am no picture")
+    bad = [
+        box_line("data", "text.jpg", (99, 99), ("red", 1, 1, 9, 9)) if boxes else image_line("data", "text.jpg", "red")
+    ]
+    bare = [{"source-ref": "s3://data/0.jpg" if boxes else "s3://data/bare.jpg"}]
+    home.dataset(project, "TRAIN", [*training, *bad, *bare])
+    home.dataset(project, "TEST", testing)
+    version = home.train(project, "v")
+    status, message = home.wait(project, "v")
+    log = home.context.layout.training_log(1).read_text()
+    assert (status, message) == ("TRAINING_COMPLETED", "The model is ready to run."), log
+    home.call("StartProjectVersion", ProjectVersionArn=version, MinInferenceUnits=1)
+    assert home.wait(project, "v", leaving="STARTING")[0] == "RUNNING"
+    return Trained(home, project, version)
+
+
+@pytest.fixture(scope="module")
+def classifier(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trained]:
+    made = trained(tmp_path_factory.mktemp("classifier") / "home", boxes=False)
+    yield made
+    made.home.call("StopProjectVersion", ProjectVersionArn=made.version)
+    assert made.home.wait(made.project, "v", leaving="STOPPING")[0] == "STOPPED"
+    made.home.context.database.close()
+
+
+@pytest.fixture(scope="module")
+def detector(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trained]:
+    made = trained(tmp_path_factory.mktemp("detector") / "home", boxes=True)
+    yield made
+    made.home.call("StopProjectVersion", ProjectVersionArn=made.version)
+    assert made.home.wait(made.project, "v", leaving="STOPPING")[0] == "STOPPED"
+    made.home.context.database.close()
+
+
+# --- the six files ----------------------------------------------------------------------------------------------------
+
+
+def asset(name: str) -> dict[str, Any]:
+    return {"Assets": [{"GroundTruthManifest": {"S3Object": {"Bucket": "out", "Name": f"models/a/{name}-p-v.json"}}}]}
+
+
+@pytest.mark.parametrize("kind", ["classifier", "detector"])
+def test_description(kind: str, request: pytest.FixtureRequest) -> None:
+    model: Trained = request.getfixturevalue(kind)
+    described = model.describe()
+    folder = model.home.buckets / "out" / "models" / "a"
+    assert {path.name for path in folder.iterdir()} == {f"{name}-p-v.json" for name in FILES}
+    assert described["TrainingDataResult"] == {
+        "Input": {},
+        "Output": asset("TrainingGroundTruth"),
+        "Validation": asset("TrainingManifestWithValidation"),
+    }
+    assert described["TestingDataResult"] == {
+        "Input": {"AutoCreate": False},
+        "Output": {**asset("TestingGroundTruth"), "AutoCreate": False},
+        "Validation": asset("TestingManifestWithValidation"),
+    }
+    summary = json.loads(model.text("EvaluationResultSummary"))
+    assert described["EvaluationResult"] == {
+        "F1Score": summary["AggregatedEvaluationResults"]["F1Score"],
+        "Summary": {"S3Object": {"Bucket": "out", "Name": "models/a/EvaluationResultSummary-p-v.json"}},
+    }
+    assert described["ManifestSummary"] == {"S3Object": {"Bucket": "out", "Name": "models/a/ManifestSummary-p-v.json"}}
+    assert described["OutputConfig"] == {"S3Bucket": "out", "S3KeyPrefix": "models/a"}
+    assert described["BillableTrainingTimeInSeconds"] >= 1
+    assert described["TrainingEndTimestamp"] > described["CreationTimestamp"]
+    assert described["MinInferenceUnits"] == 1
+    assert described["Feature"] == "CUSTOM_LABELS"
+
+
+@pytest.mark.parametrize(("kind", "counts"), [("classifier", (24, 9)), ("detector", (16, 6))])
+def test_evaluation_summary(kind: str, counts: tuple[int, int], request: pytest.FixtureRequest) -> None:
+    model: Trained = request.getfixturevalue(kind)
+    summary = json.loads(model.text("EvaluationResultSummary"))
+    assert list(summary) == ["Version", "AggregatedEvaluationResults", "EvaluationDetails", "LabelEvaluationResults"]
+    assert summary["Version"] == 1
+    aggregated, details = summary["AggregatedEvaluationResults"], summary["EvaluationDetails"]
+    names = ["blue", "green", "red"] if kind == "classifier" else ["green", "red"]
+    assert details["Labels"] == names
+    assert (details["NumberOfTrainingImages"], details["NumberOfTestingImages"]) == counts
+    assert details["ProjectVersionArn"] == model.version
+    datetime.strptime(details["EvaluationEndTimestamp"], "%Y-%m-%dT%H:%M:%S.%f")  # noqa: DTZ007 - as AWS writes it
+    labels = summary["LabelEvaluationResults"]
+    assert sorted(one["Label"] for one in labels) == names
+    assert [one["Metrics"]["F1Score"] for one in labels] == sorted(
+        (o["Metrics"]["F1Score"] for o in labels), reverse=True
+    )
+    for figure in ("F1Score", "Precision", "Recall"):
+        mean = sum(one["Metrics"][figure] for one in labels) / len(labels)
+        assert aggregated[figure] == pytest.approx(mean)
+    assert all(0 <= one["Metrics"]["Threshold"] <= 1 for one in labels)
+    assert all(one["NumberOfTestingImages"] == 3 for one in labels)
+    if kind == "classifier":
+        assert len(aggregated["ConfusionMatrix"]) == 9
+        assert set(aggregated["ConfusionMatrix"][0]) == {"GroundTruthLabel", "PredictedLabel", "Value"}
+        assert set(aggregated) == {"ConfusionMatrix", "F1Score", "Precision", "Recall"}
+    else:
+        assert set(aggregated) == {"AveragePrecision", "AverageRecall", "F1Score", "Precision", "Recall"}
+
+
+def check_details(details: dict[str, Any]) -> None:
+    assert details["version"] == 1
+    assert details["ground-truth-labelling-jobs"] == ["rekognition-custom-labels-training-job"]
+    verdicts = ("true-positive", "true-negative", "false-positive", "false-negative")
+    assert sum(details[f"is-{verdict}"] for verdict in verdicts) == 1
+    assert details["is-present-in-ground-truth"] == (details["is-true-positive"] or details["is-false-negative"])
+
+
+def test_ground_truth_of_a_classification(classifier: Trained) -> None:
+    training, testing = classifier.lines("TrainingGroundTruth"), classifier.lines("TestingGroundTruth")
+    assert (len(training), len(testing)) == (24, 9)
+    name = "rekognition-custom-labels-training-0"
+    assert list(training[0]) == ["source-ref", name, f"{name}-metadata"]
+    metadata = training[0][f"{name}-metadata"]
+    assert metadata["job-name"] == "rekognition-custom-labels-training-job"
+    assert metadata["type"] == "groundtruth/image-classification"
+    assert metadata["human-annotated"] == "yes"
+    for line in testing:
+        for number in range(3):
+            name = f"rekognition-custom-labels-evaluation-{number}"
+            metadata = line[f"{name}-metadata"]
+            details = metadata["rekognition-custom-labels-evaluation-details"]
+            check_details(details)
+            assert line[name] == int(details["is-true-positive"] or details["is-false-positive"])
+            assert metadata["job-name"] == "rekognition-custom-labels-evaluation-job"
+            assert metadata["human-annotated"] == "no"
+            assert 0 <= metadata["confidence"] <= 1
+
+
+def test_ground_truth_of_a_detection(detector: Trained) -> None:
+    training, testing = detector.lines("TrainingGroundTruth"), detector.lines("TestingGroundTruth")
+    assert (len(training), len(testing)) == (16, 6)
+    name = "rekognition-custom-labels-training-0"
+    source = json.loads((detector.home.buckets / "data" / "TRAIN.manifest").read_text().splitlines()[0])
+    truth = {key: value for key, value in training[0][name]["annotations"][0].items() if key != "class_id"}
+    assert truth == {k: v for k, v in source["boxes"]["annotations"][0].items() if k != "class_id"}
+    assert training[0][name]["image_size"] == [{"width": 128, "depth": 3, "height": 96}]
+    assert training[0][f"{name}-metadata"]["class-map"] == {"1": "red"}
+    for line in testing:
+        value = line["rekognition-custom-labels-evaluation"]
+        metadata = line["rekognition-custom-labels-evaluation-metadata"]
+        assert len(value["annotations"]) == len(metadata["objects"])
+        assert metadata["type"] == "groundtruth/object-detection"
+        for annotation, found in zip(value["annotations"], metadata["objects"], strict=True):
+            assert str(annotation["class_id"]) in metadata["class-map"]
+            check_details(found["rekognition-custom-labels-evaluation-details"])
+
+
+@pytest.mark.parametrize("kind", ["classifier", "detector"])
+def test_validation_manifests_and_summary(kind: str, request: pytest.FixtureRequest) -> None:
+    model: Trained = request.getfixturevalue(kind)
+    validated = model.lines("TrainingManifestWithValidation")
+    total = 26 if kind == "classifier" else 18
+    assert len(validated) == total
+    assert validated[-2]["errors"] == [
+        {"code": "ERROR_INVALID_IMAGE", "message": "The image is invalid. Check S3 path and/or image properties."}
+    ]
+    assert validated[-1]["warnings"] == [{"code": "WARNING_UNANNOTATED_RECORD", "message": "Record is unannotated."}]
+    assert all("errors" not in line and "warnings" not in line for line in validated[:-2])
+    assert len(model.lines("TestingManifestWithValidation")) == (9 if kind == "classifier" else 6)
+    summary = json.loads(model.text("ManifestSummary"))
+    assert summary["errors"] == []
+    assert summary["statistics"]["training"] == {
+        "use_case": "IMAGE_LEVEL_LABELS" if kind == "classifier" else "OBJECT_LOCALIZATION",
+        "total_json_lines": total,
+        "valid_json_lines": total - 2,
+        "invalid_json_lines": 1,
+        "ignored_json_lines": 1,
+        "error_json_line_indices": [total - 1],
+        "errors": [],
+    }
+
+
+def test_the_saved_model_says_what_it_needs(classifier: Trained) -> None:
+    folder = classifier.home.context.layout.model(1)
+    assert {path.name for path in folder.iterdir()} == {"model.json", "model.onnx", "weights.safetensors"}
+    card = json.loads((folder / "model.json").read_text())
+    assert card["runtime"] == "onnx"
+    assert card["onnx_disagreement"] <= 2e-3
+    assert set(card["thresholds"]) == {"blue", "green", "red"}
+    assert card["card"]["labels"] == ["blue", "green", "red"]
+    assert card["card"]["hyperparameters"]["seed"] == 0
+    assert {"rcl", "torch", "onnxruntime", "numpy"} <= set(card["versions"])
+    assert len(card["data"]["training_fingerprint"]) == 64
+
+
+# --- serving ----------------------------------------------------------------------------------------------------------
+
+
+def jpeg(image: Image.Image, **options: Any) -> bytes:
+    out = io.BytesIO()
+    image.save(out, "JPEG", **options)
+    return out.getvalue()
+
+
+def test_detection_answers(classifier: Trained) -> None:
+    image = jpeg(noisy((200, 40, 40), (72, 72), 5))
+    every = classifier.detect(image, MinConfidence=0.0)
+    assert [set(label) for label in every] == [{"Name", "Confidence"}] * 3
+    scores = [label["Confidence"] for label in every]
+    assert scores == sorted(scores, reverse=True)
+    assert sum(scores) == pytest.approx(100, abs=0.01)
+    assert classifier.detect(image, MinConfidence=0.0, MaxResults=1) == every[:1]
+    assert classifier.detect(image, MaxResults=0) == []
+    assert classifier.detect(image, MinConfidence=scores[1]) == every[:2]
+    assert classifier.detect(image, MinConfidence=100.0) == []
+
+
+def test_serving_says_what_the_evaluation_said(detector: Trained, classifier: Trained) -> None:
+    for model in (detector, classifier):
+        for line in model.lines("TestingGroundTruth"):
+            key = line["source-ref"].removeprefix("s3://data/")
+            found = model.home.call(
+                "DetectCustomLabels",
+                ProjectVersionArn=model.version,
+                Image={"S3Object": {"Bucket": "data", "Name": key}},
+            )["CustomLabels"]
+            claimed = []
+            for name, metadata in line.items():
+                if not name.endswith("-metadata") or "evaluation" not in name:
+                    continue
+                for one in metadata.get("objects", [metadata]):
+                    details = one["rekognition-custom-labels-evaluation-details"]
+                    if details["is-true-positive"] or details["is-false-positive"]:
+                        claimed.append(one["confidence"])
+            assert sorted(claimed) == pytest.approx(sorted(label["Confidence"] / 100 for label in found), abs=1e-5)
+
+
+def test_boxes_are_of_the_upright_image(detector: Trained) -> None:
+    image = noisy((120, 120, 120), (128, 96), 3)
+    image.paste(noisy((200, 40, 40), (40, 40), 3), (5, 5))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    turned = image.transpose(Image.Transpose.ROTATE_90)
+    plain = detector.detect(jpeg(image, quality=100, subsampling=0), MinConfidence=0.0, MaxResults=3)
+    upright = detector.detect(jpeg(turned, exif=exif, quality=100, subsampling=0), MinConfidence=0.0, MaxResults=3)
+    assert plain
+    for a, b in zip(plain, upright, strict=True):
+        assert set(a["Geometry"]) == {"BoundingBox"}
+        assert a["Name"] == b["Name"]
+        assert a["Geometry"]["BoundingBox"] == pytest.approx(b["Geometry"]["BoundingBox"], abs=0.05)
+
+
+@pytest.mark.parametrize(
+    ("image", "error"),
+    [
+        ({"Bytes": b"no picture"}, InvalidImageFormat),
+        ({"Bytes": jpeg(noisy((9, 9, 9), (72, 72), 1))[:500]}, InvalidImageFormat),
+        ({"Bytes": jpeg(Image.new("RGB", (30, 30)))}, InvalidParameter),
+        ({"Bytes": jpeg(Image.new("RGB", (4097, 300)))}, ImageTooLarge),
+        ({"Bytes": b"x" * (4 * 2**20 + 1)}, ImageTooLarge),
+        ({"Bytes": b""}, ValidationError),
+        ({}, InvalidParameter),
+        ({"Bytes": b"x", "S3Object": {"Bucket": "data", "Name": "0.jpg"}}, InvalidParameter),
+        ({"S3Object": {"Bucket": "data", "Name": "none.jpg"}}, InvalidS3Object),
+        ({"S3Object": {"Bucket": "data", "Name": "../../rcl.db"}}, InvalidS3Object),
+        ({"S3Object": {"Bucket": "none", "Name": "0.jpg"}}, InvalidS3Object),
+    ],
+    ids=["text", "truncated", "small", "wide", "5 MB", "empty", "neither", "both", "no key", "outside", "no bucket"],
+)
+def test_bad_images(classifier: Trained, image: dict[str, Any], error: type[ServiceError]) -> None:
+    with pytest.raises(error):
+        classifier.home.call("DetectCustomLabels", ProjectVersionArn=classifier.version, Image=image)
+    assert classifier.detect(jpeg(noisy((9, 9, 9), (72, 72), 1)), MinConfidence=0.0)
+
+
+@pytest.mark.parametrize("operation", ["StartProjectVersion", "DeleteProjectVersion"])
+def test_a_running_model_is_in_use(classifier: Trained, operation: str) -> None:
+    more = {"MinInferenceUnits": 1} if operation == "StartProjectVersion" else {}
+    with pytest.raises(ResourceInUse):
+        classifier.home.call(operation, ProjectVersionArn=classifier.version, **more)
+    assert classifier.home.status(classifier.project, "v")[0] == "RUNNING"
+
+
+# --- trainings that fail ----------------------------------------------------------------------------------------------
+
+
+def failed(home: Home, training: list[dict[str, Any]], testing: list[dict[str, Any]] | None, **more: Any) -> str:
+    project = home.project()
+    home.dataset(project, "TRAIN", training)
+    if testing is not None:
+        home.dataset(project, "TEST", testing)
+    version = home.train(project, "v", **more)
+    status, message = home.wait(project, "v")
+    assert status == "TRAINING_FAILED"
+    with pytest.raises(InvalidParameter):
+        home.call("StartProjectVersion", ProjectVersionArn=version, MinInferenceUnits=1)
+    with pytest.raises(ResourceNotReady):
+        home.call("DetectCustomLabels", ProjectVersionArn=version, Image={"Bytes": b"x"})
+    assert not home.context.layout.job(1).exists()
+    assert not home.context.layout.model(1).exists()
+    return message
+
+
+def test_images_that_are_missing_fail_with_the_lines_named(home: Home) -> None:
+    training, testing = colour_images(home)
+    for number in range(10):
+        (home.buckets / "data" / f"{number}.jpg").unlink()
+    assert failed(home, training, testing) == "The manifest file contains too many invalid rows."
+    summary = json.loads((home.buckets / "out/models/a/ManifestSummary-p-v.json").read_text())
+    statistics = summary["statistics"]["training"]
+    assert statistics["error_json_line_indices"] == list(range(1, 11))
+    assert statistics["use_case"] == "NOT_DETERMINED"
+    assert statistics["errors"][0]["code"] == "ERROR_TOO_MANY_INVALID_ROWS_IN_MANIFEST"
+    described = home.call(
+        "DescribeProjectVersions", ProjectArn=home.call("DescribeProjects")["ProjectDescriptions"][0]["ProjectArn"]
+    )
+    one = described["ProjectVersionDescriptions"][0]
+    assert "EvaluationResult" not in one
+    assert "BillableTrainingTimeInSeconds" not in one
+    assert one["ManifestSummary"]["S3Object"]["Name"] == "models/a/ManifestSummary-p-v.json"
+
+
+def test_one_label_only(home: Home) -> None:
+    training, _ = colour_images(home)
+    red = [line for line in training if line["label-0-metadata"]["class-name"] == "red"]
+    assert failed(home, red[:5], red[5:]) == "The manifest file has too few labels."
+
+
+def test_disjoint_labels(home: Home) -> None:
+    training, testing = colour_images(home)
+    for line in testing:
+        line["label-0-metadata"]["class-name"] += " other"
+    message = "Less than 50% label overlap between the training and testing manifest files."
+    assert failed(home, training, testing) == message
+
+
+def test_autosplit_needs_two_images_a_label(home: Home) -> None:
+    training, _ = colour_images(home)
+    message = "The manifest file contains insufficient labeled images per label to perform auto-split."
+    assert failed(home, training[:4], None) == message
+
+
+def test_an_output_bucket_that_cannot_be_written(home: Home) -> None:
+    training, testing = colour_images(home)
+    (home.buckets / "out").mkdir(parents=True)
+    (home.buckets / "out" / "models").write_text("a file where a folder has to be")
+    assert failed(home, training, testing) == "Unable to write to output S3 bucket."
+
+
+def test_weights_that_do_not_exist(home: Home) -> None:
+    training, testing = colour_images(home)
+    message = failed(home, training, testing, tags={"rcl:weights": "/nowhere/w.pt"})
+    assert message == "The weights file /nowhere/w.pt does not exist; set `weights` to a file, `auto` or `none`."
+
+
+def test_training_from_manifests_with_a_split(home: Home) -> None:
+    training, _ = colour_images(home, train=30)
+    write_manifest(home.buckets / "data" / "all.manifest", training)
+    project = home.project()
+    given = {"Assets": [{"GroundTruthManifest": {"S3Object": {"Bucket": "data", "Name": "all.manifest"}}}]}
+    home.train(project, "v", TrainingData=given, TestingData={"AutoCreate": True})
+    status, message = home.wait(project, "v")
+    assert status == "TRAINING_COMPLETED", message
+    described = home.call("DescribeProjectVersions", ProjectArn=project)["ProjectVersionDescriptions"][0]
+    assert described["TrainingDataResult"]["Input"] == given
+    assert described["TestingDataResult"]["Input"] == {"AutoCreate": True}
+    assert described["TestingDataResult"]["Output"]["AutoCreate"] is True
+    summary = json.loads((home.buckets / "out/models/a/EvaluationResultSummary-p-v.json").read_text())
+    assert summary["EvaluationDetails"]["NumberOfTestingImages"] == 6
+    assert summary["EvaluationDetails"]["NumberOfTrainingImages"] == 24
+
+
+def test_brand_detection_composes_scenes(tmp_path: Path) -> None:
+    from rcl_cli.training.brand import compose_scenes
+
+    noisy((200, 40, 40), (200, 150), 1).save(tmp_path / "logo.png")
+    samples = [Sample(str(tmp_path / "logo.png"), ("logo",), (), "s3://data/logo.png", 200, 150)]
+    scenes = compose_scenes(samples, tmp_path / "scenes", 30, seed=0)
+    assert len(scenes) == 30
+    boxes = [box for scene in scenes for _, box in scene.boxes]
+    assert len(boxes) >= 20
+    assert all(b.left >= 0 and b.right <= 1.0001 and b.top >= 0 and b.bottom <= 1.0001 for b in boxes)
+    assert max(b.area for b in boxes) < 0.8
+    sizes = sorted(b.area for b in boxes)
+    assert sizes[-1] > 4 * sizes[0]
+    again = compose_scenes(samples, tmp_path / "again", 30, seed=0)
+    assert [s.boxes for s in again] == [s.boxes for s in scenes]
