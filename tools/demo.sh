@@ -8,8 +8,14 @@ rm -rf "$OUT"
 mkdir -p "$OUT/buckets"
 export RCL_HOME="$OUT/home" RCL_BUCKETS_DIR="$OUT/buckets" RCL_OFFLINE=1
 
-step() { printf '\n\033[1m$ %s\033[0m\n' "$*" >&2; "$@"; }
-[ -t 2 ] && [ -z "${NO_COLOR:-}" ] || step() { printf '\n$ %s\n' "$*" >&2; "$@"; }
+BOLD='' PLAIN=''
+if [ -t 2 ] && [ -z "${NO_COLOR:-}" ]; then
+    BOLD=$(printf '\033[1m') PLAIN=$(printf '\033[0m')
+fi
+step() {
+    printf '\n%s$ %s%s\n' "$BOLD" "$*" "$PLAIN" >&2
+    "$@"
+}
 
 step rcl example circuits "$OUT/buckets/circuits"
 

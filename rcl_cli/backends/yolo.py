@@ -23,12 +23,13 @@ from rcl_cli.backends.checkpoints import load_matching, load_tensors
 from rcl_cli.backends.predictors import YOLO_STRIDE
 from rcl_cli.backends.quiet import quiet_ultralytics
 from rcl_cli.backends.weights import Offer, WeightsChoice
+from rcl_cli.config import cpu_cores
 from rcl_cli.domain import ModelCard, Progress, Sample, TrainingPlan
 from rcl_cli.errors import ConfigError
 from rcl_cli.imaging.decode import decode
 from rcl_cli.imaging.geometry import fit_longer_side
 
-quiet_ultralytics(Path(os.environ.get("RCL_WORK_DIR") or Path.cwd()), len(os.sched_getaffinity(0)))
+quiet_ultralytics(Path(os.environ.get("RCL_WORK_DIR") or Path.cwd()), cpu_cores())
 
 from ultralytics.data.dataset import YOLODataset  # noqa: E402 - must follow quiet_ultralytics
 from ultralytics.models.yolo.detect import DetectionTrainer  # noqa: E402
@@ -248,7 +249,7 @@ def _overrides(plan: TrainingPlan, run_dir: Path) -> dict[str, Any]:
         "seed": plan.seed, "close_mosaic": _close_mosaic(plan.epochs), "deterministic": False,
         # bf16 needs no check against a downloaded model, which plain AMP does.
         "amp": "bf16" if on_gpu and torch.cuda.is_available() and torch.cuda.is_bf16_supported() else False,
-        "workers": min(8, os.cpu_count() or 1) if on_gpu else 0,
+        "workers": min(8, cpu_cores()) if on_gpu else 0,
         "project": str(run_dir), "name": "run", "exist_ok": True, "plots": False, "save": True, "val": True,
         "verbose": False,
     }  # fmt: skip

@@ -77,19 +77,20 @@ def _text_map(item: dict[str, Any], rows: list[str], name: str | None, columns: 
 
 def _text_list(items: list[Any], rows: list[str], name: str | None) -> None:
     if any(isinstance(item, dict) for item in items):
-        columns = sorted(
-            {k for i in items if isinstance(i, dict) for k, v in i.items() if not isinstance(v, (dict, list))}
-        )
+        maps = [item for item in items if isinstance(item, dict)]
+        columns = sorted({k for one in maps for k, v in one.items() if not isinstance(v, (dict, list))})
         for item in items:
             _text_rows(item, rows, name, columns if isinstance(item, dict) else None)
-    elif any(isinstance(item, list) for item in items):
-        scalars = [_text_scalar(i) for i in items if not isinstance(i, list)]
-        if scalars:
-            rows.append("\t".join(([name.upper()] if name else []) + scalars))
-        for item in items:
-            if isinstance(item, list):
-                _text_rows(item, rows, name, None)
-    elif name:
+        return
+    _text_scalars([item for item in items if not isinstance(item, list)], rows, name)
+    for item in items:
+        if isinstance(item, list):
+            _text_list(item, rows, name)
+
+
+def _text_scalars(items: list[Any], rows: list[str], name: str | None) -> None:
+    """A row each behind the list's name; without a name one row for all."""
+    if name:
         rows.extend(f"{name.upper()}\t{_text_scalar(item)}" for item in items)
     elif items:
         rows.append("\t".join(_text_scalar(item) for item in items))

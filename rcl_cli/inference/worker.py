@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from rcl_cli.backends.base import Predictor
 from rcl_cli.backends.registry import load_predictor, read_card
+from rcl_cli.config import cpu_cores
 from rcl_cli.domain import Detection
 from rcl_cli.errors import InternalServerError, ProvisionedThroughputExceeded, ServiceError
 from rcl_cli.imaging.decode import decode
@@ -197,7 +198,7 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: stopping.set())
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_host, args=(arguments.lifeline_fd,), daemon=True).start()
-    threads = max(1, (os.cpu_count() or 1) // arguments.workers)
+    threads = max(1, cpu_cores() // arguments.workers)
     worker = Worker(arguments.model, os.environ["RCL_HOST_NONCE"], threads)
     listener = socket.socket(fileno=arguments.socket_fd)
     threading.Thread(target=_accept, args=(listener, worker, stopping), daemon=True).start()

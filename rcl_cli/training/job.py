@@ -82,6 +82,8 @@ def settle_training(db: sqlite3.Connection, layout: Layout, version: Version, no
     versions.end_training(db, version.id, now_ms, {})
     versions.release(db, version.id)
     discard_job(layout, version.id)
+    # It may have been killed between saving its model and saying so.
+    shutil.rmtree(layout.model(version.id), ignore_errors=True)
     return True
 
 

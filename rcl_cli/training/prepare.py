@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +12,7 @@ from typing import Literal
 
 from rcl_cli.buckets.base import NoSuchObjectError
 from rcl_cli.buckets.resolve import Buckets, local_file
+from rcl_cli.config import cpu_cores
 from rcl_cli.domain import Sample
 from rcl_cli.imaging.decode import MAX_FILE_BYTES, decode
 from rcl_cli.manifest import codes
@@ -116,9 +116,7 @@ def check_images(fetcher: ImageFetcher, manifest: Path, step: Step) -> list[Chec
     """Parse a manifest and look at all its images, on all cores."""
     lines = _unique(_parsed(manifest))
     checked = []
-    with ThreadPoolExecutor(
-        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    ) as pool:
+    with ThreadPoolExecutor(cpu_cores()) as pool:
         for number, one in enumerate(pool.map(lambda line: _check_image(fetcher, line), lines), 1):
             checked.append(one)
             step(number, len(lines))

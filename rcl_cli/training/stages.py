@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from rcl_cli.backends import registry
 from rcl_cli.backends.base import Cancelled, Predictor, Report
 from rcl_cli.backends.export import SCORE_TOLERANCE, disagreement, export_onnx
 from rcl_cli.backends.weights import WeightsChoice, choose_weights
+from rcl_cli.config import cpu_cores
 from rcl_cli.domain import Detection, ModelCard, Progress, Sample, TrainingPlan, UseCase
 from rcl_cli.imaging.decode import decode
 from rcl_cli.service.context import Context
@@ -61,7 +61,7 @@ def make_plan(
         training: what is trained on; for brand detection composed scenes.
         original: what the user gave.
     """
-    torch.set_num_threads(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+    torch.set_num_threads(cpu_cores())
     device = pick_device(options.device)
     on_gpu = device != "cpu"
     detects = use_case == "OBJECT_LOCALIZATION"
