@@ -8,6 +8,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -49,8 +50,8 @@ def spawn(module: str, arguments: list[str], log: Path) -> int:
             cwd="/",
             env={**os.environ, **absolute, "PYTHONPATH": _package_root()},
         )
-    # Nobody waits for it here; Python would warn about that at exit.
-    process.returncode = 0
+    # Nobody here waits for its work; but a parent that lives on must not keep its remains as a zombie.
+    threading.Thread(target=process.wait, daemon=True).start()
     return process.pid
 
 

@@ -16,6 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from rcl_cli.backends.base import TrainingCancelled
 from rcl_cli.buckets.base import BucketWriteError, NoSuchObjectError
 from rcl_cli.domain import Progress, Sample, TrainingPlan
 from rcl_cli.errors import ConfigError, TrainingFailed
@@ -199,8 +200,6 @@ def _on_sigterm(_signal: int, _frame: object) -> None:
 
 def _message(error: BaseException) -> str:
     """The user's line for an error that is not TrainingFailed."""
-    from rcl_cli.backends.base import TrainingCancelled
-
     if isinstance(error, TrainingCancelled):
         return "The training was stopped before it was done."
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
@@ -234,7 +233,7 @@ def run_training(context: Context, version: Version, options: TrainingOptions) -
         training = Training(context, version, options)
         outputs = training.run()
     except Exception as error:  # noqa: BLE001 - whatever ends a training must end up in its status
-        if not isinstance(error, (TrainingFailed, ConfigError)):
+        if not isinstance(error, (TrainingFailed, ConfigError, TrainingCancelled)):
             traceback.print_exc()
         # What was written so far stays, but a training that failed evaluated nothing.
         kept = {k: v for k, v in (training.outputs if training else {}).items() if k != "EvaluationResult"}
