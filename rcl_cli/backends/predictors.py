@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 YOLO_STRIDE = 32
 SCORE_FLOOR = 0.001
-NMS_IOU = 0.7
+# Ultralytics predicts with 0.7, which leaves a second box inside many long, thin things (bench/RESULTS.md).
+NMS_IOU = 0.55
 MAX_DETECTIONS = 300
 _MAX_CANDIDATES = 3000
 _MAX_BATCH = 16
