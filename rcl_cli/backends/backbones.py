@@ -8,11 +8,23 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+import torchvision.models
 from torch import nn
-from torchvision.models import get_model, get_model_weights
+from torchvision.models import get_model, get_model_weights, list_models
 from torchvision.models.efficientnet import EfficientNet, MBConvConfig
 
 LITE0 = "efficientnet_lite0"
+_FAMILIES = (
+    "resnet",
+    "resnext",
+    "wide_resnet",
+    "mobilenet",
+    "efficientnet",
+    "regnet",
+    "convnext",
+    "shufflenet",
+    "mnasnet",
+)
 _IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 _HALF = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 
@@ -106,14 +118,9 @@ def _mbconv(*args: Any) -> nn.Module:
 
 def _last_linear(module: nn.Module) -> tuple[nn.Module, str, nn.Linear]:
     """(parent, attribute, layer) of the last linear layer."""
-    found: tuple[nn.Module, str, nn.Linear] | None = None
-    for parent in module.modules():
-        for name, child in parent.named_children():
-            if isinstance(child, nn.Linear):
-                found = (parent, name, child)
-    if found is None:
-        raise ValueError("The network has no linear layer to replace.")
-    return found
+    path, layer = [(name, child) for name, child in module.named_modules() if isinstance(child, nn.Linear)][-1]
+    parent, _, attribute = path.rpartition(".")
+    return module.get_submodule(parent), attribute, layer
 
 
 def build(name: str, classes: int) -> Backbone:
@@ -131,6 +138,11 @@ def build(name: str, classes: int) -> Backbone:
         parent, attribute, last = _last_linear(module)
         setattr(parent, attribute, nn.Linear(last.in_features, classes))
     return Backbone(module, _last_linear(module)[2], mean, std)
+
+
+def is_known(name: str) -> bool:
+    """Whether a network can be built here: torchvision's plain convolutional ones, which take any image size."""
+    return name == LITE0 or (name in list_models(module=torchvision.models) and name.startswith(_FAMILIES))
 
 
 def weights_url(name: str) -> str | None:

@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 
-from rcl_cli.backends.backbones import LITE0, Backbone, build, load_pretrained, weights_url
+from rcl_cli.backends.backbones import LITE0, Backbone, build, is_known, load_pretrained, weights_url
 from rcl_cli.backends.base import WEIGHTS_FILE, Cancelled, Report
 from rcl_cli.backends.checkpoints import load_tensors
 from rcl_cli.backends.classifier_head import fit_head
@@ -39,7 +39,8 @@ class ClassifierTrainer:
         backbone = build(plan.model, len(plan.labels))
         pretrained = self._pretrain(backbone, plan, weights)
         net = ClassifierNet(backbone, multi_label=plan.multi_label).to(run.device)
-        net.network.to(memory_format=torch.channels_last)
+        if run.device.type != "mps":
+            net.network.to(memory_format=torch.channels_last)
         fresh = copy.deepcopy(net.network.state_dict())
         best: Best | None = None
         first_usable_s = None
@@ -117,7 +118,7 @@ def offers(model: str, device: str, images: int) -> list[Offer]:
     Measured here: efficientnet_lite0 only (bench/RESULTS.md); the others go by torchvision's published tables.
 
     Raises:
-        ConfigError: torchvision has no such network.
+        ConfigError: no such network.
     """
     lite0 = Offer(LITE0, package=_LITE0_PACKAGE)
     if model == "auto":
@@ -126,10 +127,9 @@ def offers(model: str, device: str, images: int) -> list[Offer]:
         return [Offer(model, url=weights_url(model)), lite0]
     if model == LITE0:
         return [lite0]
-    try:
-        return [Offer(model, url=weights_url(model))]
-    except ValueError as error:
-        raise ConfigError(f"torchvision has no classification network {model!r}.") from error
+    if not is_known(model):
+        raise ConfigError(f"There is no classification network {model!r}; try mobilenet_v3_large or efficientnet_b0.")
+    return [Offer(model, url=weights_url(model))]
 
 
 def load_network(card: ModelCard, weights_file: Path) -> ClassifierNet:

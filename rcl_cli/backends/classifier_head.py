@@ -74,7 +74,7 @@ def _way_up_matters(run: Run, net: ClassifierNet, fitted: nn.Linear, scale: tupl
 def fit_head(run: Run, net: ClassifierNet, head: nn.Linear) -> Best:
     """Fit heads of several strengths on cached features and keep the best on the holdout."""
     train, holdout = features_of(run, net, run.train), features_of(run, net, run.holdout)
-    mean, std = train.mean(0), train.std(0).clamp(min=1e-3)
+    mean, std = train.mean(0), train.std(0, correction=0).clamp(min=1e-3)
     best: tuple[tuple[float, float], nn.Linear, float] | None = None
     for l2 in _HEAD_L2:
         run.check_cancelled()

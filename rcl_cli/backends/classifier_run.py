@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -44,7 +43,7 @@ class ClassifierNet(nn.Module):
     def normalised(self, images: torch.Tensor) -> torch.Tensor:
         """(N, 3, H, W) float in 0..1 to the network's own range."""
         out = (images - self.mean) / self.std
-        return out.contiguous(memory_format=torch.channels_last)
+        return out if out.device.type == "mps" else out.contiguous(memory_format=torch.channels_last)
 
     def scores(self, logits: torch.Tensor) -> torch.Tensor:
         return torch.sigmoid(logits) if self.multi_label else torch.softmax(logits, 1)
@@ -76,15 +75,15 @@ class Best:
 
 def load_samples(samples: tuple[Sample, ...], labels: tuple[str, ...], size_px: int, report: Report, note: str) -> Data:
     index = {name: i for i, name in enumerate(labels)}
-    images = np.empty((len(samples), size_px, size_px, 3), dtype=np.uint8)
+    images = torch.empty(len(samples), 3, size_px, size_px, dtype=torch.uint8)
     targets = torch.zeros(len(samples), len(labels))
     for number, sample in enumerate(samples):
-        images[number] = stretch(decode(sample.path), size_px)
+        images[number] = torch.from_numpy(stretch(decode(sample.path), size_px)).permute(2, 0, 1)
         for label in sample.labels:
             targets[number, index[label]] = 1
         if number % 50 == 49:
             report(Progress("preparing", number + 1, len(samples), note=note))
-    return Data(torch.from_numpy(images).permute(0, 3, 1, 2).contiguous(), targets)
+    return Data(images, targets)
 
 
 class Run:

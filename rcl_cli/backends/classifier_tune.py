@@ -12,6 +12,7 @@ from torch import nn
 from rcl_cli.backends.augment import augmented
 from rcl_cli.backends.backbones import Backbone
 from rcl_cli.backends.classifier_run import Best, ClassifierNet, Run, class_weights, loss_of, score_all
+from rcl_cli.backends.quiet import has_native_bf16
 from rcl_cli.domain import Progress
 
 # At a batch of 8; it grows with the square root of the batch.
@@ -66,7 +67,9 @@ class FineTune:
         self.weights = class_weights(run.train.targets, multi_label=plan.multi_label).to(run.device)
         self.steps_per_epoch = len(_epoch_order(len(run.train), plan.batch, torch.Generator().manual_seed(0)))
         self.step = 0
-        self.autocast = torch.autocast(run.device.type, torch.bfloat16, enabled=run.device.type == "cuda")
+        self.autocast = torch.autocast(
+            run.device.type, torch.bfloat16, enabled=run.device.type == "cuda" and has_native_bf16()
+        )
 
     def _set_rate(self) -> None:
         """Linear warm-up over a tenth of the steps, then half a cosine down to 1 %."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -65,6 +66,8 @@ def _difference(ours: list[Detection], reference: list[Detection]) -> float:
         for i in range(max(len(a), len(b))):
             left, right = (a[i] if i < len(a) else 0.0), (b[i] if i < len(b) else 0.0)
             # Near the floor, a rounding decides which of many faint boxes survive; nobody acts on those.
+            if not math.isfinite(left + right):
+                return math.inf
             if max(left, right) >= _COMPARED_SCORE:
                 worst = max(worst, abs(left - right))
     return worst

@@ -10,6 +10,13 @@ from pathlib import Path
 _INTEGRATIONS = ("clearml", "comet", "dvc", "mlflow", "raytune", "tensorboard", "wandb", "neptune", "hub")
 
 
+def has_native_bf16() -> bool:
+    """Whether the GPU computes in bfloat16 itself; older ones only emulate it, slowly, and Ultralytics refuses that."""
+    import torch
+
+    return torch.cuda.is_bf16_supported(including_emulation=False)
+
+
 def quiet_ultralytics(work_dir: Path, threads: int) -> None:
     """Prepare the environment, then import Ultralytics.
 

@@ -7,7 +7,9 @@ from rcl's own decoder, so training sees exactly what serving will see.
 from __future__ import annotations
 
 import os
+import re
 import shutil
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -21,36 +23,45 @@ from torch import nn
 from rcl_cli.backends.base import WEIGHTS_FILE, Cancelled, Report, TrainingCancelled
 from rcl_cli.backends.checkpoints import load_matching, load_tensors
 from rcl_cli.backends.predictors import YOLO_STRIDE
-from rcl_cli.backends.quiet import quiet_ultralytics
+from rcl_cli.backends.quiet import has_native_bf16, quiet_ultralytics
 from rcl_cli.backends.weights import Offer, WeightsChoice
 from rcl_cli.config import cpu_cores
 from rcl_cli.domain import ModelCard, Progress, Sample, TrainingPlan
-from rcl_cli.errors import ConfigError
+from rcl_cli.errors import ConfigError, TrainingFailed
 from rcl_cli.imaging.decode import decode
 from rcl_cli.imaging.geometry import fit_longer_side
 
-quiet_ultralytics(Path(os.environ.get("RCL_WORK_DIR") or Path.cwd()), cpu_cores())
+quiet_ultralytics(Path(os.environ.get("RCL_WORK_DIR") or tempfile.mkdtemp(prefix="rcl-")), cpu_cores())
 
 from ultralytics.data.dataset import YOLODataset  # noqa: E402 - must follow quiet_ultralytics
 from ultralytics.models.yolo.detect import DetectionTrainer  # noqa: E402
 from ultralytics.nn.tasks import DetectionModel  # noqa: E402
 
-_ASSETS = "https://github.com/ultralytics/assets/releases/download/v8.3.0"
+_ASSETS = "https://github.com/ultralytics/assets/releases/download"
+_MODELS = re.compile(r"yolo(v8|v9|v10|11|12|26)[a-z]")
 # As published with the release; of other files the hash of the first download is kept.
 _SHA256 = {
     "yolo11n": "0ebbc80d4a7680d14987a577cd21342b65ecfd94632bd9a8da63ae6417644ee1",
     "yolo11s": "85a76fe86dd8afe384648546b56a7a78580c7cb7b404fc595f97969322d502d5",
 }
 _CACHE_SHARE_OF_MEMORY = 0.25
+_MIN_FILLED = 0.5
 
 
 class ManifestDataset(YOLODataset):
-    """A YOLO dataset over samples in memory."""
+    """A YOLO dataset over samples in memory.
 
-    def __init__(self, samples: tuple[Sample, ...], labels: tuple[str, ...], **kwargs: Any) -> None:
+    Args:
+        loader_workers: processes that load from it, each with a cache of its own.
+    """
+
+    def __init__(
+        self, samples: tuple[Sample, ...], labels: tuple[str, ...], *, loader_workers: int, **kwargs: Any
+    ) -> None:
         self._samples = {s.path: s for s in samples}
         self._class_ids = {name: i for i, name in enumerate(labels)}
         self._pixels: dict[int, tuple[np.ndarray, tuple[int, int]]] = {}
+        self._copies = max(1, loader_workers)
         super().__init__(img_path=[s.path for s in samples], data={"names": dict(enumerate(labels))}, **kwargs)
 
     def get_img_files(self, img_path: list[str]) -> list[str]:
@@ -86,7 +97,7 @@ class ManifestDataset(YOLODataset):
             rgb = decode(self.im_files[i])
             original = rgb.shape[:2]
             image = np.ascontiguousarray(fit_longer_side(rgb, self.imgsz)[..., ::-1])
-            if _fits_in_memory(image.nbytes * self.ni):
+            if _fits_in_memory(image.nbytes * self.ni * self._copies):
                 self._pixels[i] = (image, original)
         return image, original, image.shape[:2]
 
@@ -130,6 +141,7 @@ class ManifestDetection(DetectionTrainer):
         return ManifestDataset(
             self.plan.train if train else self.plan.holdout,
             self.plan.labels,
+            loader_workers=self.args.workers * (1 if train else 2),
             imgsz=self.args.imgsz,
             batch_size=batch,
             augment=train,
@@ -141,10 +153,18 @@ class ManifestDetection(DetectionTrainer):
 
     def save_model(self) -> bool:
         """Keep the averaged weights of the best epoch so far; nothing is pickled."""
-        if self.best_fitness == self.fitness:
+        if self.best_fitness == self.fitness and np.isfinite(self.fitness):
             self.best_state = {k: v.detach().cpu().clone() for k, v in self.ema.ema.state_dict().items()}
             self.best_epoch = self.epoch + 1
         return True
+
+    def _handle_nan_recovery(self, epoch: int) -> bool:
+        """Where the loss runs away, end with the best epoch so far; Ultralytics would look for its own last file."""
+        if self.loss is not None and not bool(self.loss.isfinite()):
+            if not self.best_state:
+                raise TrainingFailed("The training diverged: the loss is not a number. Try another seed or batch.")
+            self.stop = True
+        return False
 
     def final_eval(self) -> None:
         return None
@@ -184,10 +204,16 @@ def offers(model: str, device: str, images: int) -> list[Offer]:
     | GPU | 1000 and more | yolo11s |
 
     bench/RESULTS.md has the measurements behind the first row; the last two are from published tables and unmeasured.
+
+    Raises:
+        ConfigError: no such model.
     """
     if model == "auto":
         model = "yolo11s" if device != "cpu" and images >= 1000 else "yolo11n"
-    return [Offer(model, url=f"{_ASSETS}/{model}.pt", sha256=_SHA256.get(model))]
+    if not _MODELS.fullmatch(model):
+        raise ConfigError(f"There is no detection model {model!r}; try yolo11n, yolo11s or yolov8n.")
+    release = "v8.4.0" if model.startswith("yolo26") else "v8.3.0"
+    return [Offer(model, url=f"{_ASSETS}/{release}/{model}.pt", sha256=_SHA256.get(model))]
 
 
 class _Watch:
@@ -230,7 +256,7 @@ class _Watch:
         """Plan the epochs that the budget has time for, and lay the learning rate schedule over them."""
         affordable = int((self.plan.time_budget_s or 0) / epoch_s)
         if affordable < loop.epochs:
-            loop.epochs = loop.args.epochs = max(2, affordable)
+            loop.epochs = loop.args.epochs = max(1, affordable)
             loop.args.close_mosaic = _close_mosaic(loop.epochs)
             loop._setup_scheduler()
             loop.scheduler.last_epoch = loop.epoch
@@ -248,7 +274,9 @@ def _overrides(plan: TrainingPlan, run_dir: Path) -> dict[str, Any]:
         "epochs": plan.epochs, "batch": plan.batch, "imgsz": plan.image_size, "patience": plan.patience,
         "seed": plan.seed, "close_mosaic": _close_mosaic(plan.epochs), "deterministic": False,
         # bf16 needs no check against a downloaded model, which plain AMP does.
-        "amp": "bf16" if on_gpu and torch.cuda.is_available() and torch.cuda.is_bf16_supported() else False,
+        "amp": "bf16" if on_gpu and torch.cuda.is_available() and has_native_bf16() else False,
+        # A warm-up that outlasts a short training would be all of it.
+        "warmup_epochs": 1.0 if plan.time_budget_s is not None else 3.0,
         "workers": min(8, cpu_cores()) if on_gpu else 0,
         "project": str(run_dir), "name": "run", "exist_ok": True, "plots": False, "save": True, "val": True,
         "verbose": False,
@@ -263,8 +291,13 @@ class YoloTrainer:
     ) -> ModelCard:
         torch.manual_seed(plan.seed)
         model = _detector(plan.model, len(plan.labels))
-        if weights.path is not None and not load_matching(model, load_tensors(weights.path)):
-            raise ConfigError(f"The weights file {weights.path} does not fit {plan.model}: no layer has its shape.")
+        if weights.path is not None:
+            filled, wanted = load_matching(model, load_tensors(weights.path)), len(model.state_dict())
+            if filled < _MIN_FILLED * wanted:
+                raise ConfigError(
+                    f"The weights file {weights.path} does not fit {plan.model}: {filled} of {wanted} tensors do. "
+                    "Set `model` to the architecture that the file is for."
+                )
         run_dir = out_dir / "ultralytics"
         watch = _Watch(plan, report, cancelled)
         try:

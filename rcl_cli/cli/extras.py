@@ -66,6 +66,8 @@ def draw(image: Path, labels_file: str, out: Path) -> None:
     """
     from rcl_cli.render.boxes import draw_labels
 
+    if out.suffix.lower() not in (".png", ".jpg", ".jpeg"):
+        raise UsageError(f"--out {out}: the name must end in .png or .jpg")
     try:
         text = sys.stdin.read() if labels_file == "-" else Path(labels_file).read_text("utf-8")
         labels = json.loads(text)["CustomLabels"]
@@ -81,7 +83,7 @@ def draw(image: Path, labels_file: str, out: Path) -> None:
 @click.argument("name", type=click.Choice(["circuits", "logos"]))
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
 @click.option("--seed", default=7, show_default=True, help="Other seeds give other images.")
-@click.option("--train", default=160, show_default=True, help="Training images.")
+@click.option("--train", default=160, show_default=True, help="Training images of circuits.")
 @click.option("--test", default=40, show_default=True, help="Test images.")
 def example(name: str, folder: Path, seed: int, train: int, test: int) -> None:
     """Make an example project: images and manifests.

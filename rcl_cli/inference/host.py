@@ -64,7 +64,8 @@ class Host:
             "--lifeline-fd", str(self._lifeline_read),
             "--workers", str(self._units),
         ]  # fmt: skip
-        environment = {**os.environ, "RCL_HOST_NONCE": self._nonce}
+        work_dir = str(self._context.layout.home / "cache")
+        environment = {**os.environ, "RCL_HOST_NONCE": self._nonce, "RCL_WORK_DIR": work_dir}
         keep = (self._socket.fileno(), self._lifeline_read)
         process = subprocess.Popen(arguments, stdout=subprocess.PIPE, pass_fds=keep, env=environment)
         self._workers[process.pid] = process

@@ -111,9 +111,10 @@ class Worker:
 
     def __init__(self, model_dir: Path, nonce: str, threads: int) -> None:
         _, extra = read_card(model_dir)
+        device = _device(str(extra.get("device", "cpu")))
         self._thresholds: dict[str, float] = extra["thresholds"]
         self._nonce = nonce
-        self._batcher = Batcher(load_predictor(model_dir, _device(), threads))
+        self._batcher = Batcher(load_predictor(model_dir, device, threads))
         self.busy = 0
         self._lock = threading.Lock()
 
@@ -152,15 +153,14 @@ class Worker:
         return {"labels": labels}
 
 
-def _device() -> str:
-    """The device to serve on: torch is only asked where there can be a GPU, since importing it is slow."""
-    if os.environ.get("RCL_SERVING_DEVICE"):
-        return os.environ["RCL_SERVING_DEVICE"]
-    if not Path("/proc/driver/nvidia").exists():
+def _device(evaluated_on: str) -> str:
+    """The device to serve on: the one that the model was evaluated on, or the CPU where that is gone."""
+    if evaluated_on == "cpu":
         return "cpu"
     import torch
 
-    return "cuda" if torch.cuda.is_available() else "cpu"
+    there = torch.cuda.is_available() if evaluated_on == "cuda" else torch.backends.mps.is_available()
+    return evaluated_on if there else "cpu"
 
 
 def _accept(listener: socket.socket, worker: Worker, stopping: threading.Event) -> None:

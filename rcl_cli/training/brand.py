@@ -184,7 +184,7 @@ def compose_scenes(samples: Sequence[Sample], folder: Path, count: int, seed: in
     """Compose a localization training set.
 
     Args:
-        samples: logo images with image-level labels.
+        samples: logo images with an image-level label; of several the first counts.
         folder: gets the scenes as JPEG files.
         count: how many scenes.
 
@@ -193,7 +193,7 @@ def compose_scenes(samples: Sequence[Sample], folder: Path, count: int, seed: in
     """
     folder.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(seed)
-    images = [(label, decode(sample.path)) for sample in samples for label in sample.labels]
+    images = [(sample.labels[0], fit_longer_side(decode(sample.path), SCENE_PX[0])) for sample in samples]
     logos = [cut_out(label, image) for label, image in images]
     textures = [image for _, image in images]
     scenes = []

@@ -35,6 +35,11 @@ def detection_image_size(samples: Sequence[Sample], *, on_gpu: bool) -> int:
     return math.ceil(_clip(wanted, 256, 1280 if on_gpu else 640) / _STRIDE) * _STRIDE
 
 
+def whole_strides(size_px: int) -> int:
+    """A detector's image size: a multiple of 32, at least two strides."""
+    return max(2 * _STRIDE, math.ceil(size_px / _STRIDE) * _STRIDE)
+
+
 def detection_epochs(images: int, *, pretrained: bool, on_gpu: bool) -> int:
     """Passes over the data, so that small sets get as many steps as they need and large ones end."""
     if on_gpu:

@@ -204,6 +204,9 @@ def hold_out(samples: Sequence[Sample], seed: int) -> Parts:
         return Parts(tuple(samples), tuple(samples))
     labels = [set(s.labels) | {label for label, _ in s.boxes} for s in samples]
     chosen = set(stratified_split(labels, HOLDOUT_SHARE, seed, strict=False))
+    if not chosen:
+        # Every image is the only one of some label: none can be spared.
+        return Parts(tuple(samples), tuple(samples))
     return Parts(
         tuple(s for i, s in enumerate(samples) if i not in chosen),
         tuple(s for i, s in enumerate(samples) if i in chosen),

@@ -18,6 +18,7 @@ from rcl_cli.backends.export import SCORE_TOLERANCE, disagreement, export_onnx
 from rcl_cli.backends.weights import WeightsChoice, choose_weights
 from rcl_cli.config import cpu_cores
 from rcl_cli.domain import Detection, ModelCard, Progress, Sample, TrainingPlan, UseCase
+from rcl_cli.errors import ConfigError
 from rcl_cli.imaging.decode import decode
 from rcl_cli.service.context import Context
 from rcl_cli.training import plan as planning
@@ -34,12 +35,21 @@ _EVALUATION_BATCH = 16
 
 
 def pick_device(requested: str) -> str:
-    """`auto` becomes CUDA, then Apple's GPU, then the CPU."""
-    if requested != "auto":
-        return requested
-    if torch.cuda.is_available():
-        return "cuda"
-    return "mps" if torch.backends.mps.is_available() else "cpu"
+    """`auto` becomes CUDA, then Apple's GPU, then the CPU.
+
+    Raises:
+        ConfigError: a named device is not there.
+    """
+    if requested == "auto":
+        if torch.cuda.is_available():
+            return "cuda"
+        return "mps" if torch.backends.mps.is_available() else "cpu"
+    kind, _, number = requested.partition(":")
+    if kind == "cuda" and int(number or 0) >= torch.cuda.device_count():
+        raise ConfigError(f"The device {requested} is not there: torch sees {torch.cuda.device_count()} CUDA GPU(s).")
+    if kind == "mps" and not torch.backends.mps.is_available():
+        raise ConfigError("The device mps is not there: it is Apple's GPU.")
+    return requested
 
 
 def _memory_gib(device: str) -> float:
@@ -50,7 +60,6 @@ def make_plan(
     use_case: UseCase,
     training: Sequence[Sample],
     original: Sequence[Sample],
-    testing: Sequence[Sample],
     options: TrainingOptions,
     context: Context,
     report: Report,
@@ -72,7 +81,7 @@ def make_plan(
     cache = context.layout.weights_cache
     weights = choose_weights(options.weights, offers, cache, report, offline=context.config.offline)
     pretrained = weights.path is not None
-    multi_label = any(len(s.labels) > 1 for s in (*original, *testing))
+    multi_label = any(len(s.labels) > 1 for s in original)
     if detects:
         image_size = planning.detection_image_size(training, on_gpu=on_gpu)
         epochs = planning.detection_epochs(images, pretrained=pretrained, on_gpu=on_gpu)
@@ -83,6 +92,9 @@ def make_plan(
         epochs = planning.classifier_epochs(images, pretrained=pretrained, on_gpu=on_gpu)
         batch = planning.classifier_batch(images, on_gpu=on_gpu)
         labels = {label for s in training for label in s.labels}
+    image_size = options.image_size or image_size
+    if detects:
+        image_size = planning.whole_strides(image_size)
     epochs = options.epochs or epochs
     plan = TrainingPlan(
         family=family,
@@ -92,7 +104,7 @@ def make_plan(
         holdout=parts.holdout,
         multi_label=multi_label and not detects,
         device=device,
-        image_size=options.image_size or image_size,
+        image_size=image_size,
         batch=options.batch or batch,
         epochs=epochs,
         patience=options.patience or planning.default_patience(epochs),
@@ -110,7 +122,7 @@ def train_model(
     """Train, and write the ONNX form if it agrees with torch."""
     card = registry.trainer(plan.family).train(plan, weights, model_dir, report, cancelled)
     report(Progress("exporting"))
-    extra: dict[str, Any] = {"runtime": "onnx"}
+    extra: dict[str, Any] = {"runtime": "onnx", "device": plan.device.partition(":")[0]}
     registry.write_card(model_dir, card, extra)
     try:
         export_onnx(card, model_dir)

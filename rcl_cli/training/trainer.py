@@ -160,7 +160,7 @@ class Training:
         model_dir = self.context.layout.model(self.version.id).with_suffix(".part")
         model_dir.mkdir(parents=True, exist_ok=True)
         composed = self.compose(training) if check.brand else training
-        plan, weights = make_plan(check.use_case, composed, training, testing, self.options, self.context, self.report)
+        plan, weights = make_plan(check.use_case, composed, training, self.options, self.context, self.report)
         log_plan(plan)
         card = train_model(plan, weights, model_dir, self.report, stopping)
         saved = evaluate_and_save(self, plan, card, model_dir, training, testing)
@@ -217,11 +217,12 @@ def _finish(
     outputs = dict(outputs)
     if status == "TRAINING_COMPLETED":
         outputs["BillableTrainingTimeInSeconds"] = max(1, round(time.monotonic() - began))
+    # First, so that whoever sees the outcome sees no leftovers.
+    job.discard_job(context.layout, version.id)
     with context.database.write() as db:
         if versions.move(db, version.id, ("TRAINING_IN_PROGRESS",), status, message):
             versions.end_training(db, version.id, context.now_ms(), outputs)
         versions.release(db, version.id)
-    job.discard_job(context.layout, version.id)
     log(f"{status}: {message}")
 
 

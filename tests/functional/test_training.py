@@ -337,6 +337,27 @@ def test_a_running_model_is_in_use(classifier: Trained, operation: str) -> None:
     assert classifier.home.status(classifier.project, "v")[0] == "RUNNING"
 
 
+def test_a_model_without_a_runtime_form_is_served_by_torch(detector: Trained) -> None:
+    home = detector.home
+    image = {"S3Object": {"Bucket": "data", "Name": "box-20.jpg"}}
+    ask = {"ProjectVersionArn": detector.version, "Image": image, "MinConfidence": 0.0, "MaxResults": 3}
+    before = home.call("DetectCustomLabels", **ask)["CustomLabels"]
+    card_file = home.context.layout.model(1) / "model.json"
+    card = card_file.read_text()
+    home.call("StopProjectVersion", ProjectVersionArn=detector.version)
+    assert home.wait(detector.project, "v", leaving="STOPPING")[0] == "STOPPED"
+    try:
+        card_file.write_text(json.dumps({**json.loads(card), "runtime": "torch"}))
+        home.call("StartProjectVersion", ProjectVersionArn=detector.version, MinInferenceUnits=2)
+        assert home.wait(detector.project, "v", leaving="STARTING")[0] == "RUNNING"
+        after = home.call("DetectCustomLabels", **ask)["CustomLabels"]
+    finally:
+        card_file.write_text(card)
+    assert [one["Name"] for one in after] == [one["Name"] for one in before]
+    assert [one["Confidence"] for one in after] == pytest.approx([one["Confidence"] for one in before], abs=0.05)
+    assert not Path("/ultralytics").exists()
+
+
 # --- trainings that fail ----------------------------------------------------------------------------------------------
 
 
@@ -407,6 +428,34 @@ def test_weights_that_do_not_exist(home: Home) -> None:
     training, testing = colour_images(home)
     message = failed(home, training, testing, tags={"rcl:weights": "/nowhere/w.pt"})
     assert message == "The weights file /nowhere/w.pt does not exist; set `weights` to a file, `auto` or `none`."
+
+
+def test_a_device_that_is_not_there(home: Home) -> None:
+    training, testing = colour_images(home)
+    message = failed(home, training, testing, tags={"rcl:device": "cuda:77"})
+    assert message.startswith("The device cuda:77 is not there")
+
+
+def test_odd_file_names_are_just_names(home: Home) -> None:
+    training, testing = colour_images(home, train=18, test=6)
+    names = ["ä b%20#1.jpg", "sub/ dir/+&=@.jpg", "'quotes\".jpg", "日本 🐈.jpg"]
+    for line, name in zip(training, names, strict=False):
+        old = home.buckets / "data" / line["source-ref"].removeprefix("s3://data/")
+        new = home.buckets / "data" / name
+        new.parent.mkdir(parents=True, exist_ok=True)
+        old.rename(new)
+        line["source-ref"] = f"s3://data/{name}"
+        line["label-0-metadata"]["class-name"] += " 🐈/x"
+    for line in [*training[4:], *testing]:
+        line["label-0-metadata"]["class-name"] += " 🐈/x"
+    project = home.project()
+    home.dataset(project, "TRAIN", training)
+    home.dataset(project, "TEST", testing)
+    home.train(project, "v")
+    assert home.wait(project, "v") == ("TRAINING_COMPLETED", "The model is ready to run.")
+    truth = (home.buckets / "out/models/a/TrainingGroundTruth-p-v.json").read_text("utf-8")
+    assert all(json.dumps(name, ensure_ascii=False)[1:-1] in truth for name in names)
+    assert "red 🐈/x" in truth
 
 
 def test_training_from_manifests_with_a_split(home: Home) -> None:

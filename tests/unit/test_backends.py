@@ -1,0 +1,103 @@
+"""Model families: every offer can be built, odd names and devices are refused, small data can be held out."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from rcl_cli.backends import registry
+from rcl_cli.backends.augment import Augmentation, augmented
+from rcl_cli.backends.backbones import LITE0, build
+from rcl_cli.backends.export import disagreement
+from rcl_cli.backends.predictors import suppress
+from rcl_cli.domain import Detection, Sample
+from rcl_cli.errors import ConfigError
+from rcl_cli.training.prepare import hold_out
+from rcl_cli.training.stages import pick_device
+
+
+@pytest.mark.parametrize("name", [LITE0, "resnet18", "mobilenet_v3_small", "shufflenet_v2_x0_5", "regnet_y_400mf"])
+def test_networks_end_in_the_head_that_is_trained(name: str) -> None:
+    backbone = build(name, 7)
+    assert backbone.module.eval()(torch.zeros(1, 3, 96, 96)).shape == (1, 7)
+    assert backbone.head.out_features == 7
+
+
+@pytest.mark.parametrize("family", list(registry.FAMILIES))
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+@pytest.mark.parametrize("images", [10, 5000])
+def test_what_is_offered_has_a_source(family: str, device: str, images: int) -> None:
+    for offer in registry.offers(family, "auto", device, images):
+        assert offer.url or offer.package
+
+
+@pytest.mark.parametrize(
+    ("family", "model"),
+    [
+        ("classifier", "swin_t"),
+        ("classifier", "nope"),
+        ("classifier", "fasterrcnn_resnet50_fpn"),
+        ("yolo", "yolo11n-seg"),
+        ("yolo", "yolo11"),
+        ("yolo", "resnet18"),
+    ],
+)
+def test_models_that_cannot_be_trained_are_refused(family: str, model: str) -> None:
+    with pytest.raises(ConfigError, match=model):
+        registry.offers(family, model, "cpu", 10)
+
+
+def test_yolo26_comes_from_its_own_release() -> None:
+    assert "/v8.4.0/yolo26n.pt" in (registry.offers("yolo", "yolo26n", "cpu", 10)[0].url or "")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+@pytest.mark.parametrize("device", ["cuda", "cuda:9", "mps"])
+def test_devices_that_are_not_there(device: str) -> None:
+    with pytest.raises(ConfigError, match=device.partition(":")[0]):
+        pick_device(device)
+
+
+@pytest.mark.parametrize("count", [1, 7, 8, 30])
+def test_images_that_cannot_be_spared_are_not_held_out(count: int) -> None:
+    samples = [Sample(str(n), (f"label-{n}",)) for n in range(count)]
+    parts = hold_out(samples, 0)
+    assert parts.train == parts.holdout == tuple(samples)
+
+
+def test_a_tenth_is_held_out_and_the_rest_has_every_label() -> None:
+    samples = [Sample(str(n), (f"label-{n % 20}",)) for n in range(60)]
+    parts = hold_out(samples, 0)
+    assert len(parts.holdout) == 6
+    assert not set(parts.train) & set(parts.holdout)
+    assert {s.labels[0] for s in parts.train} == {f"label-{n}" for n in range(20)}
+
+
+def test_suppression_keeps_the_best_of_each_class() -> None:
+    corners = np.array([[0, 0, 10, 10], [1, 0, 11, 10], [0, 0, 10, 10], [50, 50, 60, 60]], dtype=np.float32)
+    assert suppress(corners, np.array([0, 0, 1, 0])) == [0, 2, 3]
+    assert suppress(corners[:0], np.array([], dtype=np.int64)) == []
+
+
+def test_disagreement_counts_what_only_one_found() -> None:
+    class Says:
+        def __init__(self, *scores: float) -> None:
+            self.scores = scores
+
+        def predict(self, images: object) -> list[list[Detection]]:
+            return [[Detection("a", score) for score in self.scores]]
+
+    assert disagreement(Says(0.9, 0.3), Says(0.9), []) == pytest.approx(0.3)
+    assert disagreement(Says(0.9, 0.01), Says(0.9), []) == pytest.approx(0.0)
+    assert disagreement(Says(float("nan")), Says(0.9), []) == float("inf")
+
+
+@pytest.mark.parametrize("any_way_up", [False, True])
+def test_augmentation_keeps_shape_and_range(any_way_up: bool) -> None:
+    batch = torch.rand(4, 3, 40, 40)
+    out = augmented(batch, 32, torch.Generator().manual_seed(0), Augmentation(any_way_up=any_way_up))
+    assert out.shape == (4, 3, 32, 32)
+    assert 0 <= float(out.min()) <= float(out.max()) <= 1
+    again = augmented(batch, 32, torch.Generator().manual_seed(0), Augmentation(any_way_up=any_way_up))
+    assert torch.equal(out, again)
