@@ -39,6 +39,8 @@ def spawn(module: str, arguments: list[str], log: Path) -> int:
     # The process has another working folder, where a relative path would mean something else.
     relative = ("RCL_BUCKETS_DIR", "AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE")
     absolute = {name: os.path.abspath(os.environ[name]) for name in relative if os.environ.get(name)}  # noqa: PTH100
+    # Threads that wait in a loop for each other starve whatever else runs, another training above all.
+    threads = {"OMP_WAIT_POLICY": os.environ.get("OMP_WAIT_POLICY", "PASSIVE")}
     with log.open("ab") as out:
         process = subprocess.Popen(
             [sys.executable, "-m", module, *arguments],
@@ -48,7 +50,7 @@ def spawn(module: str, arguments: list[str], log: Path) -> int:
             start_new_session=True,
             close_fds=True,
             cwd="/",
-            env={**os.environ, **absolute, "PYTHONPATH": _package_root()},
+            env={**os.environ, **absolute, **threads, "PYTHONPATH": _package_root()},
         )
     # Nobody here waits for its work; but a parent that lives on must not keep its remains as a zombie.
     threading.Thread(target=process.wait, daemon=True).start()
