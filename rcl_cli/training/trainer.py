@@ -202,8 +202,10 @@ def _message(error: BaseException) -> str:
     """The user's line for an error that is not TrainingFailed."""
     if isinstance(error, TrainingCancelled):
         return "The training was stopped before it was done."
-    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-        return f"There is no space left on the disk of {error.filename or 'RCL_HOME'}: free some and train again."
+    # Libraries wrap the system's error in their own, and keep its words.
+    full = isinstance(error, OSError) and error.errno == errno.ENOSPC
+    if full or os.strerror(errno.ENOSPC) in str(error):
+        return "There is no space left on the disk of RCL_HOME or of the output bucket: free some and train again."
     if isinstance(error, MemoryError) or "out of memory" in str(error).lower():
         return "There is not enough memory for this training: set a smaller batch or image_size."
     if isinstance(error, (ConfigError, TrainingFailed)):
