@@ -39,9 +39,9 @@ def spawn(module: str, arguments: list[str], log: Path) -> int:
     # The process has another working folder, where a relative path would mean something else.
     relative = ("RCL_BUCKETS_DIR", "AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE")
     absolute = {name: os.path.abspath(os.environ[name]) for name in relative if os.environ.get(name)}  # noqa: PTH100
-    # Threads that wait in a loop for each other starve whatever else runs, another training above all. A hundredth of
-    # GNU OpenMP's patience costs a training that is alone nothing (bench/RESULTS.md).
-    threads = {"GOMP_SPINCOUNT": os.environ.get("GOMP_SPINCOUNT", "3000")}
+    # Threads that wait in a loop for each other starve whatever else runs, another training above all. A tenth of
+    # GNU OpenMP's patience halves that and costs a training that is alone next to nothing (bench/RESULTS.md).
+    threads = {"GOMP_SPINCOUNT": os.environ.get("GOMP_SPINCOUNT", "30000")}
     with log.open("ab") as out:
         process = subprocess.Popen(
             [sys.executable, "-m", module, *arguments],
