@@ -35,7 +35,13 @@ def quiet_ultralytics(work_dir: Path, threads: int) -> None:
         OMP_NUM_THREADS=str(threads),
         MPLBACKEND="Agg",
     )
+    from PIL import Image
+
+    pillows_own = Image.open
     from ultralytics.utils import LOGGER, SETTINGS, torch_utils
+
+    # Ultralytics puts a function of its own in front, which answers a bad image by looking for another package.
+    Image.open = pillows_own
 
     off = {"sync": False, "vscode_msg": False, "openvino_msg": False, "api_key": ""}
     off.update(dict.fromkeys(_INTEGRATIONS, False))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from rcl_cli.backends import registry
 from rcl_cli.backends.augment import Augmentation, augmented
@@ -12,7 +13,8 @@ from rcl_cli.backends.backbones import LITE0, build
 from rcl_cli.backends.export import disagreement
 from rcl_cli.backends.predictors import suppress
 from rcl_cli.domain import Detection, Sample
-from rcl_cli.errors import ConfigError
+from rcl_cli.errors import ConfigError, InvalidImageFormat
+from rcl_cli.imaging.decode import decode
 from rcl_cli.training.prepare import hold_out
 from rcl_cli.training.stages import pick_device
 
@@ -72,6 +74,13 @@ def test_a_tenth_is_held_out_and_the_rest_has_every_label() -> None:
     assert len(parts.holdout) == 6
     assert not set(parts.train) & set(parts.holdout)
     assert {s.labels[0] for s in parts.train} == {f"label-{n}" for n in range(20)}
+
+
+def test_ultralytics_leaves_pillow_alone() -> None:
+    registry.offers("yolo", "auto", "cpu", 10)
+    assert Image.open.__module__ == "PIL.Image"
+    with pytest.raises(InvalidImageFormat):
+        decode(b"no picture")
 
 
 def test_suppression_keeps_the_best_of_each_class() -> None:
