@@ -8,8 +8,6 @@ from functools import cache, cached_property
 from importlib import resources
 from typing import Any
 
-SCALARS = frozenset({"string", "integer", "long", "float", "double", "boolean", "timestamp", "blob"})
-
 
 class Shape:
     """One shape of the API model; members resolve lazily."""

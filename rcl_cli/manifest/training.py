@@ -10,10 +10,10 @@ from rcl_cli.domain import UseCase
 from rcl_cli.manifest import codes
 from rcl_cli.manifest.codes import Code
 from rcl_cli.manifest.line import Label, Line, Problem, bucket_of, validation
+from rcl_cli.manifest.reader import MAX_LABELS
 
 MAX_INVALID_SHARE = 0.2
 MIN_OVERLAP = 0.5
-MAX_LABELS = 250
 _MIN_LABELS: dict[UseCase, int] = {"IMAGE_LEVEL_LABELS": 2, "OBJECT_LOCALIZATION": 1, "NOT_DETERMINED": 1}
 _KIND: dict[UseCase, Literal["image", "box"]] = {"IMAGE_LEVEL_LABELS": "image", "OBJECT_LOCALIZATION": "box"}
 
