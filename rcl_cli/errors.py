@@ -7,6 +7,8 @@ RclError
 │   ├── InvalidParameter, InvalidS3Object, InvalidImageFormat, ImageTooLarge
 │   ├── ResourceNotFound, ResourceInUse, ResourceAlreadyExists, ResourceNotReady
 │   ├── InvalidPaginationToken, LimitExceeded, ServiceQuotaExceeded
+│   ├── InvalidPolicyRevisionId, MalformedPolicyDocument
+│   ├── AccessDenied, UnknownOperation
 │   └── InternalServerError, ThrottlingError, ProvisionedThroughputExceeded
 ├── UsageError              a command line that can't be understood (exit code 252)
 ├── ConfigError             config.yaml, an environment variable or a folder that can't be used (exit code 253)
@@ -89,6 +91,24 @@ class LimitExceeded(ServiceError):
 
 class ServiceQuotaExceeded(ServiceError):
     code = "ServiceQuotaExceededException"
+
+
+class InvalidPolicyRevisionId(ServiceError):
+    code = "InvalidPolicyRevisionIdException"
+
+
+class MalformedPolicyDocument(ServiceError):
+    code = "MalformedPolicyDocumentException"
+
+
+class AccessDenied(ServiceError):
+    code = "AccessDeniedException"
+
+
+class UnknownOperation(ServiceError):
+    """No such operation."""
+
+    code = "UnknownOperationException"
 
 
 class ProvisionedThroughputExceeded(ServiceError):

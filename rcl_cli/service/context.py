@@ -6,7 +6,7 @@ import os
 import secrets
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rcl_cli.buckets.resolve import Buckets
@@ -60,3 +60,8 @@ def make_context(home: Path | None = None, region: str | None = None) -> Context
         now_ms=lambda: time.time_ns() // 1_000_000,
         new_nonce=lambda: secrets.token_hex(16),
     )
+
+
+def in_region(context: Context, region: str) -> Context:
+    """The same store, seen from another region: only new ARNs differ."""
+    return context if region == context.region else replace(context, config=replace(context.config, region=region))

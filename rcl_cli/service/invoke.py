@@ -9,7 +9,7 @@ from typing import Any
 
 from rcl_cli.api.model import load
 from rcl_cli.api.validate import validated
-from rcl_cli.errors import InternalServerError, ServiceError
+from rcl_cli.errors import InternalServerError, UnknownOperation
 from rcl_cli.service.context import Context
 
 _OPERATIONS = {
@@ -29,18 +29,14 @@ _OPERATIONS = {
     "StartProjectVersion": "inference",
     "StopProjectVersion": "inference",
     "DetectCustomLabels": "inference",
+    "CopyProjectVersion": "copying",
+    "TagResource": "tagging",
+    "UntagResource": "tagging",
+    "ListTagsForResource": "tagging",
+    "PutProjectPolicy": "policies",
+    "ListProjectPolicies": "policies",
+    "DeleteProjectPolicy": "policies",
 }
-
-
-class UnknownOperation(ServiceError):
-    """No such operation, or one that this rcl does not have yet."""
-
-    code = "UnknownOperationException"
-
-
-def implemented() -> frozenset[str]:
-    """Operations that this rcl answers."""
-    return frozenset(_OPERATIONS)
 
 
 def _snake(name: str) -> str:

@@ -1,11 +1,11 @@
-"""Versions whose trainer or host died tell so the next time that anybody looks."""
+"""Versions whose trainer, copier or host died tell so the next time that anybody looks."""
 
 from __future__ import annotations
 
 from rcl_cli.inference.hosts import ask_to_stop, settle_host
 from rcl_cli.service.context import Context
 from rcl_cli.store import versions
-from rcl_cli.training.job import settle_training
+from rcl_cli.training.job import settle_copy, settle_training
 
 
 def settle_versions(context: Context) -> None:
@@ -26,5 +26,7 @@ def settle_versions(context: Context) -> None:
         for version in suspects:
             if version.status == "TRAINING_IN_PROGRESS":
                 settle_training(db, context.layout, version, context.now_ms())
+            elif version.status == "COPYING_IN_PROGRESS":
+                settle_copy(db, context.layout, version)
             elif version.status in ("STARTING", "RUNNING", "STOPPING"):
                 settle_host(db, context.layout, version)

@@ -82,4 +82,17 @@ _INITIAL = (
     ) WITHOUT ROWID""",
 )
 
-MIGRATIONS: tuple[tuple[str, tuple[str, ...]], ...] = (("initial", _INITIAL),)
+_POLICIES = (
+    """CREATE TABLE policies (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        project_id INTEGER NOT NULL REFERENCES projects (id) ON DELETE CASCADE,
+        name TEXT NOT NULL,
+        revision_id TEXT NOT NULL,
+        document TEXT NOT NULL,
+        created_ms INTEGER NOT NULL,
+        updated_ms INTEGER NOT NULL,
+        UNIQUE (project_id, name)
+    )""",
+)
+
+MIGRATIONS: tuple[tuple[str, tuple[str, ...]], ...] = (("initial", _INITIAL), ("policies", _POLICIES))

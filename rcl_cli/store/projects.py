@@ -1,9 +1,9 @@
-"""Projects and tags in the store."""
+"""Projects in the store."""
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 
@@ -63,21 +63,3 @@ def page(
 
 def delete(db: sqlite3.Connection, project_id: int) -> None:
     db.execute("DELETE FROM projects WHERE id = ?", (project_id,))
-
-
-# --- tags, of any resource --------------------------------------------------------------------------------------------
-
-
-def set_tags(db: sqlite3.Connection, arn: str, tags: Mapping[str, str]) -> None:
-    db.executemany(
-        "INSERT INTO tags VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET value = excluded.value",
-        [(arn, key, value) for key, value in tags.items()],
-    )
-
-
-def tags_of(db: sqlite3.Connection, arn: str) -> dict[str, str]:
-    return dict(db.execute("SELECT key, value FROM tags WHERE arn = ? ORDER BY key", (arn,)).fetchall())
-
-
-def drop_tags(db: sqlite3.Connection, arn: str) -> None:
-    db.execute("DELETE FROM tags WHERE arn = ?", (arn,))

@@ -56,14 +56,30 @@ def _version(row: sqlite3.Row) -> Version:
     return Version(*values)
 
 
+_BEGINNINGS = {
+    "TRAINING_IN_PROGRESS": "The model is being trained.",
+    "COPYING_IN_PROGRESS": "The model is being copied.",
+}
+
+
 def insert(
-    db: sqlite3.Connection, arn: str, project_id: int, name: str, created_ms: int, request: Mapping[str, Any]
+    db: sqlite3.Connection,
+    arn: str,
+    project_id: int,
+    name: str,
+    created_ms: int,
+    request: Mapping[str, Any],
+    status: str = "TRAINING_IN_PROGRESS",
 ) -> int:
-    """A version in TRAINING_IN_PROGRESS; returns its id."""
+    """A version that is being trained or copied; returns its id.
+
+    Args:
+        request: the input of CreateProjectVersion or CopyProjectVersion.
+    """
     cursor = db.execute(
         "INSERT INTO versions (arn, project_id, name, status, message, created_ms, request) "
-        "VALUES (?, ?, ?, 'TRAINING_IN_PROGRESS', 'The model is being trained.', ?, ?)",
-        (arn, project_id, name, created_ms, json.dumps(request)),
+        "VALUES (?, ?, ?, ?, ?, ?, ?)",
+        (arn, project_id, name, status, _BEGINNINGS[status], created_ms, json.dumps(request)),
     )
     return int(cursor.lastrowid or 0)
 
@@ -122,7 +138,8 @@ def move(db: sqlite3.Connection, version_id: int, allowed: Iterable[str], status
     return cursor.rowcount == 1
 
 
-def end_training(db: sqlite3.Connection, version_id: int, ended_ms: int, result: Mapping[str, Any]) -> None:
+def end_making(db: sqlite3.Connection, version_id: int, ended_ms: int | None, result: Mapping[str, Any]) -> None:
+    """Keep when a training or copy ended, and what it found."""
     db.execute(
         "UPDATE versions SET ended_ms = ?, result = ?, progress = NULL WHERE id = ?",
         (ended_ms, json.dumps(result), version_id),

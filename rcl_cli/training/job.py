@@ -1,4 +1,4 @@
-"""Starting trainers, and finding out what became of them."""
+"""Starting trainers and copiers, and finding out what became of them."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ TESTING_MANIFEST = "testing.manifest"
 # Holds the message of a training that is over before it begins.
 TERMINAL = "terminal"
 DIED = "The training process ended unexpectedly: `rcl logs PROJECT/VERSION` shows its last words."
+COPY_DIED = "The process that copied the model ended unexpectedly: copy it again."
 
 
 def write_snapshot(path: Path, lines: Iterable[str]) -> None:
@@ -64,6 +65,12 @@ def launch_trainer(layout: Layout, version_id: int, nonce: str) -> int:
     return spawn("rcl_cli.training.trainer", arguments, layout.training_log(version_id))
 
 
+def launch_copier(layout: Layout, version_id: int, nonce: str) -> int:
+    """Start the process that copies a model into a version; returns its pid."""
+    arguments = ["--home", str(layout.home), "--version-id", str(version_id), "--nonce", nonce]
+    return spawn("rcl_cli.training.copier", arguments, layout.training_log(version_id))
+
+
 def _package_root() -> str:
     """The folder that holds the package, first on the path of processes started with another working folder."""
     root = str(Path(__file__).resolve().parents[2])
@@ -83,11 +90,30 @@ def settle_training(db: sqlite3.Connection, layout: Layout, version: Version, no
         return False
     if not versions.move(db, version.id, ("TRAINING_IN_PROGRESS",), "TRAINING_FAILED", DIED):
         return False
-    versions.end_training(db, version.id, now_ms, {})
+    versions.end_making(db, version.id, now_ms, {})
     versions.release(db, version.id)
     discard_job(layout, version.id)
     # It may have been killed between saving its model and saying so.
     shutil.rmtree(layout.model(version.id), ignore_errors=True)
+    return True
+
+
+def settle_copy(db: sqlite3.Connection, layout: Layout, version: Version) -> bool:
+    """Fail a version whose copier is gone; true if it changed."""
+    worker = versions.worker_of(db, version.id)
+    if worker is not None and worker.identity.is_alive(layout.lock(version.id)):
+        return False
+    return end_copy(db, layout, version.id, COPY_DIED)
+
+
+def end_copy(db: sqlite3.Connection, layout: Layout, version_id: int, message: str) -> bool:
+    """Fail a copy and remove what there is of it; false if it was none."""
+    if not versions.move(db, version_id, ("COPYING_IN_PROGRESS",), "COPYING_FAILED", message):
+        return False
+    versions.release(db, version_id)
+    discard_job(layout, version_id)
+    # It may have been killed between saving its model and saying so.
+    shutil.rmtree(layout.model(version_id), ignore_errors=True)
     return True
 
 

@@ -223,7 +223,7 @@ def _finish(
     job.discard_job(context.layout, version.id)
     with context.database.write() as db:
         if versions.move(db, version.id, ("TRAINING_IN_PROGRESS",), status, message):
-            versions.end_training(db, version.id, context.now_ms(), outputs)
+            versions.end_making(db, version.id, context.now_ms(), outputs)
         versions.release(db, version.id)
     log(f"{status}: {message}")
 

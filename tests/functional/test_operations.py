@@ -53,6 +53,22 @@ def images(count: int, *labels: str) -> list[dict[str, Any]]:
         ("DeleteProjectVersion", {"ProjectVersionArn": VERSION}),
         ("StartProjectVersion", {"ProjectVersionArn": VERSION, "MinInferenceUnits": 1}),
         ("StopProjectVersion", {"ProjectVersionArn": VERSION}),
+        ("PutProjectPolicy", {"ProjectArn": PROJECT, "PolicyName": "p", "PolicyDocument": "{"}),
+        ("ListProjectPolicies", {"ProjectArn": PROJECT}),
+        ("DeleteProjectPolicy", {"ProjectArn": PROJECT, "PolicyName": "p"}),
+        ("TagResource", {"ResourceArn": VERSION, "Tags": {}}),
+        ("UntagResource", {"ResourceArn": DATASET, "TagKeys": []}),
+        ("ListTagsForResource", {"ResourceArn": PROJECT}),
+        (
+            "CopyProjectVersion",
+            {
+                "SourceProjectArn": PROJECT,
+                "SourceProjectVersionArn": VERSION,
+                "DestinationProjectArn": PROJECT,
+                "VersionName": "v",
+                "OutputConfig": OUTPUT,
+            },
+        ),
         ("DetectCustomLabels", {"ProjectVersionArn": VERSION, "Image": {"Bytes": b"x"}}),
     ],
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -24,6 +25,9 @@ from rcl_cli.errors import (
     ServiceError,
     ValidationError,
 )
+from rcl_cli.service.context import in_region
+from rcl_cli.service.invoke import invoke
+from rcl_cli.training import job
 from tests.conftest import Home, box_images, box_line, colour_images, image_line, make_home, noisy, write_manifest
 
 FILES = {
@@ -490,3 +494,87 @@ def test_brand_detection_composes_scenes(tmp_path: Path) -> None:
     assert sizes[-1] > 4 * sizes[0]
     again = compose_scenes(samples, tmp_path / "again", 30, seed=0)
     assert [s.boxes for s in again] == [s.boxes for s in scenes]
+
+
+# --- copying ----------------------------------------------------------------------------------------------------------
+
+
+def copy_of(model: Trained, destination: str, name: str = "v", **more: Any) -> str:
+    params = {
+        "SourceProjectArn": model.project,
+        "SourceProjectVersionArn": model.version,
+        "DestinationProjectArn": destination,
+        "VersionName": name,
+        "OutputConfig": {"S3Bucket": "copies", "S3KeyPrefix": "here/"},
+        **more,
+    }
+    return str(model.home.call("CopyProjectVersion", **params)["ProjectVersionArn"])
+
+
+def test_a_copied_model_answers_alike_and_outlives_its_source(detector: Trained) -> None:
+    home = detector.home
+    destination = home.project("elsewhere")
+    arn = copy_of(detector, destination, Tags={"why": "a copy"}, KmsKeyId="key")
+    assert home.wait(destination, "v", leaving="COPYING_IN_PROGRESS")[0] == "COPYING_COMPLETED"
+    (copied,) = home.call("DescribeProjectVersions", ProjectArn=destination)["ProjectVersionDescriptions"]
+    source = detector.describe()
+    assert copied["SourceProjectVersionArn"] == detector.version
+    assert copied["KmsKeyId"] == "key"
+    assert copied["EvaluationResult"]["F1Score"] == source["EvaluationResult"]["F1Score"]
+    assert copied["TrainingDataResult"]["Input"] == source["TrainingDataResult"]["Input"]
+    assert home.call("ListTagsForResource", ResourceArn=arn)["Tags"] == {"why": "a copy"}
+    assert {path.name for path in (home.buckets / "copies" / "here").iterdir()} == {
+        f"{name}-elsewhere-v.json" for name in FILES
+    }
+    named = json.dumps(copied)
+    assert named.count('"Bucket": "copies"') == len(FILES)
+    image = (home.buckets / "data" / "box-1.jpg").read_bytes()
+    home.call("StartProjectVersion", ProjectVersionArn=arn, MinInferenceUnits=1)
+    assert home.wait(destination, "v", leaving="STARTING")[0] == "RUNNING"
+    found = home.call("DetectCustomLabels", ProjectVersionArn=arn, Image={"Bytes": image}, MinConfidence=0)
+    assert found["CustomLabels"] == detector.detect(image, MinConfidence=0)
+    home.call("StopProjectVersion", ProjectVersionArn=arn)
+    assert home.wait(destination, "v", leaving="STOPPING")[0] == "STOPPED"
+    home.call("DeleteProjectVersion", ProjectVersionArn=arn)
+    assert not home.context.layout.model(2).exists()
+
+
+def test_copies_that_are_refused(detector: Trained) -> None:
+    home = detector.home
+    other = home.project("other")
+    with pytest.raises(ResourceInUse):
+        copy_of(detector, detector.project)
+    with pytest.raises(InvalidParameter):
+        copy_of(detector, other, SourceProjectArn=other)
+    with pytest.raises(InvalidParameter):
+        copy_of(detector, other, OutputConfig={"S3KeyPrefix": "x"})
+    far = invoke(in_region(home.context, "eu-west-1"), "CreateProject", {"ProjectName": "far"})["ProjectArn"]
+    with pytest.raises(InvalidParameter):
+        copy_of(detector, far)
+    assert home.call("DescribeProjectVersions", ProjectArn=other)["ProjectVersionDescriptions"] == []
+
+
+def test_a_copy_that_cannot_be_written_fails_and_can_be_deleted(detector: Trained) -> None:
+    home = detector.home
+    destination = home.project("full")
+    (home.buckets / "blocked").mkdir()
+    (home.buckets / "blocked" / "here").write_text("a file where a folder is needed")
+    output = {"S3Bucket": "blocked", "S3KeyPrefix": "here"}
+    arn = copy_of(detector, destination, OutputConfig=output)
+    outcome = home.wait(destination, "v", leaving="COPYING_IN_PROGRESS")
+    assert outcome == ("COPYING_FAILED", "Unable to write to output S3 bucket.")
+    with pytest.raises(InvalidParameter):
+        home.call("StartProjectVersion", ProjectVersionArn=arn, MinInferenceUnits=1)
+    home.call("DeleteProjectVersion", ProjectVersionArn=arn)
+
+
+def test_a_copier_that_is_killed(detector: Trained, monkeypatch: pytest.MonkeyPatch) -> None:
+    home = detector.home
+    destination = home.project("killed")
+    with subprocess.Popen(["sleep", "60"]) as copier:
+        monkeypatch.setattr(job, "launch_copier", lambda *_: copier.pid)
+        copy_of(detector, destination)
+        assert home.status(destination, "v")[0] == "COPYING_IN_PROGRESS"
+        copier.kill()
+    outcome = home.wait(destination, "v", leaving="COPYING_IN_PROGRESS")
+    assert outcome == ("COPYING_FAILED", job.COPY_DIED)

@@ -27,11 +27,12 @@ LAYERS = (
 PROCESSES = {
     "rcl_cli.training.trainer",
     "rcl_cli.training.stages",
+    "rcl_cli.training.copier",
     "rcl_cli.inference.host",
     "rcl_cli.inference.worker",
 }
-# The trainer and the host are programs: they make their own context, as the command line does.
-PROGRAMS = {"training/trainer.py", "training/stages.py", "inference/host.py"}
+# The trainer, the copier and the host are programs: they make their own context, as the command line does.
+PROGRAMS = {"training/trainer.py", "training/copier.py", "training/stages.py", "inference/host.py"}
 
 
 def imports(path: Path) -> set[str]:

@@ -13,7 +13,7 @@ from rcl_cli.manifest import codes
 from rcl_cli.manifest.reader import MAX_LABELS, MAX_MANIFEST_BYTES, DatasetReader, TerminalManifestError
 from rcl_cli.service.context import Context
 from rcl_cli.service.resources import arn, find_dataset, find_project, unused_ms
-from rcl_cli.store import datasets, projects
+from rcl_cli.store import datasets, tags
 
 CREATED_FROM_MANIFEST = "The dataset was successfully created from the manifest file."
 _COPYABLE = ("CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_FAILED")
@@ -50,7 +50,7 @@ def create_dataset(context: Context, params: dict[str, Any]) -> dict[str, Any]:
             datasets.copy_entries(db, copied.id, dataset_id)
             message = "The dataset was successfully created."
             datasets.settle(db, dataset_id, "CREATE_COMPLETE", message, "SUCCESS", context.now_ms())
-        projects.set_tags(db, dataset_arn, params.get("Tags", {}))
+        tags.put(db, dataset_arn, params.get("Tags", {}))
     return {"DatasetArn": dataset_arn}
 
 
@@ -116,6 +116,6 @@ def delete_dataset(context: Context, params: dict[str, Any]) -> dict[str, Any]:
         dataset = find_dataset(db, params["DatasetArn"])
         if dataset.status.endswith("_IN_PROGRESS"):
             raise ResourceInUse(f"The dataset {dataset.arn} is in use: its status is {dataset.status}.")
-        projects.drop_tags(db, dataset.arn)
+        tags.drop(db, dataset.arn)
         datasets.delete(db, dataset.id)
     return {}

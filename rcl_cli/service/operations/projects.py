@@ -8,7 +8,7 @@ from rcl_cli.errors import InvalidParameter, ResourceInUse
 from rcl_cli.service import pagination
 from rcl_cli.service.context import Context
 from rcl_cli.service.resources import arn, find_project, unused_ms
-from rcl_cli.store import datasets, projects, versions
+from rcl_cli.store import datasets, projects, tags, versions
 
 _PAGE = 100
 
@@ -25,7 +25,7 @@ def create_project(context: Context, params: dict[str, Any]) -> dict[str, Any]:
         created_ms = unused_ms(context, db)
         project_arn = arn(context, f"project/{name}/{created_ms}")
         projects.insert(db, project_arn, name, created_ms)
-        projects.set_tags(db, project_arn, params.get("Tags", {}))
+        tags.put(db, project_arn, params.get("Tags", {}))
     return {"ProjectArn": project_arn}
 
 
@@ -71,6 +71,6 @@ def delete_project(context: Context, params: dict[str, Any]) -> dict[str, Any]:
             raise ResourceInUse(f"The project {project.name} still has models: delete them first.")
         if datasets.of_project(db, project.id):
             raise ResourceInUse(f"The project {project.name} still has datasets: delete them first.")
-        projects.drop_tags(db, project.arn)
+        tags.drop(db, project.arn)
         projects.delete(db, project.id)
     return {"Status": "DELETING"}

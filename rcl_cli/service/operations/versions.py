@@ -15,18 +15,17 @@ from rcl_cli.manifest import codes
 from rcl_cli.manifest.reader import MAX_MANIFEST_BYTES
 from rcl_cli.service import pagination
 from rcl_cli.service.context import Context
+from rcl_cli.service.outputs import check_output
 from rcl_cli.service.resources import arn, find_project, find_version, unused_ms
 from rcl_cli.service.settle import settle_versions
-from rcl_cli.store import datasets, projects, versions
+from rcl_cli.store import datasets, projects, tags, versions
 from rcl_cli.store.datasets import Dataset
 from rcl_cli.store.liveness import this_process
 from rcl_cli.store.versions import Version
 from rcl_cli.training import job
 from rcl_cli.training.options import TrainingOptions, from_tags, resolve_options
-from rcl_cli.training.results import TRAINING_VALIDATION, Keys
 
 _PAGE = 100
-_MAX_FILE_NAME = 255
 _DELETABLE = ("TRAINING_COMPLETED", "TRAINING_FAILED", "STOPPED", "FAILED", "COPYING_COMPLETED", "COPYING_FAILED")
 
 
@@ -35,7 +34,7 @@ def create_project_version(context: Context, params: dict[str, Any]) -> dict[str
     with context.database.read() as db:
         project = find_project(db, params["ProjectArn"])
     _check_sources(params)
-    _check_output(project.name, params)
+    check_output(project.name, params)
     nonce = context.new_nonce()
     # Copied before the store is locked: a manifest can be long, and its bucket slow.
     snapshot = context.layout.home / "jobs" / f".new-{nonce}"
@@ -51,7 +50,7 @@ def create_project_version(context: Context, params: dict[str, Any]) -> dict[str
         message = f"The trainer can't be started: {error}."
         with context.database.write() as db:
             versions.move(db, version_id, ("TRAINING_IN_PROGRESS",), "TRAINING_FAILED", message)
-            versions.end_training(db, version_id, context.now_ms(), {})
+            versions.end_making(db, version_id, context.now_ms(), {})
             versions.release(db, version_id)
         job.discard_job(context.layout, version_id)
         raise InternalServerError(message) from error
@@ -66,13 +65,13 @@ def _create(context: Context, params: dict[str, Any], nonce: str, snapshot: Path
         project, options, sources = _checked(context, db, params)
         _write_snapshot(context, db, snapshot, sources, params)
     (snapshot / "options.json").write_text(json.dumps(asdict(options)))
-    name, tags = params["VersionName"], params.get("Tags", {})
+    name = params["VersionName"]
     with context.database.write() as db:
         _checked(context, db, params)
         created_ms = unused_ms(context, db)
         version_arn = arn(context, f"project/{project.name}/version/{name}/{created_ms}")
         version_id = versions.insert(db, version_arn, project.id, name, created_ms, params)
-        projects.set_tags(db, version_arn, tags)
+        tags.put(db, version_arn, params.get("Tags", {}))
         # Until the trainer has its place, this process answers for the version.
         versions.assign(db, version_id, nonce, this_process())
         job.discard_job(context.layout, version_id)
@@ -85,23 +84,11 @@ def _checked(
 ) -> tuple[projects.Project, TrainingOptions, dict[str, Dataset]]:
     """Project, options and datasets of a request that may go ahead."""
     project = find_project(db, params["ProjectArn"])
-    inherited = from_tags(projects.tags_of(db, project.arn))
+    inherited = from_tags(tags.of(db, project.arn))
     options = resolve_options(context.config.training, inherited, from_tags(params.get("Tags", {})))
     if versions.by_name(db, project.id, params["VersionName"]):
         raise ResourceInUse(f"The project {project.name} already has a version named {params['VersionName']}.")
     return project, options, _dataset_sources(db, project.id, params)
-
-
-def _check_output(project_name: str, params: dict[str, Any]) -> None:
-    output = params["OutputConfig"]
-    if "S3Bucket" not in output:
-        raise InvalidParameter("OutputConfig needs S3Bucket.")
-    longest = Keys("", project_name, params["VersionName"]).key(TRAINING_VALIDATION)
-    if len(longest) > _MAX_FILE_NAME:
-        raise InvalidParameter(
-            f"The names of project and version are too long together: the result file {longest[:40]}… would have "
-            f"{len(longest)} characters, and file systems take {_MAX_FILE_NAME}."
-        )
 
 
 def _check_sources(params: dict[str, Any]) -> None:
@@ -198,6 +185,7 @@ def describe(version: Version) -> dict[str, Any]:
         "OutputConfig": request["OutputConfig"],
         "KmsKeyId": request.get("KmsKeyId"),
         "MaxInferenceUnits": version.max_units,
+        "SourceProjectVersionArn": request.get("SourceProjectVersionArn"),
         "VersionDescription": request.get("VersionDescription"),
         "Feature": "CUSTOM_LABELS",
         **version.result,
@@ -211,7 +199,7 @@ def delete_project_version(context: Context, params: dict[str, Any]) -> dict[str
         version = find_version(db, params["ProjectVersionArn"])
         if version.status not in _DELETABLE:
             raise ResourceInUse(f"The version {version.name} can't be deleted: its status is {version.status}.")
-        projects.drop_tags(db, version.arn)
+        tags.drop(db, version.arn)
         versions.delete(db, version.id)
     job.discard_version(context.layout, version.id)
     return {"Status": "DELETING"}
