@@ -9,15 +9,14 @@ RclError
 │   ├── InvalidPaginationToken, LimitExceeded, ServiceQuotaExceeded
 │   ├── InvalidPolicyRevisionId, MalformedPolicyDocument
 │   ├── AccessDenied, UnknownOperation
+│   ├── RemoteError         what another service answered
 │   └── InternalServerError, ThrottlingError, ProvisionedThroughputExceeded
 ├── UsageError              a command line that can't be understood (exit code 252)
-├── ConfigError             config.yaml, an environment variable or a folder that can't be used (exit code 253)
+├── ConfigError, NoCredentials  config.yaml, an environment variable or a folder that can't be used (exit code 253)
 └── TrainingFailed          ends a training with a message for StatusMessage
 """
 
 from __future__ import annotations
-
-from typing import ClassVar
 
 
 class RclError(Exception):
@@ -31,8 +30,8 @@ class ServiceError(RclError):
         message: one sentence for the user: what is wrong and, where rcl can tell, what to do.
     """
 
-    code: ClassVar[str] = "InternalServerError"
-    http_status: ClassVar[int] = 400
+    code = "InternalServerError"
+    http_status = 400
 
     def __init__(self, message: str) -> None:
         super().__init__(message)
@@ -125,6 +124,18 @@ class ThrottlingError(ServiceError):
     http_status = 500
 
 
+class RemoteError(ServiceError):
+    """What another service answered, whatever its code.
+
+    Args:
+        retries: how often it was asked again, None if that would have been no use.
+    """
+
+    def __init__(self, code: str, message: str, retries: int | None = None) -> None:
+        super().__init__(message)
+        self.code, self.retries = code, retries
+
+
 def _leaves(root: type[ServiceError]) -> dict[str, type[ServiceError]]:
     return {cls.code: cls for cls in root.__subclasses__()}
 
@@ -140,6 +151,14 @@ class UsageError(RclError):
 
 class ConfigError(RclError):
     """Configuration or surroundings that rcl can't work with."""
+
+    category = "Configuration"
+
+
+class NoCredentials(ConfigError):
+    """A request has to be signed, and there is nothing to sign it with."""
+
+    category = "NoCredentials"
 
 
 class TrainingFailed(RclError):

@@ -15,3 +15,8 @@ def kebab(name: str) -> str:
 def lower_camel(name: str) -> str:
     """`ProjectName` -> `projectName`, as validation messages of the service write members."""
     return name[:1].lower() + name[1:]
+
+
+def camel(command: str) -> str:
+    """`create-project-version` -> `CreateProjectVersion`, for names of operations."""
+    return "".join(part.capitalize() for part in command.split("-"))

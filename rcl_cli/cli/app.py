@@ -2,68 +2,102 @@
 
 from __future__ import annotations
 
-import contextlib
+import argparse
 import io
 import os
+import reprlib
 import sys
 import time
-from collections.abc import Mapping
-from functools import cache
+import traceback
+from collections.abc import Callable, Mapping
+from functools import cache, partial
 from pathlib import Path
+from textwrap import indent
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from rcl_cli import __version__
+from rcl_cli.api.names import camel
 from rcl_cli.cli.texts import GROUPS, LOCAL, SUMMARIES
+from rcl_cli.errors import RclError
 
 if TYPE_CHECKING:
+    from rcl_cli.cli.paging import Call
     from rcl_cli.service.context import Context
+
+Progress = Callable[[str], dict[str, Any] | None]
 
 
 class Settings:
-    """What the global options say; makes the context on first use."""
-
-    def __init__(self) -> None:
-        self.region: str | None = None
+    """The doors to the service that a command line may ask for; made when they are needed."""
 
     @cache  # noqa: B019 - one Settings lives as long as the process
-    def context(self) -> Context:
+    def context(self, region: str | None = None) -> Context:
+        """The local store."""
         from rcl_cli.service.context import make_context
 
-        return make_context(region=self.region)
+        return make_context(region=region)
 
-    def call(self, operation: str, params: Mapping[str, Any]) -> dict[str, Any]:
-        """The `Call` door: locally, the service itself."""
+    def connect(self, values: argparse.Namespace) -> Call:
+        """The `Call` door: the local service, or another one at `--endpoint-url`."""
+        if values.endpoint_url:
+            from rcl_cli.cli.remote import make_call
+
+            return make_call(values)
         from rcl_cli.service.invoke import invoke
 
-        return invoke(self.context(), operation, params)
+        context = self.context(values.region)
+        return traced(partial(invoke, context)) if values.debug else partial(invoke, context)
 
 
-def camel(command: str) -> str:
-    """`create-project-version` -> `CreateProjectVersion`."""
-    return "".join(part.capitalize() for part in command.split("-"))
+def traced(call: Call) -> Call:
+    """A door that tells stderr who goes through it."""
+
+    def tracing(operation: str, params: Mapping[str, Any]) -> dict[str, Any]:
+        began = time.monotonic()
+        click.echo(f"debug: {operation} {reprlib.repr(dict(params))}", err=True)
+        try:
+            return call(operation, params)
+        finally:
+            failed = sys.exc_info()[1]
+            outcome = f"{type(failed).__name__}: {failed}" if failed else "done"
+            click.echo(f"debug: {operation} {outcome} after {(time.monotonic() - began) * 1000:.0f} ms", err=True)
+
+    return tracing
 
 
 class RawCommand(click.Command):
     """A command that parses its own words, by the API model."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        if "--help" in args or args[:1] == ["help"]:
+        if "--help" in args or args == ["help"]:
             click.echo(self.get_help(ctx))
             ctx.exit()
         ctx.args = args
         return args
 
+    def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        from rcl_cli.cli import help as texts
 
-def _region_of(words: list[str]) -> str | None:
-    """`--region` among an operation's words, wherever it stands."""
-    for number, word in enumerate(words):
-        if word == "--region" and number + 1 < len(words):
-            return words[number + 1]
-        if word.startswith("--region="):
-            return word.partition("=")[2]
-    return None
+        super().format_help_text(ctx, formatter)
+        formatter.write(f"\n{texts.details(str(self.name), formatter.width)}\n")
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        from rcl_cli.cli import help as texts
+
+        command = str(self.name)
+        operation = texts.operation_of(command)
+        for title, rows in (
+            ("Options", texts.option_rows(operation)),
+            ("Local options (not in the aws CLI)", texts.local_rows(command)),
+            ("Global options", texts.global_rows(operation)),
+        ):
+            if rows:
+                with formatter.section(title):
+                    formatter.write_dl(rows)
+        with formatter.section("Example"):
+            formatter.write(f"{indent(texts.example(command), '  ')}\n")
 
 
 class OperationCommand(RawCommand):
@@ -73,106 +107,63 @@ class OperationCommand(RawCommand):
         from rcl_cli.cli.operation import run_operation
 
         settings: Settings = ctx.obj
-        settings.region = _region_of(ctx.args) or settings.region
         try:
-            response = run_operation(camel(str(self.name)), ctx.args, settings.call)
+            response, values = run_operation(camel(str(self.name)), ctx.args, settings.connect)
         except BrokenPipeError as error:
             raise ReaderGone from error
-        if self.name == "create-project-version" and "--wait" in ctx.args:
-            wait_for_training(settings, response["ProjectVersionArn"])
+        if getattr(values, "wait", False) and response:
+            from rcl_cli.cli.waiters import wait_for_training
 
-    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        from rcl_cli.api.model import load
-        from rcl_cli.cli.help import option_rows
-
-        local, rows = option_rows(load().operation(camel(str(self.name))))
-        with formatter.section("Options"):
-            formatter.write_dl(rows)
-        if local:
-            with formatter.section("Local options (not in the aws CLI)"):
-                formatter.write_dl(local)
+            wait_for_training(response["ProjectVersionArn"], settings.connect(values), _progress(settings, values))
 
 
 class WaitCommand(RawCommand):
-    """`wait NAME`."""
+    """`wait WAITER`."""
+
+    def format_usage(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        formatter.write_usage(ctx.command_path, "WAITER [OPTIONS]")
 
     def invoke(self, ctx: click.Context) -> None:
         from rcl_cli.cli.operation import BadArguments
-        from rcl_cli.cli.waiters import Watcher, run_waiter, waiter_names
-        from rcl_cli.service.local import training_progress
+        from rcl_cli.cli.waiters import run_waiter, waiter_names
 
         settings: Settings = ctx.obj
         names = waiter_names()
         if not ctx.args or ctx.args[0] not in names:
             found = f"Found invalid choice '{ctx.args[0]}'" if ctx.args else "expected one of"
-            raise BadArguments(f"argument waiter: {found}; the waiters are {', '.join(names)}")
-        with Watcher(lambda arn: training_progress(settings.context(), arn)) as watcher:
-            try:
-                run_waiter(names[ctx.args[0]], ctx.args[1:], settings.call, watcher)
-            except KeyboardInterrupt:
-                click.echo("\nWhat was waited for goes on; run the same command to look again.", err=True)
-                raise
-
-    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        from rcl_cli.cli.waiters import waiter_names
-
-        with formatter.section("Waiters"):
-            formatter.write_dl([(f"{name} --project-arn ARN [--version-names V…]", "") for name in waiter_names()])
-        with formatter.section("Local options (not in the aws CLI)"):
-            formatter.write_dl([("--delay SECONDS", "between looks"), ("--max-attempts N", "looks before giving up")])
-
-
-def wait_for_training(settings: Settings, version_arn: str) -> None:
-    """Watch a training until it ends.
-
-    Raises:
-        PlainError: it failed.
-    """
-    from rcl_cli.cli.params import PlainError
-    from rcl_cli.cli.waiters import LOCAL_DELAY_S, Watcher
-    from rcl_cli.service.local import named_version, training_progress
-    from rcl_cli.service.operations.versions import describe
-
-    short = "/".join(version_arn.split("/")[1:4:2])
-    with Watcher(lambda arn: training_progress(settings.context(), arn)) as watcher:
+            raise BadArguments(f"argument subcommand: {found}; the waiters are {', '.join(names)}")
         try:
-            while True:
-                version = named_version(settings.context(), version_arn)
-                watcher([describe(version)])
-                if version.status != "TRAINING_IN_PROGRESS":
-                    break
-                time.sleep(LOCAL_DELAY_S)
+            run_waiter(names[ctx.args[0]], ctx.args[1:], settings.connect, partial(_progress, settings))
         except KeyboardInterrupt:
-            click.echo(f"\nThe training goes on. To look again: rcl logs {short} --follow", err=True)
+            click.echo("\nWhat was waited for goes on; run the same command to look again.", err=True)
             raise
-    if version.status != "TRAINING_COMPLETED":
-        raise PlainError(f"The training failed: {version.message}")
 
 
-_EARLY_OPTIONS = frozenset(
-    f"--{name}"
-    for name in (
-        "region", "output", "query", "profile", "color", "ca-bundle", "cli-read-timeout", "cli-connect-timeout",
-        "cli-binary-format",
-    )
-)  # fmt: skip
-_EARLY_FLAGS = frozenset(
-    f"--{name}"
-    for name in ("no-cli-pager", "no-sign-request", "no-verify-ssl", "debug", "no-paginate", "no-cli-auto-prompt")
-)
+def _progress(settings: Settings, values: argparse.Namespace) -> Progress:
+    """Where to look for a training's progress: only the local store has it."""
+    if values.endpoint_url:
+        return lambda _arn: None
+
+    def look(version_arn: str) -> dict[str, Any] | None:
+        from rcl_cli.service.local import training_progress
+
+        return training_progress(settings.context(values.region), version_arn)
+
+    return look
+
+
+# Local commands that have a module of their own.
+_MODULES = {"serve": "serving"}
 
 
 class Tree(click.Group):
     """All commands by name; a command's own code is imported when it is asked for."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Let options of the operation stand before its name, as the aws CLI does with its global ones."""
-        early: list[str] = []
-        rest = list(args)
-        while rest and rest[0].partition("=")[0] in _EARLY_FLAGS | _EARLY_OPTIONS:
-            takes = rest[0] in _EARLY_OPTIONS
-            early += rest[: 1 + takes]
-            rest = rest[1 + takes :]
+        """Let global options stand before the command, as the aws CLI does."""
+        from rcl_cli.cli.global_options import split_early
+
+        early, rest = split_early(args)
         if early and rest and rest[0] in {*SUMMARIES, "rekognition"}:
             rest += early
         return super().parse_args(ctx, rest)
@@ -188,9 +179,9 @@ class Tree(click.Group):
         if cmd_name in SUMMARIES:
             return OperationCommand(cmd_name, help=SUMMARIES[cmd_name])
         if cmd_name in LOCAL:
-            from rcl_cli.cli import extras
+            from importlib import import_module
 
-            command: click.Command = getattr(extras, cmd_name)
+            command: click.Command = getattr(import_module(f"rcl_cli.cli.{_MODULES.get(cmd_name, 'extras')}"), cmd_name)
             return command
         return None
 
@@ -229,20 +220,6 @@ def cli(ctx: click.Context) -> None:
     ctx.obj = Settings()
 
 
-def _fail(message: str, code: int, *, usage: bool = False) -> int:
-    from rcl_cli.cli.operation import USAGE
-
-    text = f"\nrcl: [ERROR]: {message}\n"
-    if message.startswith("Unknown options"):
-        text = f"\n{USAGE}\n{text}"
-    elif usage:
-        text += f"\n{USAGE}"
-    with contextlib.suppress(OSError):
-        sys.stderr.write(text)
-        sys.stderr.flush()
-    return code
-
-
 def _usable_streams() -> None:
     """Streams that the caller closed swallow what is written; characters that a terminal lacks are escaped."""
     for name in ("stdout", "stderr"):
@@ -260,38 +237,28 @@ class ReaderGone(Exception):
 def run(argv: list[str]) -> int:
     """Run one command line; returns the exit code."""
     _usable_streams()
-    from rcl_cli.cli.operation import BadArguments
-    from rcl_cli.cli.params import PlainError
-    from rcl_cli.errors import ConfigError, RclError, ServiceError, UsageError
-
     try:
         cli.main(argv, prog_name="rcl", standalone_mode=False)
         sys.stdout.flush()
-    except BadArguments as error:
-        if str(error).startswith("Unknown options"):
-            return _fail(str(error), 252, usage=True)
-        return _fail(f"An error occurred (ParamValidation): {error}", 252, usage=True)
-    except UsageError as error:
-        return _fail(f"An error occurred (ParamValidation): {error}", 252)
-    except click.ClickException as error:
-        return _fail(f"An error occurred (ParamValidation): {error.format_message()}", 252, usage=True)
-    except ServiceError as error:
-        name = _operation_name(argv)
-        return _fail(f"An error occurred ({error.code}) when calling the {name} operation: {error.message}", 254)
-    except ConfigError as error:
-        return _fail(f"An error occurred (Configuration): {error}", 253)
-    except (PlainError, RclError) as error:
-        return _fail(str(error), 255)
+    except ReaderGone:
+        _drop_stdout()
     except (KeyboardInterrupt, click.Abort):
         sys.stdout.write("\n")
         return 130
-    except ReaderGone:
-        sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115 - stays open to the end
-        return 0
-    except OSError as error:
-        sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115 - stays open to the end
-        return _fail(f"{error.filename or 'output'}: {error.strerror or error}", 255)
+    except (click.ClickException, RclError, OSError) as error:
+        from rcl_cli.cli import failures
+
+        if isinstance(error, OSError):
+            _drop_stdout()
+        if "--debug" in argv:
+            traceback.print_exc()
+        return failures.write(failures.failure_of(error, _operation_name(argv)), error, argv)
     return 0
+
+
+def _drop_stdout() -> None:
+    """Whatever is still to be written has nowhere to go."""
+    sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115 - stays open to the end
 
 
 def _operation_name(argv: list[str]) -> str:

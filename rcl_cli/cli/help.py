@@ -1,10 +1,15 @@
-"""Option tables of operations, from the model."""
+"""What there is to say about a command: from the model and `manual`, for `--help`, manual pages and completion."""
 
 from __future__ import annotations
 
-from rcl_cli.api.model import Operation, Shape
+import textwrap
+
+from rcl_cli.api.model import Operation, Shape, load
+from rcl_cli.api.names import camel
+from rcl_cli.cli.manual import DETAILS, EXAMPLES, GLOBAL_OPTIONS, option_text
 from rcl_cli.cli.operation import options_of
 
+Row = tuple[str, str]
 _NAMES = {
     "string": "TEXT",
     "integer": "N",
@@ -13,38 +18,70 @@ _NAMES = {
     "blob": "BASE64|fileb://FILE",
     "map": "KEY=VALUE,…",
 }
+PAGING = ("--max-items", "--page-size", "--starting-token")
+_LOCAL: dict[str, list[Row]] = {
+    "create-project-version": [("--wait", "Watch until the training ends; Ctrl-C leaves it running")],
+    "wait": [
+        ("--delay SECONDS", "Time between two looks"),
+        ("--max-attempts N", "Looks before giving up"),
+    ],
+}
+IMAGE_BYTES = ("--image-bytes fileb://FILE", "The image itself, PNG or JPEG of up to 4 MB")
 
 
-def _metavar(shape: Shape) -> str:
+def metavar(shape: Shape) -> str:
+    """What stands for the value of an option."""
     if shape.enum:
         return "|".join(shape.enum)
     if shape.type == "structure":
         return "KEY=VALUE,…|JSON"
     if shape.type == "list":
-        return f"{_metavar(shape.member)} …"
+        return f"{metavar(shape.member)} …"
     return _NAMES.get(shape.type, shape.type.upper())
 
 
-def option_rows(operation: Operation) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
-    """(local rows, rows of the API) as (option, note)."""
-    rows = []
+def option_rows(operation: Operation) -> list[Row]:
+    """(option, help) of the operation's own options, the required ones first."""
+    needed, optional = [], []
     for option in options_of(operation):
-        note = "required" if option.required else ""
-        if option.shape.type == "boolean":
-            rows.append((f"{option.flag} | --no-{option.flag[2:]}", note))
+        text = option_text(operation.name, option.member)
+        negation = f" | --no-{option.flag[2:]}" if option.shape.type == "boolean" else f" {metavar(option.shape)}"
+        if option.required:
+            needed.append((option.flag + negation, f"{text} (required)"))
         else:
-            rows.append((f"{option.flag} {_metavar(option.shape)}", note))
-    if "Image" in operation.input.members:
-        rows.append(("--image-bytes fileb://FILE", "the image itself, up to 4 MB"))
-    if operation.paginator:
-        rows += [("--max-items N", "print at most so many"), ("--page-size N", "rows a request"), ("--no-paginate", "")]
-    rows += [
-        ("--cli-input-json JSON|file://FILE", "the whole request; options win over it"),
-        ("--output json|text|yaml|off", ""),
-        ("--query JMESPATH", "print a part; works on the whole result, in every format"),
-        ("--region NAME", "shapes ARNs only"),
-    ]
-    local = []
-    if operation.name == "CreateProjectVersion":
-        local.append(("--wait", "watch until the training ends; Ctrl-C leaves it running"))
-    return local, rows
+            optional.append((option.flag + negation, text))
+        if option.member == "Image":
+            optional.append(IMAGE_BYTES)
+    return needed + optional
+
+
+def local_rows(command: str) -> list[Row]:
+    """(option, help) of what the aws CLI does not have."""
+    return _LOCAL.get(command, [])
+
+
+def global_rows(operation: Operation) -> list[Row]:
+    """(option, help) of what every operation takes, and every listing."""
+    shown = (
+        (flag, metavar, text)
+        for flag, (metavar, text) in GLOBAL_OPTIONS.items()
+        if operation.paginator or flag not in PAGING
+    )
+    return [(f"{flag} {metavar}".rstrip(), text) for flag, metavar, text in shown]
+
+
+def operation_of(command: str) -> Operation:
+    """The operation behind a command; `wait` asks DescribeProjectVersions."""
+    return load().operation("DescribeProjectVersions" if command == "wait" else camel(command))
+
+
+def details(command: str, width: int, indent: str = "  ") -> str:
+    """What a command does beyond its summary; words with hyphens stay whole."""
+    wrapper = textwrap.TextWrapper(width, initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False)
+    return wrapper.fill(DETAILS[command])
+
+
+def example(command: str) -> str:
+    """What an example does, and its command line."""
+    purpose, line = EXAMPLES[command]
+    return f"{purpose}:\n\n{textwrap.indent(line, '  ')}"

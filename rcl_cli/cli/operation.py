@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import base64
 import json
 import os
 import sys
@@ -14,11 +13,12 @@ from typing import Any, NoReturn
 from rcl_cli.api.model import Operation, Shape, load
 from rcl_cli.api.names import kebab
 from rcl_cli.api.validate import client_report
-from rcl_cli.cli import output
-from rcl_cli.cli.params import corrected, load_paramfile, parse_option
+from rcl_cli.cli import global_options, output, pager, skeleton
+from rcl_cli.cli.paging import Call, merged, pages
+from rcl_cli.cli.params import PlainError, from_document, load_paramfile, parse_option
 from rcl_cli.errors import UsageError
 
-Call = Callable[[str, Mapping[str, Any]], dict[str, Any]]
+Connect = Callable[[argparse.Namespace], Call]
 USAGE = """usage: rcl [options] <command> [parameters]
 To see help text, you can run:
 
@@ -29,6 +29,10 @@ To see help text, you can run:
 
 class BadArguments(UsageError):
     """Words that the options do not allow; usage is shown with the message."""
+
+
+class UnknownOptions(UsageError):
+    """Words that are no options; usage is shown before the message."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -55,17 +59,6 @@ def options_of(operation: Operation) -> list[Option]:
     ]
 
 
-def _add_globals(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("global")
-    group.add_argument("--output", choices=list(output.FORMATS))
-    group.add_argument("--query")
-    for name in ("--region", "--profile", "--color", "--cli-read-timeout", "--cli-connect-timeout", "--ca-bundle"):
-        group.add_argument(name)
-    group.add_argument("--cli-binary-format", choices=["base64", "raw-in-base64-out"])
-    for name in ("--no-cli-pager", "--no-sign-request", "--no-verify-ssl", "--debug", "--no-cli-auto-prompt"):
-        group.add_argument(name, action="store_true")
-
-
 def make_parser(operation: Operation) -> argparse.ArgumentParser:
     """The parser of an operation's words; abbreviations work as in the aws CLI."""
     parser = Parser(prog=f"rcl {kebab(operation.name)}", add_help=False, usage=argparse.SUPPRESS)
@@ -84,11 +77,12 @@ def make_parser(operation: Operation) -> argparse.ArgumentParser:
         parser.add_argument("--max-items", type=int)
         parser.add_argument("--page-size", type=int)
         parser.add_argument("--starting-token")
-        parser.add_argument("--no-paginate", action="store_true")
     parser.add_argument("--cli-input-json")
+    parser.add_argument("--cli-input-yaml")
+    parser.add_argument("--generate-cli-skeleton", nargs="?", const="input", choices=skeleton.KINDS)
     if operation.name == "CreateProjectVersion":
         parser.add_argument("--wait", action="store_true")
-    _add_globals(parser)
+    global_options.add_to(parser)
     return parser
 
 
@@ -100,21 +94,38 @@ def _missing(operation: Operation, values: argparse.Namespace, given: Mapping[st
     ]
 
 
-def _from_json(operation: Operation, text: str | None, *, raw_blobs: bool) -> dict[str, Any]:
-    """The request of `--cli-input-json`, blobs decoded as the options' are."""
-    if text is None:
+def _from_file(operation: Operation, values: argparse.Namespace, *, raw_blobs: bool) -> dict[str, Any]:
+    """The request of `--cli-input-json` or `--cli-input-yaml`, blobs decoded as the options' are."""
+    given = {"json": values.cli_input_json, "yaml": values.cli_input_yaml}
+    kinds = [kind for kind, text in given.items() if text is not None]
+    if len(kinds) > 1:
+        raise UsageError("Only one --cli-input- parameter may be specified.")
+    if not kinds:
         return {}
-    loaded = load_paramfile("--cli-input-json", text)
-    try:
-        document = json.loads(loaded)
-    except ValueError as error:
-        raise UsageError(
-            f"Error parsing parameter 'cli-input-json': Invalid JSON: {error}\nJSON received: {text}"
-        ) from error
+    option = f"--cli-input-{kinds[0]}"
+    text = load_paramfile(option, given[kinds[0]] or "")
+    document = _json_document(text) if kinds[0] == "json" else _yaml_document(text)
     if not isinstance(document, dict):
-        raise UsageError("Error parsing parameter 'cli-input-json': Invalid type: expecting map")
-    request: dict[str, Any] = corrected(operation.input, document, raw_blobs=raw_blobs)
+        raise UsageError(f"Error parsing parameter '{option}': Invalid type: expecting map, received {type(document)}")
+    request: dict[str, Any] = from_document(operation.input, document, raw_blobs=raw_blobs)
     return request
+
+
+def _json_document(text: str | bytes) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise UsageError("Error parsing parameter 'cli-input-json': Invalid JSON received.") from error
+
+
+def _yaml_document(text: str | bytes) -> Any:
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+
+    try:
+        return YAML(typ="safe", pure=True).load(text)
+    except (YAMLError, ValueError, RecursionError) as error:
+        raise UsageError("Error parsing parameter 'cli-input-yaml': Invalid YAML received.") from error
 
 
 def parse_request(operation: Operation, words: list[str]) -> tuple[dict[str, Any], argparse.Namespace]:
@@ -127,9 +138,11 @@ def parse_request(operation: Operation, words: list[str]) -> tuple[dict[str, Any
     parser = make_parser(operation)
     values, unknown = parser.parse_known_args(words)
     if unknown:
-        raise BadArguments(f"Unknown options: {', '.join(unknown)}")
+        raise UnknownOptions(f"Unknown options: {', '.join(unknown)}")
     raw_blobs = values.cli_binary_format == "raw-in-base64-out"
-    params = _from_json(operation, values.cli_input_json, raw_blobs=raw_blobs)
+    params = _from_file(operation, values, raw_blobs=raw_blobs)
+    if values.generate_cli_skeleton in ("input", "yaml-input"):
+        return params, values
     if missing := _missing(operation, values, params):
         raise BadArguments(f"the following arguments are required: {', '.join(missing)}")
     for option in options_of(operation):
@@ -153,95 +166,62 @@ def parse_request(operation: Operation, words: list[str]) -> tuple[dict[str, Any
 # --- running ----------------------------------------------------------------------------------------------------------
 
 
-_PAGING = ("max_items", "page_size", "starting_token")
+def style_of(values: argparse.Namespace) -> output.Style:
+    """How to write: the options, then the environment.
 
-
-def pages(
-    operation: Operation, params: dict[str, Any], values: argparse.Namespace, call: Call
-) -> Iterator[dict[str, Any]]:
-    """All pages of a listing, as the aws CLI follows them unless told otherwise.
-
-    `--max-items` may end inside a page; the token that goes on from there names the page and what to leave out of it.
+    Raises:
+        UsageError: `--query` is no JMESPath expression.
+        PlainError: AWS_DEFAULT_OUTPUT names no format.
     """
-    paginator = operation.paginator
-    if paginator is None:
-        yield call(operation.name, params)
-        return
-    asked = [f"--{name.replace('_', '-')}" for name in _PAGING if getattr(values, name) is not None]
-    if values.no_paginate and asked:
-        raise UsageError(f"Cannot specify --no-paginate along with pagination arguments: {', '.join(asked)}")
-    if values.no_paginate or paginator.input_token in params or paginator.limit_key in params:
-        yield call(operation.name, params)
-        return
-    request = dict(params)
-    if values.page_size is not None:
-        request[paginator.limit_key] = values.page_size
-    token, skip = _decoded(values.starting_token)
-    left = values.max_items
-    while True:
-        response = call(operation.name, {**request, paginator.input_token: token} if token else request)
-        following = response.pop(paginator.output_token, None)
-        rows = response[paginator.result_key][skip:]
-        if left is not None and len(rows) > left:
-            rest = _encoded(token, skip + left)
-            yield {**response, paginator.result_key: rows[:left], paginator.output_token: rest}
-            return
-        if left is not None and len(rows) == left and following:
-            yield {**response, paginator.result_key: rows, paginator.output_token: _encoded(following, 0)}
-            return
-        yield {**response, paginator.result_key: rows}
-        if not following:
-            return
-        token, skip, left = following, 0, left - len(rows) if left is not None else None
-
-
-def _encoded(token: str | None, skip: int) -> str:
-    """Botocore's form of a position: the page's own token, and how many of its rows were shown."""
-    position: dict[str, Any] = {"NextToken": token}
-    if skip:
-        position["boto_truncate_amount"] = skip
-    return base64.b64encode(json.dumps(position).encode()).decode("ascii")
-
-
-def _decoded(text: str | None) -> tuple[str | None, int]:
-    """(token, rows to skip) of `--starting-token`; what is no such form is a token as it is."""
-    if text is None:
-        return None, 0
-    try:
-        position = json.loads(base64.b64decode(text, validate=True))
-        return position["NextToken"], int(position.get("boto_truncate_amount", 0))
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return text, 0
-
-
-def _merged(operation: Operation, found: Iterator[dict[str, Any]]) -> dict[str, Any]:
-    first = next(found)
-    if operation.paginator:
-        key = operation.paginator.result_key
-        rows = list(first.get(key, []))
-        for page in found:
-            rows += page.get(key, [])
-            first = {**first, **page}
-        first = {**first, key: rows}
-    return first
-
-
-def show(document: Any, values: argparse.Namespace) -> None:
-    """Print a response."""
+    chosen = values.output or os.environ.get("AWS_DEFAULT_OUTPUT") or "json"
+    if chosen not in output.FORMATS:
+        raise PlainError(f"Unknown output type: {chosen}")
     if values.query is not None:
-        document = output.search(values.query, document)
-    chosen = values.output or "json"
-    sys.stdout.write(output.FORMATS[chosen](document))
-    sys.stdout.flush()
+        output.compiled(values.query)
+    terminal = sys.stdout.isatty()
+    automatic = terminal and "NO_COLOR" not in os.environ
+    colour = {"on": True, "off": False}.get(values.color or "auto", automatic)
+    width = os.get_terminal_size(sys.stdout.fileno()).columns if terminal else None
+    return output.Style(chosen, values.query, colour, width)
 
 
-def run_operation(name: str, words: list[str], call: Call) -> dict[str, Any]:
-    """Parse, call, print; returns the response."""
+def _answers(
+    operation: Operation, params: dict[str, Any], values: argparse.Namespace, connect: Connect
+) -> Iterator[dict[str, Any]]:
+    """The operation's pages, as they are shown."""
+    found: Iterator[dict[str, Any]]
+    if values.generate_cli_skeleton == "output":
+        example = skeleton.output_example(operation)
+        if report := client_report(operation.output, example):
+            raise UsageError(report)
+        found = iter([example])
+    else:
+        found = pages(operation, params, values, connect(values))
+    return (output.presentable(operation.output, page) for page in found)
+
+
+def run_operation(name: str, words: list[str], connect: Connect) -> tuple[dict[str, Any], argparse.Namespace]:
+    """Parse, call, print.
+
+    Args:
+        connect: makes the door that the options ask for.
+
+    Returns:
+        The response, empty where there is none (skeletons, YAML streams), and the options.
+    """
     operation = load().operation(name)
     params, values = parse_request(operation, words)
-    if values.output is None:
-        chosen = os.environ.get("AWS_DEFAULT_OUTPUT")
-        values.output = chosen if chosen in output.FORMATS else "json"
-    response = _merged(operation, pages(operation, params, values, call))
-    show(output.presentable(operation.output, response), values)
-    return response
+    if values.generate_cli_skeleton in ("input", "yaml-input"):
+        make = skeleton.input_json if values.generate_cli_skeleton == "input" else skeleton.input_yaml
+        sys.stdout.write(make(operation))
+        return {}, values
+    style = style_of(values)
+    shown: list[dict[str, Any]] = []
+
+    def merge(found: Iterator[dict[str, Any]]) -> dict[str, Any]:
+        shown.append(merged(operation, found))
+        return shown[0]
+
+    pieces = output.formatted(name, _answers(operation, params, values, connect), merge, style)
+    pager.write(pieces, paged=not values.no_cli_pager)
+    return (shown[0] if shown else {}), values

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -21,10 +23,24 @@ def presentable(shape: Shape, value: Any) -> Any:
     if shape.type == "list":
         return [presentable(shape.member, item) for item in value]
     if shape.type == "timestamp":
-        return datetime.fromtimestamp(value).astimezone().isoformat()
+        return datetime.fromtimestamp(value).astimezone().isoformat() if isinstance(value, (int, float)) else value
     if shape.type == "blob":
         return base64.b64encode(value).decode("ascii")
     return value
+
+
+def compiled(expression: str) -> Any:
+    """A JMESPath expression, checked before anything is asked of the service.
+
+    Raises:
+        UsageError: it is none.
+    """
+    import jmespath
+
+    try:
+        return jmespath.compile(expression)
+    except jmespath.exceptions.JMESPathError as error:
+        raise UsageError(f"Bad value for --query {expression}: {error}") from error
 
 
 def search(expression: str, document: Any) -> Any:
@@ -36,7 +52,7 @@ def search(expression: str, document: Any) -> Any:
     import jmespath
 
     try:
-        return jmespath.search(expression, document)
+        return compiled(expression).search(document)
     except jmespath.exceptions.JMESPathError as error:
         raise UsageError(f"Bad value for --query {expression}: {error}") from error
 
@@ -66,13 +82,14 @@ def _text_scalar(value: Any) -> str:
 
 
 def _text_map(item: dict[str, Any], rows: list[str], name: str | None, columns: list[str] | None) -> None:
-    nested = {k: v for k, v in item.items() if isinstance(v, (dict, list))}
-    keys = sorted(k for k in item if k not in nested) if columns is None else columns
-    cells = [_text_scalar(item.get(k, "")) for k in keys if k not in nested]
+    if columns is None:
+        columns = sorted(k for k, v in item.items() if not isinstance(v, (dict, list)))
+    # A column of the list's other maps stays one here, whatever this map has in it.
+    cells = [_text_scalar(item.get(k, "")) for k in columns]
     if cells:
         rows.append("\t".join(([name.upper()] if name else []) + cells))
-    for key in sorted(nested):
-        _text_rows(nested[key], rows, key, None)
+    for key in sorted(item.keys() - set(columns)):
+        _text_rows(item[key], rows, key, None)
 
 
 def _text_list(items: list[Any], rows: list[str], name: str | None) -> None:
@@ -97,13 +114,76 @@ def _text_scalars(items: list[Any], rows: list[str], name: str | None) -> None:
 
 
 def as_yaml(document: Any) -> str:
-    import yaml
+    if document == {}:
+        return ""
+    if document is None or isinstance(document, (str, int, float)):
+        return json.dumps(document, ensure_ascii=False) + "\n"
+    return _yaml(document)
 
-    return "" if document == {} else yaml.safe_dump(document, default_flow_style=False, allow_unicode=True)
+
+def as_yaml_stream(pages: Iterable[Any]) -> Iterator[str]:
+    """A list of pages, each written when it is there."""
+    for page in pages:
+        if page != {}:
+            yield _yaml([page])
+
+
+def _yaml(document: Any) -> str:
+    from ruamel.yaml import YAML
+
+    # The aws CLI's YAML is this library's; others break long lines elsewhere.
+    yaml = YAML(typ="safe")
+    yaml.representer.default_flow_style = False
+    stream = io.StringIO()
+    yaml.dump(document, stream)
+    return stream.getvalue()
 
 
 def off(_document: Any) -> str:
     return ""
 
 
-FORMATS: dict[str, Callable[[Any], str]] = {"json": as_json, "text": as_text, "yaml": as_yaml, "off": off}
+# `table` and `yaml-stream` need more than the document; `formatted` knows.
+FORMATS = ("json", "yaml", "yaml-stream", "text", "table", "off")
+_PLAIN: dict[str, Callable[[Any], str]] = {"json": as_json, "text": as_text, "yaml": as_yaml, "off": off}
+
+
+@dataclass(frozen=True, slots=True)
+class Style:
+    """How to write a response.
+
+    Args:
+        format: one of FORMATS.
+        query: a JMESPath expression.
+        colour: whether tables have colours.
+        width: columns of the terminal, None where there is none.
+    """
+
+    format: str = "json"
+    query: str | None = None
+    colour: bool = False
+    width: int | None = None
+
+
+def formatted(title: str, pages: Iterator[Any], merge: Callable[[Iterator[Any]], Any], style: Style) -> Iterator[str]:
+    """The text of a response, in pieces.
+
+    Args:
+        title: the operation's name.
+        pages: the response, page by page.
+        merge: makes one response of them; `--query` sees that one, except in a YAML stream.
+    """
+    if style.format == "yaml-stream":
+        yield from as_yaml_stream(_searched(style.query, page) for page in pages)
+        return
+    document = _searched(style.query, merge(pages))
+    if style.format == "table":
+        from rcl_cli.cli.table import as_table
+
+        yield as_table(document, title, width=style.width, colour=style.colour)
+    else:
+        yield _PLAIN[style.format](document)
+
+
+def _searched(query: str | None, document: Any) -> Any:
+    return document if query is None else search(query, document)

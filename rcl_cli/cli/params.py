@@ -69,7 +69,7 @@ def _parse_list(option: str, shape: Shape, words: list[str], *, raw_blobs: bool)
     if len(words) == 1:
         loaded = load_paramfile(option, words[0])
         if isinstance(loaded, str) and loaded.lstrip().startswith(("[", "{")):
-            parsed = corrected(shape, _json(loaded), raw_blobs=raw_blobs)
+            parsed = from_document(shape, _json(loaded), raw_blobs=raw_blobs)
             return parsed if isinstance(parsed, list) else [parsed]
         words = [loaded if isinstance(loaded, str) else words[0]]
     return [_parse_word(option, shape.member, word, raw_blobs=raw_blobs) for word in words]
@@ -80,7 +80,7 @@ def _parse_word(option: str, shape: Shape, word: str, *, raw_blobs: bool) -> Any
     if shape.type in ("structure", "map"):
         text = loaded.decode("utf-8", "replace") if isinstance(loaded, bytes) else loaded
         if text.lstrip().startswith(("{", "[")):
-            return corrected(shape, _json(text), raw_blobs=raw_blobs)
+            return from_document(shape, _json(text), raw_blobs=raw_blobs)
         return corrected(shape, parse_shorthand(text, lambda url: load_paramfile(option, url)), raw_blobs=raw_blobs)
     if shape.type == "blob" and isinstance(loaded, bytes):
         return loaded
@@ -123,7 +123,7 @@ def _base64(text: str) -> bytes:
 
 
 def corrected(shape: Shape, value: Any, *, raw_blobs: bool) -> Any:
-    """Give shorthand and JSON values the types of the model."""
+    """Give shorthand values, which are all texts, the types of the model."""
     if shape.type == "structure" and isinstance(value, dict):
         members = shape.members
         return {k: corrected(members[k], v, raw_blobs=raw_blobs) if k in members else v for k, v in value.items()}
@@ -134,3 +134,13 @@ def corrected(shape: Shape, value: Any, *, raw_blobs: bool) -> Any:
     if shape.type in ("map", "structure"):
         return value
     return _scalar(shape, value, raw_blobs=raw_blobs)
+
+
+def from_document(shape: Shape, value: Any, *, raw_blobs: bool) -> Any:
+    """A JSON or YAML value with its blobs decoded; everything else is of the type that it says."""
+    if shape.type == "structure" and isinstance(value, dict):
+        members = shape.members
+        return {k: from_document(members[k], v, raw_blobs=raw_blobs) if k in members else v for k, v in value.items()}
+    if shape.type == "list" and isinstance(value, list):
+        return [from_document(shape.member, item, raw_blobs=raw_blobs) for item in value]
+    return _scalar(shape, value, raw_blobs=raw_blobs) if shape.type == "blob" else value

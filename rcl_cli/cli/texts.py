@@ -29,7 +29,19 @@ GROUPS: tuple[tuple[str, dict[str, str]], ...] = (
             "create-project-version": "Train a model in the background.",
             "describe-project-versions": "List a project's models, newest first, with status and results.",
             "delete-project-version": "Delete a model that is not running.",
+            "copy-project-version": "Copy a model into another project.",
+            "put-project-policy": "Attach a policy to a project that says who may copy its models.",
+            "list-project-policies": "List a project's policies.",
+            "delete-project-policy": "Delete a project's policy.",
             "wait": "Wait until a model is trained or running.",
+        },
+    ),
+    (
+        "Tags",
+        {
+            "tag-resource": "Add tags to a project, a dataset or a model.",
+            "untag-resource": "Remove tags.",
+            "list-tags-for-resource": "List tags.",
         },
     ),
     (
@@ -45,6 +57,7 @@ GROUPS: tuple[tuple[str, dict[str, str]], ...] = (
 LOCAL: dict[str, str] = {
     "draw": "Draw detected boxes and labels into an image.",
     "example": "Make an example project: images and manifests.",
+    "serve": "Answer AWS SDKs and the aws CLI over HTTP.",
     "logs": "Show the log of a model's training or host.",
 }
 

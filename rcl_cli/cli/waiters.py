@@ -8,13 +8,17 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import click
+
 from rcl_cli.api.model import load
 from rcl_cli.api.names import kebab
-from rcl_cli.cli.operation import BadArguments, Call, Parser, parse_request
+from rcl_cli.cli.operation import BadArguments, Connect, Parser, parse_request, run_operation
+from rcl_cli.cli.paging import Call
 from rcl_cli.cli.params import PlainError
 from rcl_cli.errors import ServiceError
 
 LOCAL_DELAY_S = 0.5
+Progress = Callable[[str], dict[str, Any] | None]
 
 
 def waiter_names() -> dict[str, str]:
@@ -24,7 +28,7 @@ def waiter_names() -> dict[str, str]:
 
 def _extra_words(words: list[str]) -> tuple[argparse.Namespace, list[str]]:
     parser = Parser(add_help=False, allow_abbrev=False)
-    parser.add_argument("--delay", type=float, default=LOCAL_DELAY_S)
+    parser.add_argument("--delay", type=float)
     parser.add_argument("--max-attempts", type=int)
     return parser.parse_known_args(words)
 
@@ -39,44 +43,103 @@ def _outcome(acceptors: list[dict[str, Any]], statuses: list[str]) -> tuple[str,
     return None
 
 
-def run_waiter(name: str, words: list[str], call: Call, watch: Callable[[list[dict[str, Any]]], None]) -> None:
+def run_waiter(name: str, words: list[str], connect: Connect, progress: Callable[[Any], Progress]) -> None:
     """Poll until the waiter's condition holds.
 
     Args:
         name: of the waiter, CamelCase.
-        watch: sees every answer, for showing progress.
+        connect: makes the door that the options ask for.
+        progress: from options to where trainings' progress is told.
 
     Raises:
         PlainError: it failed or took too many attempts.
     """
     extra, rest = _extra_words(words)
-    if not 0 < extra.delay < 1e6:
-        raise BadArguments("argument --delay: must be a number of seconds above 0")
     waiter = load().waiters[name]
     operation = load().operation(waiter["operation"])
-    params, _ = parse_request(operation, rest)
+    params, values = parse_request(operation, rest)
+    if values.generate_cli_skeleton:
+        run_operation(operation.name, rest, connect)
+        return
+    # A service far away is asked as seldom as AWS's own waiters ask.
+    delay = extra.delay or (waiter["delay"] if values.endpoint_url else LOCAL_DELAY_S)
+    if not 0 < delay < 1e6:
+        raise BadArguments("argument --delay: must be a number of seconds above 0")
     # As long as AWS's own waiters would wait, in our smaller steps.
-    attempts = extra.max_attempts or int(waiter["delay"] * waiter["maxAttempts"] / extra.delay)
-    for attempt in range(attempts):
-        if attempt:
-            time.sleep(extra.delay)
-        try:
-            described = call(operation.name, params)["ProjectVersionDescriptions"]
-        except ServiceError as error:
-            raise PlainError(f"Waiter {name} failed: An error occurred ({error.code}): {error.message}") from error
-        watch(described)
-        found = _outcome(waiter["acceptors"], [one["Status"] for one in described])
-        if found is None:
-            continue
-        state, acceptor = found
-        if state == "success":
-            return
-        times = "at least once" if acceptor["matcher"] == "pathAny" else "for all elements"
-        raise PlainError(
-            f"Waiter {name} failed: Waiter encountered a terminal failure state: For expression "
-            f'"{acceptor["argument"]}" we matched expected path: "{acceptor["expected"]}" {times}'
-        )
+    attempts = extra.max_attempts or int(waiter["delay"] * waiter["maxAttempts"] / delay)
+    call = connect(values)
+    with Watcher(progress(values)) as watch:
+        for attempt in range(attempts):
+            if attempt:
+                time.sleep(delay)
+            described = _described(name, operation.name, params, call)
+            watch(described)
+            if _is_over(name, waiter["acceptors"], [one["Status"] for one in described]):
+                return
     raise PlainError(f"Waiter {name} failed: Max attempts exceeded")
+
+
+def _described(name: str, operation: str, params: dict[str, Any], call: Call) -> list[dict[str, Any]]:
+    try:
+        described: list[dict[str, Any]] = call(operation, params)["ProjectVersionDescriptions"]
+    except ServiceError as error:
+        raise PlainError(f"Waiter {name} failed: An error occurred ({error.code}): {error.message}") from error
+    return described
+
+
+def _is_over(name: str, acceptors: list[dict[str, Any]], statuses: list[str]) -> bool:
+    """Whether what was waited for has come.
+
+    Raises:
+        PlainError: it never will.
+    """
+    found = _outcome(acceptors, statuses)
+    if found is None:
+        return False
+    state, acceptor = found
+    if state == "success":
+        return True
+    times = "at least once" if acceptor["matcher"] == "pathAny" else "for all elements"
+    raise PlainError(
+        f"Waiter {name} failed: Waiter encountered a terminal failure state: For expression "
+        f'"{acceptor["argument"]}" we matched expected path: "{acceptor["expected"]}" {times}'
+    )
+
+
+def wait_for_training(version_arn: str, call: Call, progress: Progress) -> None:
+    """Watch a training until it ends.
+
+    Raises:
+        PlainError: it failed.
+    """
+    path = version_arn.split(":")[5].split("/")
+    short = f"{path[1]}/{path[3]}"
+    with Watcher(progress) as watch:
+        try:
+            while True:
+                version = _version_of(version_arn, call)
+                watch([version])
+                if version["Status"] != "TRAINING_IN_PROGRESS":
+                    break
+                time.sleep(LOCAL_DELAY_S)
+        except KeyboardInterrupt:
+            click.echo(f"\nThe training goes on. To look again: rcl logs {short} --follow", err=True)
+            raise
+    if version["Status"] != "TRAINING_COMPLETED":
+        raise PlainError(f"The training failed: {version['StatusMessage']}")
+
+
+def _version_of(version_arn: str, call: Call) -> dict[str, Any]:
+    """The description of a version; its project's ARN can't be made from its own, so its projects are asked for."""
+    _, project, _, name, _ = version_arn.split(":")[5].split("/")
+    projects = call("DescribeProjects", {"ProjectNames": [project]})["ProjectDescriptions"]
+    for one in projects:
+        params = {"ProjectArn": one["ProjectArn"], "VersionNames": [name]}
+        for version in call("DescribeProjectVersions", params)["ProjectVersionDescriptions"]:
+            if version["ProjectVersionArn"] == version_arn:
+                found: dict[str, Any] = version
+                return found
+    raise PlainError(f"The version {version_arn} is gone.")
 
 
 class Watcher:
@@ -86,7 +149,7 @@ class Watcher:
         progress: the structured progress of a version's training, None where there is none.
     """
 
-    def __init__(self, progress: Callable[[str], dict[str, Any] | None]) -> None:
+    def __init__(self, progress: Progress) -> None:
         self._progress = progress
         self._bars: dict[str, Any] = {}
         self._display: Any = None

@@ -46,6 +46,8 @@ class Database:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._local = threading.local()
+        # SQLite lets writers try again and again; threads of one process can do better and stand in line.
+        self._writing = threading.Lock()
 
     @property
     def connection(self) -> sqlite3.Connection:
@@ -101,13 +103,14 @@ class Database:
     def write(self) -> Iterator[sqlite3.Connection]:
         """A write transaction: taken at once, so what is read inside still holds when it is changed."""
         connection = self.connection
-        connection.execute("BEGIN IMMEDIATE")
-        try:
-            yield connection
-        except BaseException:
-            connection.execute("ROLLBACK")
-            raise
-        connection.execute("COMMIT")
+        with self._writing:
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield connection
+            except BaseException:
+                connection.execute("ROLLBACK")
+                raise
+            connection.execute("COMMIT")
 
     @contextmanager
     def read(self) -> Iterator[sqlite3.Connection]:

@@ -1,0 +1,96 @@
+"""What ends a command badly: its exit code and its words, as the aws CLI version 2 has them."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import click
+
+from rcl_cli.cli.global_options import ERROR_FORMATS, value_of
+from rcl_cli.cli.operation import USAGE, BadArguments, UnknownOptions
+from rcl_cli.cli.output import formatted
+from rcl_cli.errors import ConfigError, RclError, RemoteError, ServiceError, UsageError
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A way to end.
+
+    Args:
+        exit_code: of the process.
+        sentence: what a person reads.
+        details: Code and Message for the structured formats; None where there is only the sentence.
+    """
+
+    exit_code: int
+    sentence: str
+    details: dict[str, Any] | None = None
+
+
+def _categorized(exit_code: int, category: str, message: str) -> Failure:
+    sentence = f"An error occurred ({category}): {message}"
+    return Failure(exit_code, sentence, {"Code": category, "Message": message})
+
+
+def _of_service(error: ServiceError, operation: str) -> Failure:
+    tried = isinstance(error, RemoteError) and error.retries is not None
+    retries = f" (reached max retries: {error.retries})" if tried and isinstance(error, RemoteError) else ""
+    sentence = f"An error occurred ({error.code}) when calling the {operation} operation{retries}: {error.message}"
+    return Failure(254, sentence, {"Message": error.message, "Code": error.code})
+
+
+def failure_of(error: Exception, operation: str) -> Failure:
+    """What an error means for the caller of the process.
+
+    Args:
+        operation: that was called, CamelCase.
+    """
+    if isinstance(error, UnknownOptions):
+        return Failure(252, str(error))
+    if isinstance(error, BadArguments):
+        return _categorized(252, "ParamValidation", f"{error}\n\n{USAGE}")
+    if isinstance(error, UsageError):
+        return _categorized(252, "ParamValidation", str(error))
+    if isinstance(error, click.ClickException):
+        return _categorized(252, "ParamValidation", f"{error.format_message()}\n\n{USAGE}")
+    if isinstance(error, ServiceError):
+        return _of_service(error, operation)
+    if isinstance(error, ConfigError):
+        return _categorized(253, error.category, str(error))
+    if isinstance(error, RclError):
+        return Failure(255, str(error))
+    if isinstance(error, OSError):
+        return Failure(255, f"{error.filename or 'output'}: {error.strerror or error}")
+    raise error
+
+
+def write(failure: Failure, error: Exception, argv: list[str]) -> int:
+    """Tell stderr; returns the exit code."""
+    chosen = value_of(argv, "--cli-error-format")
+    kind = chosen if chosen in ERROR_FORMATS else "enhanced"
+    with contextlib.suppress(OSError):
+        sys.stderr.write(_text(failure, error, kind))
+        sys.stderr.flush()
+    return failure.exit_code
+
+
+def _text(failure: Failure, error: Exception, kind: str) -> str:
+    if isinstance(error, UnknownOptions):
+        return f"\n{USAGE}\n\nrcl: [ERROR]: {failure.sentence}\n"
+    if failure.details is None or kind == "enhanced":
+        return f"\nrcl: [ERROR]: {failure.sentence}\n"
+    if kind == "legacy":
+        plain = failure.sentence if isinstance(error, ServiceError) else failure.details["Message"]
+        return f"\nrcl: [ERROR]: {plain}\n"
+    return _structured(failure.details, kind)
+
+
+def _structured(details: dict[str, Any], kind: str) -> str:
+    from rcl_cli.cli.output import Style
+
+    only: Callable[[Any], Any] = next
+    return "".join(formatted("error", iter([details]), only, Style(kind)))

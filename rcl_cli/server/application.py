@@ -1,0 +1,264 @@
+"""The ASGI application: AWS JSON 1.1 on the service's one door."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+import traceback
+import uuid
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+from rcl_cli import __version__
+from rcl_cli.api.model import load
+from rcl_cli.errors import (
+    AccessDenied,
+    InternalServerError,
+    SerializationError,
+    ServiceError,
+    UnknownOperation,
+    ValidationError,
+)
+from rcl_cli.server import signature, wire
+from rcl_cli.server.lanes import Lane, Memory
+from rcl_cli.service.context import Context, in_region
+from rcl_cli.service.invoke import invoke
+
+Scope = dict[str, Any]
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+
+MAX_BODY_BYTES = 8 * 2**20
+# A body that is too large is read to its end, so that the client sees the answer; but not for ever.
+_MAX_DISCARDED_BYTES = 64 * 2**20
+_MAX_HELD_BYTES = 256 * 2**20
+_BODY_TIMEOUT_S = 60.0
+
+
+class RequestTimeout(ServiceError):
+    code = "RequestTimeoutException"
+    http_status = 408
+
+
+class MethodNotAllowed(UnknownOperation):
+    http_status = 405
+
+
+class ClientGone(Exception):
+    """Nobody waits for the answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer and what the access log says of it."""
+
+    status: int
+    body: bytes
+    operation: str = "-"
+    error: str = "-"
+    close: bool = False
+    content_type: str = wire.CONTENT_TYPE
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How much work is taken on.
+
+    Args:
+        threads: API operations done at once, except detections.
+        detections: detections waited for at once; the model hosts do the work.
+        waiting: requests of each kind that may wait for a thread.
+        body_timeout_s: seconds in which a request's body must arrive.
+    """
+
+    threads: int = 16
+    detections: int = 64
+    waiting: int = 256
+    body_timeout_s: float = _BODY_TIMEOUT_S
+
+
+class Application:
+    """Answers AWS clients.
+
+    Args:
+        access_keys: who may come in, access key id to secret; None lets everybody who can connect.
+        access_log: gets a line a request; None for no log.
+    """
+
+    def __init__(
+        self,
+        context: Context,
+        access_keys: Mapping[str, str] | None = None,
+        access_log: Callable[[str], None] | None = None,
+        limits: Limits | None = None,
+    ) -> None:
+        self._context, self._keys, self._log = context, access_keys, access_log
+        self._limits = limits or Limits()
+        self._lane = Lane("operation", self._limits.threads, self._limits.waiting)
+        self._detections = Lane("detection", self._limits.detections, self._limits.waiting)
+        self._memory = Memory(_MAX_HELD_BYTES)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._lifespan(receive, send)
+        elif scope["type"] == "http":
+            await self._http(scope, receive, send)
+
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        while True:
+            kind = (await receive())["type"]
+            await send({"type": f"{kind}.complete"})
+            if kind == "lifespan.shutdown":
+                self._lane.close()
+                self._detections.close()
+                return
+
+    async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
+        began, request_id = time.monotonic(), str(uuid.uuid4())
+        try:
+            reply = await self._reply(scope, receive, request_id)
+        except ClientGone:
+            return
+        headers = [
+            (b"content-type", reply.content_type.encode()),
+            (b"content-length", str(len(reply.body)).encode()),
+            (b"x-amzn-requestid", request_id.encode()),
+        ]
+        if reply.close:
+            headers.append((b"connection", b"close"))
+        await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+        await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else reply.body})
+        if self._log:
+            client = scope["client"][0] if scope.get("client") else "-"
+            milliseconds = (time.monotonic() - began) * 1000
+            self._log(
+                f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} {client} {reply.operation} {reply.status} {reply.error} "
+                f"{milliseconds:.0f}ms {len(reply.body)}B {request_id}"
+            )
+
+    async def _reply(self, scope: Scope, receive: Receive, request_id: str) -> Reply:
+        if scope["method"] in ("GET", "HEAD") and scope["path"] == "/health":
+            return await self._health()
+        headers = _joined(scope["headers"])
+        name = wire.operation_name(headers.get("x-amz-target"))
+        known = name if name in load().operations else "-"
+        try:
+            if scope["method"] != "POST":
+                raise MethodNotAllowed("The API is answered to POST, and GET /health says whether it is.")
+            _refuse_browsers(headers)
+            body = await self._body(receive)
+            try:
+                self._verify(scope, headers, body)
+                if name is None or known == "-":
+                    raise UnknownOperation(f"X-Amz-Target names no operation of this service: {name}.")
+                result = await self._invoke(name, headers, body)
+            finally:
+                self._memory.give_back(len(body))
+        except ServiceError as error:
+            # What is left of a body that was not read would be taken for the next request.
+            close = isinstance(error, RequestTimeout | MethodNotAllowed | TooLarge | AccessDenied)
+            return Reply(error.http_status, wire.error_body(error), known, error.code, close)
+        except ClientGone:
+            raise
+        except Exception:  # noqa: BLE001 - a client must get an answer, and the log the reason
+            sys.stderr.write(f"rcl serve: request {request_id}, {known}:\n{traceback.format_exc()}")
+            failure = InternalServerError(f"Internal error; the server's log has it under request {request_id}.")
+            return Reply(failure.http_status, wire.error_body(failure), known, failure.code)
+        return Reply(200, wire.response_body(result), known)
+
+    async def _health(self) -> Reply:
+        """Whether the store can be read; for supervisors, without a signature."""
+        try:
+            await self._lane.run(lambda: self._context.database.connection.execute("SELECT 1").fetchone())
+        except Exception as error:  # noqa: BLE001 - whatever it is, this is what the question was about
+            return Reply(503, wire.response_body({"status": "failing", "reason": type(error).__name__}), "health")
+        body = wire.response_body({"status": "ok", "version": __version__})
+        return Reply(200, body, "health", content_type="application/json")
+
+    async def _body(self, receive: Receive) -> bytes:
+        """The whole body.
+
+        Raises:
+            ServiceError: too large, too slow, or no room.
+            ClientGone: it broke off.
+        """
+        body = bytearray()
+        try:
+            async with asyncio.timeout(self._limits.body_timeout_s):
+                while True:
+                    message = await receive()
+                    if message["type"] == "http.disconnect":
+                        raise ClientGone
+                    chunk = message.get("body", b"")
+                    if len(body) + len(chunk) > MAX_BODY_BYTES:
+                        await _discard(receive, message)
+                        raise TooLarge(f"The request is larger than {MAX_BODY_BYTES} bytes.")
+                    self._memory.take(len(chunk))
+                    body += chunk
+                    if not message.get("more_body", False):
+                        return bytes(body)
+        except TimeoutError as error:
+            self._memory.give_back(len(body))
+            raise RequestTimeout("The request did not arrive in time.") from error
+        except (ServiceError, ClientGone):
+            self._memory.give_back(len(body))
+            raise
+
+    def _verify(self, scope: Scope, headers: Mapping[str, str], body: bytes) -> None:
+        if self._keys is None:
+            return
+        path, query = scope.get("raw_path", b"/").decode("ascii"), scope["query_string"].decode("ascii")
+        request = signature.Request(scope["method"], path, query, headers, body)
+        signature.verify(request, self._keys, datetime.now(UTC))
+
+    async def _invoke(self, name: str, headers: Mapping[str, str], body: bytes) -> Mapping[str, Any]:
+        region = signature.scope_region(headers.get("authorization"))
+        context = in_region(self._context, region) if region else self._context
+        lane = self._detections if name == "DetectCustomLabels" else self._lane
+        result: Mapping[str, Any] = await lane.run(partial(_answer, context, name, body))
+        return result
+
+
+class TooLarge(ValidationError):
+    """A body that no operation needs."""
+
+
+def _answer(context: Context, name: str, body: bytes) -> Mapping[str, Any]:
+    """One operation, from bytes; runs on a lane's thread."""
+    params = wire.parse_request(load().operation(name).input, body)
+    try:
+        return invoke(context, name, params)
+    except RecursionError as error:
+        raise SerializationError("The request is nested too deeply.") from error
+
+
+def _joined(headers: list[tuple[bytes, bytes]]) -> dict[str, str]:
+    joined: dict[str, str] = {}
+    for raw_name, raw_value in headers:
+        name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
+        joined[name] = f"{joined[name]},{value}" if name in joined else value
+    return joined
+
+
+def _refuse_browsers(headers: Mapping[str, str]) -> None:
+    """No web page may use a server of the machine that it is shown on; no AWS client sends an Origin.
+
+    Raises:
+        AccessDenied: a browser asks for a page.
+    """
+    if "origin" in headers:
+        raise AccessDenied("Requests of web pages are not answered.")
+
+
+async def _discard(receive: Receive, message: dict[str, Any]) -> None:
+    """Read on to the end of a body that will not be used."""
+    discarded = 0
+    while message.get("more_body", False) and discarded < _MAX_DISCARDED_BYTES:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientGone
+        discarded += len(message.get("body", b""))

@@ -1,0 +1,64 @@
+"""Where requests wait: lanes with so many threads and places, so that overload is refused and not queued."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from rcl_cli.errors import ProvisionedThroughputExceeded
+
+
+class Lane:
+    """Threads for one kind of work; used from one event loop.
+
+    Args:
+        threads: work done at once.
+        waiting: work that may wait for a thread.
+    """
+
+    def __init__(self, name: str, threads: int, waiting: int) -> None:
+        self._executor = ThreadPoolExecutor(threads, thread_name_prefix=name)
+        self._places = threads + waiting
+        self._taken = 0
+
+    async def run(self, work: Callable[[], Any]) -> Any:
+        """Do the work on a thread.
+
+        Raises:
+            ProvisionedThroughputExceeded: all places are taken.
+        """
+        if self._taken >= self._places:
+            raise ProvisionedThroughputExceeded("Too many requests are being answered: try again a little later.")
+        self._taken += 1
+        future = asyncio.get_running_loop().run_in_executor(self._executor, work)
+        # A caller may give up; its place is free only when the thread is.
+        future.add_done_callback(self._leave)
+        return await future
+
+    def _leave(self, _future: Any) -> None:
+        self._taken -= 1
+
+    def close(self) -> None:
+        self._executor.shutdown(wait=True, cancel_futures=True)
+
+
+class Memory:
+    """Bytes of request bodies that are held at once, over all requests."""
+
+    def __init__(self, limit_bytes: int) -> None:
+        self._left = limit_bytes
+
+    def take(self, size_bytes: int) -> None:
+        """Reserve room.
+
+        Raises:
+            ProvisionedThroughputExceeded: there is none.
+        """
+        if size_bytes > self._left:
+            raise ProvisionedThroughputExceeded("Too much data is being received: try again a little later.")
+        self._left -= size_bytes
+
+    def give_back(self, size_bytes: int) -> None:
+        self._left += size_bytes
