@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from functools import cache
 from typing import Any
 
@@ -24,7 +25,7 @@ _PYTHON_TYPES: dict[str, tuple[type, ...]] = {
     "double": (int, float),
     "boolean": (bool,),
     "blob": (bytes, bytearray),
-    "timestamp": (int, float, str),
+    "timestamp": (int, float, str, datetime),
     "list": (list, tuple),
     "map": (dict,),
     "structure": (dict,),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +11,7 @@ import click
 
 from rcl_cli.cli.global_options import ERROR_FORMATS, value_of
 from rcl_cli.cli.operation import USAGE, BadArguments, UnknownOptions
-from rcl_cli.cli.output import formatted
+from rcl_cli.cli.output import Single, Style, formatted
 from rcl_cli.errors import ConfigError, RclError, RemoteError, ServiceError, UsageError
 
 
@@ -90,7 +89,4 @@ def _text(failure: Failure, error: Exception, kind: str) -> str:
 
 
 def _structured(details: dict[str, Any], kind: str) -> str:
-    from rcl_cli.cli.output import Style
-
-    only: Callable[[Any], Any] = next
-    return "".join(formatted("error", iter([details]), only, Style(kind)))
+    return "".join(formatted("error", Single(details), Style(kind)))

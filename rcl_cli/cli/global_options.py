@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from rcl_cli.cli.output import FORMATS
@@ -47,10 +47,21 @@ GLOBAL_OPTIONS = (
 )
 
 
+def one_of(choices: Sequence[str]) -> Callable[[str], str]:
+    """The type of an option that takes one of a few words."""
+
+    def check(word: str) -> str:
+        if word not in choices:
+            raise argparse.ArgumentTypeError(f"Found invalid choice '{word}'; the choices are {', '.join(choices)}")
+        return word
+
+    return check
+
+
 def add_to(parser: argparse.ArgumentParser) -> None:
     for option in GLOBAL_OPTIONS:
         if option.takes:
-            parser.add_argument(option.flag, choices=option.choices or None)
+            parser.add_argument(option.flag, type=one_of(option.choices) if option.choices else str)
         else:
             parser.add_argument(option.flag, action="store_true")
 

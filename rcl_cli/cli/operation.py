@@ -6,7 +6,7 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -14,7 +14,7 @@ from rcl_cli.api.model import Operation, Shape, load
 from rcl_cli.api.names import kebab
 from rcl_cli.api.validate import client_report
 from rcl_cli.cli import global_options, output, pager, skeleton
-from rcl_cli.cli.paging import Call, merged, pages
+from rcl_cli.cli.paging import Call, Pages
 from rcl_cli.cli.params import PlainError, from_document, load_paramfile, parse_option
 from rcl_cli.errors import UsageError
 
@@ -79,7 +79,7 @@ def make_parser(operation: Operation) -> argparse.ArgumentParser:
         parser.add_argument("--starting-token")
     parser.add_argument("--cli-input-json")
     parser.add_argument("--cli-input-yaml")
-    parser.add_argument("--generate-cli-skeleton", nargs="?", const="input", choices=skeleton.KINDS)
+    parser.add_argument("--generate-cli-skeleton", nargs="?", const="input", type=global_options.one_of(skeleton.KINDS))
     if operation.name == "CreateProjectVersion":
         parser.add_argument("--wait", action="store_true")
     global_options.add_to(parser)
@@ -185,19 +185,21 @@ def style_of(values: argparse.Namespace) -> output.Style:
     return output.Style(chosen, values.query, colour, width)
 
 
-def _answers(
-    operation: Operation, params: dict[str, Any], values: argparse.Namespace, connect: Connect
-) -> Iterator[dict[str, Any]]:
-    """The operation's pages, as they are shown."""
-    found: Iterator[dict[str, Any]]
+def _response(operation: Operation, params: dict[str, Any], values: argparse.Namespace, connect: Connect) -> Pages:
+    """The operation's response, not asked for yet; with `--generate-cli-skeleton output` an example of one."""
+
+    def show(page: dict[str, Any]) -> dict[str, Any]:
+        shown: dict[str, Any] = output.presentable(operation.output, page)
+        return shown
+
     if values.generate_cli_skeleton == "output":
         example = skeleton.output_example(operation)
         if report := client_report(operation.output, example):
             raise UsageError(report)
-        found = iter([example])
-    else:
-        found = pages(operation, params, values, connect(values))
-    return (output.presentable(operation.output, page) for page in found)
+        # Its token leads nowhere.
+        values.no_paginate = True
+        return Pages(operation, params, values, lambda *_: example, show)
+    return Pages(operation, params, values, connect(values), show)
 
 
 def run_operation(name: str, words: list[str], connect: Connect) -> tuple[dict[str, Any], argparse.Namespace]:
@@ -216,12 +218,6 @@ def run_operation(name: str, words: list[str], connect: Connect) -> tuple[dict[s
         sys.stdout.write(make(operation))
         return {}, values
     style = style_of(values)
-    shown: list[dict[str, Any]] = []
-
-    def merge(found: Iterator[dict[str, Any]]) -> dict[str, Any]:
-        shown.append(merged(operation, found))
-        return shown[0]
-
-    pieces = output.formatted(name, _answers(operation, params, values, connect), merge, style)
-    pager.write(pieces, paged=not values.no_cli_pager)
-    return (shown[0] if shown else {}), values
+    response = _response(operation, params, values, connect)
+    pager.write(output.formatted(name, response, style), paged=not values.no_cli_pager)
+    return response.last, values

@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 from rcl_cli.api.model import Shape
 from rcl_cli.errors import UsageError
@@ -58,7 +58,9 @@ def search(expression: str, document: Any) -> Any:
 
 
 def as_json(document: Any) -> str:
-    return "" if document == {} else json.dumps(document, indent=4, ensure_ascii=False) + "\n"
+    return (
+        "" if document == {} else json.dumps(document, indent=4, ensure_ascii=False, default=datetime.isoformat) + "\n"
+    )
 
 
 def as_text(document: Any) -> str:
@@ -165,25 +167,58 @@ class Style:
     width: int | None = None
 
 
-def formatted(title: str, pages: Iterator[Any], merge: Callable[[Iterator[Any]], Any], style: Style) -> Iterator[str]:
-    """The text of a response, in pieces.
+class Response(Protocol):
+    """What there is to show."""
+
+    @property
+    def resume_token(self) -> str | None:
+        """Where it broke off, None at its end."""
+        ...
+
+    def __iter__(self) -> Iterator[Any]:
+        """Its pages."""
+        ...
+
+    def whole(self) -> Any:
+        """Its pages as one document."""
+        ...
+
+
+def formatted(title: str, response: Response, style: Style) -> Iterator[str]:
+    """The text of a response, in pieces; `--query` sees the whole of it, in a YAML stream each page.
 
     Args:
         title: the operation's name.
-        pages: the response, page by page.
-        merge: makes one response of them; `--query` sees that one, except in a YAML stream.
     """
     if style.format == "yaml-stream":
-        yield from as_yaml_stream(_searched(style.query, page) for page in pages)
+        yield from as_yaml_stream(_searched(style.query, page) for page in response)
         return
-    document = _searched(style.query, merge(pages))
+    whole = response.whole()
+    document = _searched(style.query, whole)
     if style.format == "table":
         from rcl_cli.cli.table import as_table
 
         yield as_table(document, title, width=style.width, colour=style.colour)
+    elif style.format == "text" and style.query is None and response.resume_token is not None:
+        rows = {name: value for name, value in whole.items() if name != "NextToken"}
+        yield as_text(rows) + as_text({"NextToken": {"NextToken": response.resume_token}})
     else:
         yield _PLAIN[style.format](document)
 
 
 def _searched(query: str | None, document: Any) -> Any:
     return document if query is None else search(query, document)
+
+
+@dataclass(frozen=True, slots=True)
+class Single:
+    """A response of one page."""
+
+    document: Any
+    resume_token: str | None = None
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter([self.document])
+
+    def whole(self) -> Any:
+        return self.document

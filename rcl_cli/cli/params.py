@@ -18,6 +18,22 @@ class PlainError(RclError):
     """An error that the aws CLI reports with exit code 255 and without a category."""
 
 
+class NestedFileError(UsageError):
+    """A file that shorthand names can't be read; the aws CLI does not say by which option."""
+
+
+def load_nested(text: str) -> str | bytes:
+    """A file named inside shorthand.
+
+    Raises:
+        NestedFileError: it can't be read.
+    """
+    try:
+        return load_paramfile("", text)
+    except UsageError as error:
+        raise NestedFileError(str(error).removeprefix("Error parsing parameter '': ")) from error
+
+
 def load_paramfile(option: str, text: str) -> str | bytes:
     """`file://path` as text, `fileb://path` as bytes, anything else as it is.
 
@@ -59,6 +75,8 @@ def parse_option(option: str, shape: Shape, words: list[str], *, raw_blobs: bool
         if shape.type == "list":
             return _parse_list(option, shape, words, raw_blobs=raw_blobs)
         return _parse_word(option, shape, words[0], raw_blobs=raw_blobs)
+    except NestedFileError:
+        raise
     except UsageError as error:
         if str(error).startswith("Error parsing parameter"):
             raise
@@ -81,7 +99,7 @@ def _parse_word(option: str, shape: Shape, word: str, *, raw_blobs: bool) -> Any
         text = loaded.decode("utf-8", "replace") if isinstance(loaded, bytes) else loaded
         if text.lstrip().startswith(("{", "[")):
             return from_document(shape, _json(text), raw_blobs=raw_blobs)
-        return corrected(shape, parse_shorthand(text, lambda url: load_paramfile(option, url)), raw_blobs=raw_blobs)
+        return corrected(shape, parse_shorthand(text, load_nested), raw_blobs=raw_blobs)
     if shape.type == "blob" and isinstance(loaded, bytes):
         return loaded
     return _scalar(shape, loaded, raw_blobs=raw_blobs)

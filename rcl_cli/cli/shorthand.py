@@ -38,13 +38,23 @@ class ShorthandError(UsageError):
         position: where, counted from 0.
     """
 
+    indent = " "
+    hint = ""
+
     def __init__(self, message: str, text: str, position: int) -> None:
         column = position - (text.rfind("\n", 0, position) + 1)
         line_end = text.find("\n", position)
         line_end = len(text) if line_end < 0 else line_end
         pointer = f"\n{' ' * column}^"
-        super().__init__(f"{message} for input:\n {text[:line_end]}{pointer}{text[line_end:]}")
+        super().__init__(f"{message} for input:\n{self.indent}{text[:line_end]}{pointer}{text[line_end:]}{self.hint}")
         self.position = position
+
+
+class DuplicateKeyError(ShorthandError):
+    """A key that is there twice."""
+
+    indent = ""
+    hint = '\nThis is often because there is a preceding "," instead of a space.'
 
 
 class _Parser:
@@ -88,7 +98,7 @@ class _Parser:
             value = self.values()
             if key in pairs:
                 message = f'Second instance of key "{key}" encountered'
-                raise ShorthandError(message, self.text, began)
+                raise DuplicateKeyError(message, self.text, began)
             pairs[key] = value
             if self.at >= len(self.text):
                 return pairs

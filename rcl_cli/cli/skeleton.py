@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 
 from rcl_cli.api.model import Operation, Shape
 
 KINDS = ("input", "output", "yaml-input")
-_SCALARS: dict[str, Any] = {"integer": 0, "long": 0, "float": 0.0, "double": 0.0, "boolean": True}
+_SCALARS: dict[str, Any] = {
+    "integer": 0,
+    "long": 0,
+    "float": 0.0,
+    "double": 0.0,
+    "boolean": True,
+    "timestamp": datetime(1970, 1, 1),  # noqa: DTZ001 - the aws CLI shows it without a zone
+}
 _YAML_SCALARS = {"string": "''", "blob": "!!binary ''", "boolean": "true"}
 
 
@@ -28,7 +36,7 @@ def skeleton(shape: Shape, name: str | None = None) -> Any:
         return {"KeyName": skeleton(shape.value, "" if name is not None else None)}
     if shape.type == "string":
         return name if name is not None else next(iter(shape.enum or [""]))
-    return "1970-01-01T00:00:00" if shape.type == "timestamp" else _SCALARS.get(shape.type)
+    return _SCALARS.get(shape.type)
 
 
 def input_json(operation: Operation) -> str:
