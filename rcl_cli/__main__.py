@@ -7,6 +7,10 @@ import sys
 
 def main() -> None:
     try:
+        if sys.argv[1:2] == ["complete"]:
+            from rcl_cli.cli.complete import main as complete
+
+            sys.exit(complete(sys.argv[2:]))
         from rcl_cli.cli.app import run
 
         code = run(sys.argv[1:])

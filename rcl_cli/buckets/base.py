@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
 
 class NoSuchObjectError(Exception):
     """The bucket or the key does not exist, or can't be read."""
+
+
+class BucketOutOfReachError(NoSuchObjectError):
+    """It is not just this object: the bucket does not exist, or lets nobody in."""
 
 
 class BucketWriteError(Exception):
@@ -17,15 +22,18 @@ class BucketWriteError(Exception):
 class Bucket(Protocol):
     """Objects by key."""
 
-    def size(self, key: str) -> int:
+    def size(self, key: str, version: str | None = None) -> int:
         """Bytes of an object.
+
+        Args:
+            version: where the bucket keeps versions, which one; None for the latest.
 
         Raises:
             NoSuchObjectError: it is not there.
         """
         ...
 
-    def open(self, key: str) -> BinaryIO:
+    def open(self, key: str, version: str | None = None) -> BinaryIO:
         """The object as a stream, to be closed by the caller.
 
         Raises:
@@ -38,6 +46,14 @@ class Bucket(Protocol):
 
         Raises:
             NoSuchObjectError: it is not there.
+        """
+        ...
+
+    def children(self, prefix: str) -> Iterator[str]:
+        """Keys that begin with a prefix, sorted; those with a further slash are cut behind it and come once.
+
+        Raises:
+            NoSuchObjectError: the bucket is out of reach.
         """
         ...
 

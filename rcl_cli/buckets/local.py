@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -41,17 +42,28 @@ class LocalBucket:
             raise NoSuchObjectError(key) from error
         return path
 
-    def size(self, key: str) -> int:
+    def size(self, key: str, version: str | None = None) -> int:
         path = self.local_path(key)
         if not os.access(path, os.R_OK):
             raise NoSuchObjectError(key)
         return path.stat().st_size
 
-    def open(self, key: str) -> BinaryIO:
+    def open(self, key: str, version: str | None = None) -> BinaryIO:
         try:
             return self.local_path(key).open("rb")
         except OSError as error:
             raise NoSuchObjectError(key) from error
+
+    def children(self, prefix: str) -> Iterator[str]:
+        folder, slash, start = prefix.rpartition("/")
+        path = self._resolve(folder) if folder else self._root
+        try:
+            entries = sorted(os.scandir(path), key=lambda entry: entry.name) if path else []
+        except OSError:
+            return
+        for entry in entries:
+            if entry.name.startswith(start):
+                yield f"{folder}{slash}{entry.name}{'/' if entry.is_dir() else ''}"
 
     def write(self, key: str, data: bytes) -> None:
         path = self._resolve(key)

@@ -11,6 +11,7 @@ from urllib.parse import unquote, urlsplit
 from rcl_cli.buckets.base import Bucket, NoSuchObjectError
 from rcl_cli.buckets.local import LocalBucket
 from rcl_cli.buckets.s3 import S3Bucket
+from rcl_cli.config import Config
 
 _NAME = re.compile(r"[0-9A-Za-z_\-][0-9A-Za-z.\-_]{2,254}")
 
@@ -70,6 +71,13 @@ class Buckets:
             except OSError as error:
                 raise NoSuchObjectError(f"{folder}: {error.strerror or error}") from error
             return LocalBucket(folder)
+
+
+def make_buckets(home: Path, config: Config) -> Buckets:
+    """The buckets that a home's config gives."""
+    return Buckets(
+        home, config.bucket_folders, config.region, config.buckets, config.s3_fallback, config.s3_endpoint_url
+    )
 
 
 def local_file(url: str) -> Path | None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-from rcl_cli.buckets.base import BucketWriteError, NoSuchObjectError
+from rcl_cli.buckets.base import BucketOutOfReachError, BucketWriteError, NoSuchObjectError
 
 _SPOOL_BYTES = 16 * 2**20
 
@@ -31,27 +32,56 @@ class S3Bucket:
             self._made = boto3.client("s3", region_name=self._region, endpoint_url=self._endpoint_url)
         return self._made
 
-    def size(self, key: str) -> int:
+    def size(self, key: str, version: str | None = None) -> int:
         from botocore.exceptions import BotoCoreError, ClientError
 
         try:
-            return int(self._client.head_object(Bucket=self._name, Key=key)["ContentLength"])
+            return int(self._client.head_object(**self._named(key, version))["ContentLength"])
         except (ClientError, BotoCoreError, ValueError) as error:
-            raise NoSuchObjectError(str(error)) from error
+            raise self._missing(error) from error
 
-    def open(self, key: str) -> BinaryIO:
+    def _named(self, key: str, version: str | None) -> dict[str, str]:
+        named = {"Bucket": self._name, "Key": key}
+        return named if version is None else {**named, "VersionId": version}
+
+    def _missing(self, error: Exception) -> NoSuchObjectError:
+        """What an error says of the bucket: an answer to HEAD does not tell a missing key from a missing bucket."""
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        if isinstance(error, ClientError) and error.response.get("Error", {}).get("Code") in ("404", "NoSuchKey"):
+            try:
+                self._client.head_bucket(Bucket=self._name)
+            except (ClientError, BotoCoreError):
+                return BucketOutOfReachError(str(error))
+            return NoSuchObjectError(str(error))
+        return BucketOutOfReachError(str(error))
+
+    def open(self, key: str, version: str | None = None) -> BinaryIO:
         from boto3.exceptions import Boto3Error
         from botocore.exceptions import BotoCoreError, ClientError
 
+        extra = {} if version is None else {"VersionId": version}
         # Fetched whole: botocore's stream reads lines byte by byte, and may break off at any of them.
         spool = tempfile.SpooledTemporaryFile(max_size=_SPOOL_BYTES)  # noqa: SIM115 - the caller closes it
         try:
-            self._client.download_fileobj(self._name, key, spool)
+            self._client.download_fileobj(self._name, key, spool, ExtraArgs=extra)
         except (ClientError, BotoCoreError, ValueError, Boto3Error) as error:
             spool.close()
-            raise NoSuchObjectError(str(error)) from error
+            raise self._missing(error) from error
         spool.seek(0)
         return cast(BinaryIO, spool)
+
+    def children(self, prefix: str) -> Iterator[str]:
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        pages = self._client.get_paginator("list_objects_v2")
+        try:
+            for page in pages.paginate(Bucket=self._name, Prefix=prefix, Delimiter="/"):
+                found = [one["Key"] for one in page.get("Contents", [])]
+                found += [one["Prefix"] for one in page.get("CommonPrefixes", [])]
+                yield from sorted(found)
+        except (ClientError, BotoCoreError, ValueError) as error:
+            raise self._missing(error) from error
 
     def local_path(self, key: str) -> Path | None:
         self.size(key)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from rcl_cli.buckets.resolve import Buckets
+from rcl_cli.buckets.resolve import Buckets, make_buckets
 from rcl_cli.config import Config, home_folder, load_config
 from rcl_cli.store.database import Database
 from rcl_cli.store.layout import Layout
@@ -49,13 +49,10 @@ def make_context(home: Path | None = None, region: str | None = None) -> Context
     layout = Layout(home or home_folder(os.environ))
     layout.make()
     config = load_config(layout.home, os.environ, region)
-    buckets = Buckets(
-        layout.home, config.bucket_folders, config.region, config.buckets, config.s3_fallback, config.s3_endpoint_url
-    )
     return Context(
         layout=layout,
         database=Database(layout.database),
-        buckets=buckets,
+        buckets=make_buckets(layout.home, config),
         config=config,
         now_ms=lambda: time.time_ns() // 1_000_000,
         new_nonce=lambda: secrets.token_hex(16),

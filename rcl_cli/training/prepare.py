@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from rcl_cli.buckets.base import NoSuchObjectError
+from rcl_cli.buckets.base import Bucket, BucketOutOfReachError, NoSuchObjectError
 from rcl_cli.buckets.resolve import Buckets, local_file
 from rcl_cli.config import cpu_cores
 from rcl_cli.domain import Sample
@@ -36,11 +36,13 @@ class ImageFetcher:
 
     def __init__(self, buckets: Buckets, cache: Path) -> None:
         self._buckets, self._cache = buckets, cache
-        self._missing_buckets: set[str] = set()
+        self._out_of_reach: set[str] = set()
+        self._reached: set[str] = set()
 
     def misses_bucket(self) -> bool:
-        """Whether a bucket was out of reach since this was last asked."""
-        missing, self._missing_buckets = bool(self._missing_buckets), set()
+        """Whether a bucket gave no image at all since this was last asked, and not for want of these images."""
+        missing = bool(self._out_of_reach - self._reached)
+        self._out_of_reach, self._reached = set(), set()
         return missing
 
     def fetch(self, source_ref: str) -> Path:
@@ -55,8 +57,17 @@ class ImageFetcher:
         try:
             bucket = self._buckets.get(bucket_name)
         except NoSuchObjectError:
-            self._missing_buckets.add(bucket_name)
+            self._out_of_reach.add(bucket_name)
             raise
+        try:
+            path = self._from_bucket(bucket, source_ref, key)
+        except BucketOutOfReachError:
+            self._out_of_reach.add(bucket_name)
+            raise
+        self._reached.add(bucket_name)
+        return path
+
+    def _from_bucket(self, bucket: Bucket, source_ref: str, key: str) -> Path:
         local = bucket.local_path(key)
         if local is not None:
             return self._checked_size(local)

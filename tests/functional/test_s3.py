@@ -6,13 +6,15 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.request import Request, urlopen
 
 import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
+from rcl_cli.buckets.base import BucketOutOfReachError
 from rcl_cli.errors import InvalidS3Object
-from tests.conftest import Home, colour_images, make_home
+from tests.conftest import Home, colour_images, image_line, make_home, wait_until
 
 
 @pytest.fixture
@@ -25,15 +27,23 @@ def s3_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[H
         monkeypatch.setenv(name, "testing")
     (tmp_path / "home").mkdir()
     (tmp_path / "home" / "config.yaml").write_text(
-        f"buckets:\n  remote: s3\n  gone: s3\ns3:\n  endpoint_url: http://{host}:{port}\n"
+        f"buckets:\n  remote: s3\n  gone: s3\n  short-lived: s3\ns3:\n  endpoint_url: http://{host}:{port}\n"
     )
     client = boto3.client("s3", endpoint_url=f"http://{host}:{port}", region_name="us-east-1")
     client.create_bucket(Bucket="remote")
     home = make_home(tmp_path / "home")
     yield home, client
+    check_callers_after(client, b"inf")
     home.context.database.close()
     client.close()
     server.stop()
+
+
+def check_callers_after(client: Any, calls: bytes) -> None:
+    """Let so many calls through before credentials are checked; the setting is the server process's."""
+    url = f"{client.meta.endpoint_url}/moto-api/reset-auth"
+    with urlopen(Request(url, calls, {"Content-Type": "text/plain"})) as answer:
+        assert answer.status == 200
 
 
 def upload(home: Home, client: Any, lines: list[dict[str, Any]], key: str) -> None:
@@ -84,3 +94,81 @@ def test_what_is_not_there_changes_nothing(s3_home: tuple[Home, Any], bucket: st
     with pytest.raises(InvalidS3Object):
         dataset(home, project, "TRAIN", bucket, key)
     assert home.call("DescribeProjects")["ProjectDescriptions"][0]["Datasets"] == []
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+def test_versions_of_a_manifest(s3_home: tuple[Home, Any]) -> None:
+    home, client = s3_home
+    client.put_bucket_versioning(Bucket="remote", VersioningConfiguration={"Status": "Enabled"})
+    counts = {}
+    for count in (3, 5):
+        lines = [image_line("remote", f"{n}.jpg", "cat") for n in range(count)]
+        body = "\n".join(json.dumps(line) for line in lines).encode()
+        counts[client.put_object(Bucket="remote", Key="m", Body=body)["VersionId"]] = count
+    for version, count in counts.items():
+        s3_object = {"Bucket": "remote", "Name": "m", "Version": version}
+        source = {"GroundTruthManifest": {"S3Object": s3_object}}
+        made = home.call(
+            "CreateDataset", ProjectArn=home.project(f"p{count}"), DatasetType="TRAIN", DatasetSource=source
+        )
+        assert home.describe(made["DatasetArn"])["DatasetStats"]["TotalEntries"] == count
+    s3_object["Version"] = "no-such-version"
+    with pytest.raises(InvalidS3Object):
+        home.call("CreateDataset", ProjectArn=home.project(), DatasetType="TRAIN", DatasetSource=source)
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+def test_more_keys_than_a_page_has(s3_home: tuple[Home, Any]) -> None:
+    home, client = s3_home
+    folder = home.buckets / "mapped"
+    folder.mkdir(parents=True)
+    names = [f"{number:04}.jpg" for number in range(1050)]
+    for name in names:
+        client.put_object(Bucket="remote", Key=f"many/{name}", Body=b"")
+    (folder / "many").mkdir()
+    for name in names[:3]:
+        (folder / "many" / name).touch()
+    remote, mapped = home.context.buckets.get("remote"), home.context.buckets.get("mapped")
+    assert list(remote.children("many/")) == [f"many/{name}" for name in names]
+    assert list(remote.children("ma")) == list(mapped.children("ma")) == ["many/"]
+    assert list(remote.children("many/0001")) == list(mapped.children("many/0001")) == ["many/0001.jpg"]
+    assert list(remote.children("none/")) == list(mapped.children("none/")) == []
+    with pytest.raises(BucketOutOfReachError):
+        list(home.context.buckets.get("gone").children(""))
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+def test_missing_permissions(s3_home: tuple[Home, Any]) -> None:
+    """From here on the server checks who asks, and knows nobody."""
+    home, client = s3_home
+    training, testing = colour_images(home, train=6, test=3)
+    upload(home, client, training, "train.manifest")
+    upload(home, client, testing, "test.manifest")
+    project = home.project()
+    for kind in ("TRAIN", "TEST"):
+        dataset(home, project, kind, "remote", f"{kind.lower()}.manifest")
+    check_callers_after(client, b"0")
+    with pytest.raises(InvalidS3Object):
+        dataset(home, home.project("q"), "TRAIN", "remote", "train.manifest")
+    home.train(project, "v")
+    outcome = home.wait(project, "v")
+    assert outcome == ("TRAINING_FAILED", "The permissions for the images S3 bucket are invalid.")
+    home.train(project, "w", OutputConfig={"S3Bucket": "remote", "S3KeyPrefix": "out"})
+    assert home.wait(project, "w") == ("TRAINING_FAILED", "Unable to write to output S3 bucket.")
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+def test_a_bucket_that_vanishes_in_the_middle(s3_home: tuple[Home, Any]) -> None:
+    home, client = s3_home
+    training, testing = colour_images(home)
+    project = home.project()
+    home.dataset(project, "TRAIN", training)
+    home.dataset(project, "TEST", testing)
+    client.create_bucket(Bucket="short-lived")
+    home.train(project, "v", OutputConfig={"S3Bucket": "short-lived", "S3KeyPrefix": ""}, tags={"rcl:epochs": "3"})
+    # The checked manifests are written before the training, the evaluation behind it.
+    wait_until(lambda: client.list_objects_v2(Bucket="short-lived")["KeyCount"] == 3)
+    for one in client.list_objects_v2(Bucket="short-lived")["Contents"]:
+        client.delete_object(Bucket="short-lived", Key=one["Key"])
+    client.delete_bucket(Bucket="short-lived")
+    assert home.wait(project, "v") == ("TRAINING_FAILED", "Unable to write to output S3 bucket.")

@@ -20,6 +20,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from rcl_cli.server.application import MAX_BODY_BYTES
+from rcl_cli.server.serving import listen
 from tests.conftest import Home, Run, image_line, make_home, wait_until
 from tests.functional.serving import client, serving
 
@@ -126,6 +127,16 @@ def test_keep_alive_and_pipelining(served: tuple[Home, str]) -> None:
         while received.count(b"ProjectDescriptions") < 6:
             received += connection.recv(65536)
         assert received.count(b"HTTP/1.1 200") == 6
+
+
+def test_answers_leave_at_once() -> None:
+    """A body that waits until the client acknowledges its head comes 40 ms late."""
+    with (
+        listen("127.0.0.1", 0) as bound,
+        socket.create_connection(bound.getsockname()),
+        bound.accept()[0] as accepted,
+    ):
+        assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 def test_region_of_the_signature_shapes_arns(served: tuple[Home, str]) -> None:

@@ -60,13 +60,13 @@ def _open_manifest(context: Context, s3_object: dict[str, str], stack: contextli
     Raises:
         InvalidS3Object: it is not there.
     """
-    bucket, key = s3_object["Bucket"], s3_object["Name"]
+    bucket, key, version = s3_object["Bucket"], s3_object["Name"], s3_object.get("Version")
     try:
         place = context.buckets.get(bucket)
-        size_bytes = place.size(key)
+        size_bytes = place.size(key, version)
         if size_bytes > MAX_MANIFEST_BYTES:
             return io.BytesIO(), size_bytes
-        return stack.enter_context(place.open(key)), size_bytes
+        return stack.enter_context(place.open(key, version)), size_bytes
     except NoSuchObjectError as error:
         raise InvalidS3Object(
             "Unable to get object metadata from S3. Check object key, region and/or access permissions. "

@@ -94,10 +94,10 @@ def _image(context: Context, image: dict[str, Any]) -> bytes:
     if not {"Bucket", "Name"} <= s3_object.keys():
         raise InvalidParameter("Request has invalid parameters: S3Object needs Bucket and Name.")
     try:
-        bucket = context.buckets.get(s3_object["Bucket"])
-        if bucket.size(s3_object["Name"]) > _MAX_S3_IMAGE_BYTES:
+        bucket, key, version = context.buckets.get(s3_object["Bucket"]), s3_object["Name"], s3_object.get("Version")
+        if bucket.size(key, version) > _MAX_S3_IMAGE_BYTES:
             raise ImageTooLarge("The image is larger than 15 MB.")
-        with bucket.open(s3_object["Name"]) as stream:
+        with bucket.open(key, version) as stream:
             return stream.read()
     except NoSuchObjectError as error:
         raise InvalidS3Object(_NO_OBJECT) from error

@@ -143,13 +143,13 @@ def _write_snapshot(
 
 
 def _copy_manifest(context: Context, s3_object: dict[str, str], target: Path) -> None:
-    bucket, key = s3_object["Bucket"], s3_object["Name"]
+    bucket, key, version = s3_object["Bucket"], s3_object["Name"], s3_object.get("Version")
     try:
         place = context.buckets.get(bucket)
-        if place.size(key) > MAX_MANIFEST_BYTES:
+        if place.size(key, version) > MAX_MANIFEST_BYTES:
             terminal = codes.MANIFEST_SIZE_TOO_LARGE
         else:
-            with place.open(key) as source, target.open("wb") as out:
+            with place.open(key, version) as source, target.open("wb") as out:
                 shutil.copyfileobj(source, out)
             return
     except NoSuchObjectError:
