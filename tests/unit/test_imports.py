@@ -103,6 +103,8 @@ sys.exit(code)
         ["describe-projects"],
         ["create-project", "--help"],
         ["create-project", "--project-name", "x"],
+        ["list-tags-for-resource", "help"],
+        ["create-project", "--generate-cli-skeleton"],
     ],
     ids=" ".join,
 )
@@ -112,6 +114,15 @@ def test_cheap_commands_load_nothing_heavy(words: list[str], tmp_path: Path) -> 
     assert done.returncode == 0, done.stderr
     loaded = set(ast.literal_eval(done.stderr.strip().splitlines()[-1]))
     assert loaded <= LIGHT, loaded - LIGHT
+
+
+def test_completion_loads_less_still(tmp_path: Path) -> None:
+    environment = {**os.environ, "RCL_HOME": str(tmp_path / "home"), "PYTHONPATH": str(ROOT.parent)}
+    probe = PROBE.replace("cli.app import run", "cli.complete import main as run")
+    words = ["delete-project", "--project-arn", "", "rcl"]
+    done = subprocess.run([sys.executable, "-c", probe, *words], capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr
+    assert set(ast.literal_eval(done.stderr.strip().splitlines()[-1])) <= {"rcl_cli", "sqlite3"}
 
 
 def test_package_markers_are_empty() -> None:
