@@ -24,7 +24,7 @@ end
 
 function __rcl_is_operation
     set -l command (__rcl_command)
-    and not contains -- $command help draw example serve logs
+    and not contains -- $command help draw example logs serve
 end
 
 function __rcl_needs_command
@@ -48,7 +48,7 @@ complete -c rcl -f
 complete -c rcl -n __rcl_needs_command -l version -d 'Show the version.'
 complete -c rcl -l help -d 'Show what the command does.'
 complete -c rcl -n __rcl_needs_command -a help -d 'Show the help of a command.'
-complete -c rcl -n '__rcl_is help' -a 'create-project describe-projects delete-project create-dataset describe-dataset delete-dataset list-dataset-entries list-dataset-labels update-dataset-entries distribute-dataset-entries create-project-version describe-project-versions delete-project-version copy-project-version put-project-policy list-project-policies delete-project-policy wait tag-resource untag-resource list-tags-for-resource start-project-version stop-project-version detect-custom-labels draw example serve logs'
+complete -c rcl -n '__rcl_is help' -a 'create-project describe-projects delete-project create-dataset describe-dataset delete-dataset list-dataset-entries list-dataset-labels update-dataset-entries distribute-dataset-entries create-project-version describe-project-versions delete-project-version copy-project-version put-project-policy list-project-policies delete-project-policy wait tag-resource untag-resource list-tags-for-resource start-project-version stop-project-version detect-custom-labels draw example logs serve'
 complete -c rcl -n '__rcl_is logs' -a '(__rcl_ask version)'
 complete -c rcl -n __rcl_is_operation -l output -x -a 'json yaml yaml-stream text table off' -d 'Format of the result (default json); off prints nothing'
 complete -c rcl -n __rcl_is_operation -l query -x -a '(__rcl_ask --query)' -d 'Print a part of the whole result, in every format; aws with text does each page by itself'
@@ -212,12 +212,12 @@ complete -c rcl -n '__rcl_is example' -F
 complete -c rcl -n '__rcl_is example' -l seed -x -a '(__rcl_ask --seed)' -d 'Other seeds give other images.'
 complete -c rcl -n '__rcl_is example' -l train -x -a '(__rcl_ask --train)' -d 'Training images of circuits.'
 complete -c rcl -n '__rcl_is example' -l test -x -a '(__rcl_ask --test)' -d 'Test images.'
+complete -c rcl -n __rcl_needs_command -a logs -d 'Show the log of a model\'s training or host.'
+complete -c rcl -n '__rcl_is logs' -l follow -d 'Keep printing until the training ends.'
+complete -c rcl -n '__rcl_is logs' -l host -d 'The model host\'s log instead of the training\'s.'
 complete -c rcl -n __rcl_needs_command -a serve -d 'Answer AWS SDKs and the aws CLI over HTTP.'
 complete -c rcl -n '__rcl_is serve' -l host -x -a '(__rcl_ask --host)' -d 'Address to listen on.'
 complete -c rcl -n '__rcl_is serve' -l port -x -a '(__rcl_ask --port)' -d '0 picks a free one.'
 complete -c rcl -n '__rcl_is serve' -l access-key-file -r -F -d 'Answer only requests signed with a key of this file, which is in the format of ~/.aws/credentials.'
 complete -c rcl -n '__rcl_is serve' -l access-log -d 'Write a line a request to stderr.'
 complete -c rcl -n '__rcl_is serve' -l debug -d 'Write what the HTTP server does to stderr.'
-complete -c rcl -n __rcl_needs_command -a logs -d 'Show the log of a model\'s training or host.'
-complete -c rcl -n '__rcl_is logs' -l follow -d 'Keep printing until the training ends.'
-complete -c rcl -n '__rcl_is logs' -l host -d 'The model host\'s log instead of the training\'s.'

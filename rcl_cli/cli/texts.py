@@ -57,8 +57,8 @@ GROUPS: tuple[tuple[str, dict[str, str]], ...] = (
 LOCAL: dict[str, str] = {
     "draw": "Draw detected boxes and labels into an image.",
     "example": "Make an example project: images and manifests.",
-    "serve": "Answer AWS SDKs and the aws CLI over HTTP.",
     "logs": "Show the log of a model's training or host.",
+    "serve": "Answer AWS SDKs and the aws CLI over HTTP.",
 }
 
 SUMMARIES: dict[str, str] = {name: text for _, group in GROUPS for name, text in group.items()}

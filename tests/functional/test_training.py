@@ -532,7 +532,12 @@ def test_a_copied_model_answers_alike_and_outlives_its_source(detector: Trained)
     home.call("StartProjectVersion", ProjectVersionArn=arn, MinInferenceUnits=1)
     assert home.wait(destination, "v", leaving="STARTING")[0] == "RUNNING"
     found = home.call("DetectCustomLabels", ProjectVersionArn=arn, Image={"Bytes": image}, MinConfidence=0)
-    assert found["CustomLabels"] == detector.detect(image, MinConfidence=0)
+    expected = detector.detect(image, MinConfidence=0)
+    assert [one["Name"] for one in found["CustomLabels"]] == [one["Name"] for one in expected]
+    # Threads add up in another order each time.
+    assert [one["Confidence"] for one in found["CustomLabels"]] == pytest.approx(
+        [one["Confidence"] for one in expected], abs=0.01
+    )
     home.call("StopProjectVersion", ProjectVersionArn=arn)
     assert home.wait(destination, "v", leaving="STOPPING")[0] == "STOPPED"
     home.call("DeleteProjectVersion", ProjectVersionArn=arn)

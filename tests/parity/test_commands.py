@@ -59,11 +59,12 @@ class Stage:
         code, out, err = json.loads(self.worker.stdout.readline())
         return code, out, err
 
-    def rcl(self, words: list[str]) -> tuple[int, str, str]:
+    def rcl(self, words: list[str]) -> subprocess.Popen[str]:
+        """Started only: it runs beside the aws CLI."""
         command = [sys.executable, "-m", "rcl_cli", *words]
         environment = self.home.environment(TZ="UTC", PYTHONPATH=str(HERE.parents[1]))
-        done = subprocess.run(command, env=environment, cwd=self.folder, capture_output=True, text=True, timeout=120)
-        return done.returncode, done.stdout, done.stderr
+        pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        return subprocess.Popen(command, env=environment, cwd=self.folder, **pipes)
 
 
 def files(folder: Path, home: Home) -> None:
@@ -224,9 +225,10 @@ def run_aws(stage: Stage, line: str) -> tuple[int, str, str]:
 
 @pytest.mark.parametrize(("code", "line"), rows(), ids=[line for _, line in rows()])
 def test_same_as_the_aws_cli(stage: Stage, code: int, line: str) -> None:
-    aws_code, aws_out, aws_err = run_aws(stage, line)
-    rcl_code, rcl_out, rcl_err = stage.rcl(shlex.split(line.format(**stage.words[SIDES[1]])))
-    assert rcl_code == code, rcl_err
+    with stage.rcl(shlex.split(line.format(**stage.words[SIDES[1]]))) as rcl:
+        aws_code, aws_out, aws_err = run_aws(stage, line)
+        rcl_out, rcl_err = rcl.communicate(timeout=120)
+    assert rcl.returncode == code, rcl_err
     assert aws_code in EXIT_CODES[code], aws_err
     assert without_own(rcl_out) == without_own(aws_out)
     if code:

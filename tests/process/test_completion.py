@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -82,24 +83,33 @@ class Terminal:
 
     def type(self, text: str) -> None:
         """Begin a new line with a text, and press TAB."""
-        self.tmux("send-keys", "C-c")
-        self.tmux("send-keys", "C-l")
-        wait_until(lambda: self.screen().strip() == "ready>", 20)
+        wait_until(self._is_cleared, 60)
         self.tmux("send-keys", "-l", text)
         wait_until(lambda: text.strip() in self.screen(), 20)
         self.tmux("send-keys", "Tab")
 
+    def _is_cleared(self) -> bool:
+        """Whether the screen has become empty; a shell that is still busy with the last TAB overhears the keys."""
+        self.tmux("send-keys", "C-c")
+        self.tmux("send-keys", "C-l")
+        end = time.monotonic() + 1
+        while time.monotonic() < end:
+            if self.screen().strip() == "ready>":
+                return True
+            time.sleep(0.02)
+        return False
+
     def becomes(self, text: str, expected: str) -> None:
         self.type(text)
         try:
-            wait_until(lambda: self.line() == expected, 20)
+            wait_until(lambda: self.line() == expected, 60)
         except AssertionError:
             pytest.fail(f"{text!r} became {self.line()!r}, not {expected!r}:\n{self.screen()}")
 
     def offers(self, text: str, *expected: str) -> None:
         self.type(text)
         try:
-            wait_until(lambda: all(one in self.screen() for one in expected), 20)
+            wait_until(lambda: all(one in self.screen() for one in expected), 60)
         except AssertionError:
             pytest.fail(f"{text!r} does not offer {expected}:\n{self.screen()}")
 
