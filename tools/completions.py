@@ -62,6 +62,30 @@ def _flags(command: Command) -> str:
     return " ".join([*(option.flag for option in command.options), "--help"])
 
 
+# What bash and zsh know of options and words.
+_TABLES = """\
+# What follows an option of a command: sets takes (none, one, many words), choices, files.
+_rcl_option() {{
+    takes=one choices= files=
+    case "$1 $2" in
+{options}
+    esac
+}}
+
+# What a command takes besides options: sets choices, files, asked.
+_rcl_words() {{
+    choices= files= asked=
+    case "$1" in
+{words}
+    esac
+}}
+"""
+
+
+def _tables(tree: list[Command]) -> str:
+    return _TABLES.format(options=_option_cases(tree), words=_word_cases(tree))
+
+
 # Both shells walk over the words before the cursor in the same way, with variables of the same names.
 _WALK = """\
     for word in "${typed[@]:1}"; do
@@ -86,22 +110,7 @@ _BASH = """\
 # bash completion for rcl. {note}
 # Use: source this file, or put it into the folder of bash-completion under the name `rcl`.
 
-# What follows an option of a command: sets takes (none, one, many words), choices, files.
-_rcl_option() {{
-    takes=one choices= files=
-    case "$1 $2" in
-{options}
-    esac
-}}
-
-# What a command takes besides options: sets choices, files, asked.
-_rcl_words() {{
-    choices= files= asked=
-    case "$1" in
-{words}
-    esac
-}}
-
+{tables}
 _rcl_flags() {{
     case "$1" in
 {flags}
@@ -177,8 +186,7 @@ def bash() -> str:
     flags = "\n".join(f'        {command.name}) flags="{_flags(command)}" ;;' for command in tree)
     names = " ".join(command.name for command in tree)
     early = " ".join(option.flag for option in GLOBAL_OPTIONS)
-    options, words = _option_cases(tree), _word_cases(tree)
-    return _BASH.format(note=NOTE, options=options, words=words, flags=flags, names=names, walk=_WALK, early=early)
+    return _BASH.format(note=NOTE, tables=_tables(tree), flags=flags, names=names, walk=_WALK, early=early)
 
 
 # --- zsh --------------------------------------------------------------------------------------------------------------
@@ -188,20 +196,7 @@ _ZSH = """\
 # zsh completion for rcl. {note}
 # Use: put this file, under the name `_rcl`, into a folder of $fpath.
 
-_rcl_option() {{
-    takes=one choices= files=
-    case "$1 $2" in
-{options}
-    esac
-}}
-
-_rcl_words() {{
-    choices= files= asked=
-    case "$1" in
-{words}
-    esac
-}}
-
+{tables}
 _rcl_commands() {{
     local -a found=(
 {commands}
@@ -295,8 +290,7 @@ def zsh() -> str:
     cases.append("        *) found=('--version:Show the version.') ;;")
     return _ZSH.format(
         note=NOTE,
-        options=_option_cases(tree),
-        words=_word_cases(tree),
+        tables=_tables(tree),
         commands=shown,
         flags="\n".join(cases),
         walk=_WALK,

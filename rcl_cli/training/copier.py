@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import argparse
 import copy
 import shutil
 import sqlite3
 import sys
 import traceback
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from rcl_cli.buckets.base import BucketWriteError, NoSuchObjectError
 from rcl_cli.errors import TrainingFailed
 from rcl_cli.service.context import Context, make_context
 from rcl_cli.store import projects, versions
-from rcl_cli.store.liveness import hold_lock, this_process
 from rcl_cli.store.versions import Version
-from rcl_cli.training import job, results
+from rcl_cli.training import background, job, results
 
 COPIED = "The model was copied and is ready to run."
 
@@ -108,17 +105,10 @@ def _complete(db: sqlite3.Connection, version_id: int, ended_ms: int | None, res
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--home", type=Path, required=True)
-    parser.add_argument("--version-id", type=int, required=True)
-    parser.add_argument("--nonce", required=True)
-    arguments = parser.parse_args()
-    context = make_context(arguments.home)
-    hold_lock(context.layout.lock(arguments.version_id))
-    with context.database.write() as db:
-        claimed = versions.claim(db, arguments.version_id, arguments.nonce, this_process())
-        target = versions.by_id(db, arguments.version_id)
-    if not claimed or target is None or target.status != "COPYING_IN_PROGRESS":
+    asked = background.arguments()
+    context = make_context(asked.home)
+    target = background.take_over(context, asked, "COPYING_IN_PROGRESS")
+    if target is None:
         print("this copy was given up before it began", flush=True)
         return 1
     return run_copy(context, target)

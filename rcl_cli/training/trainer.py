@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import errno
 import json
@@ -13,7 +12,6 @@ import sys
 import time
 import traceback
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from rcl_cli.backends.base import TrainingCancelled
@@ -25,10 +23,9 @@ from rcl_cli.manifest.reader import TerminalManifestError
 from rcl_cli.manifest.training import TrainingCheck
 from rcl_cli.service.context import Context, make_context
 from rcl_cli.store import versions
-from rcl_cli.store.liveness import hold_lock, this_process
 from rcl_cli.store.projects import by_id as project_by_id
 from rcl_cli.store.versions import Version
-from rcl_cli.training import job, results
+from rcl_cli.training import background, job, results
 from rcl_cli.training.options import TrainingOptions
 
 _REPORT_EVERY_S = 0.5
@@ -247,21 +244,14 @@ def run_training(context: Context, version: Version, options: TrainingOptions) -
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--home", type=Path, required=True)
-    parser.add_argument("--version-id", type=int, required=True)
-    parser.add_argument("--nonce", required=True)
-    arguments = parser.parse_args()
+    asked = background.arguments()
     signal.signal(signal.SIGTERM, _on_sigterm)
     with contextlib.suppress(AttributeError):
         os.nice(5)
-    os.environ["RCL_WORK_DIR"] = str(arguments.home / "cache")
-    context = make_context(arguments.home)
-    hold_lock(context.layout.lock(arguments.version_id))
-    with context.database.write() as db:
-        claimed = versions.claim(db, arguments.version_id, arguments.nonce, this_process())
-        version = versions.by_id(db, arguments.version_id)
-    if not claimed or version is None or version.status != "TRAINING_IN_PROGRESS":
+    os.environ["RCL_WORK_DIR"] = str(asked.home / "cache")
+    context = make_context(asked.home)
+    version = background.take_over(context, asked, "TRAINING_IN_PROGRESS")
+    if version is None:
         log("this training was given up before it began")
         return 1
     options = TrainingOptions(**json.loads((context.layout.job(version.id) / "options.json").read_text()))

@@ -32,7 +32,13 @@ PROCESSES = {
     "rcl_cli.inference.worker",
 }
 # The trainer, the copier and the host are programs: they make their own context, as the command line does.
-PROGRAMS = {"training/trainer.py", "training/copier.py", "training/stages.py", "inference/host.py"}
+PROGRAMS = {
+    "training/trainer.py",
+    "training/copier.py",
+    "training/background.py",
+    "training/stages.py",
+    "inference/host.py",
+}
 
 
 def imports(path: Path) -> set[str]:
