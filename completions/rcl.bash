@@ -68,7 +68,7 @@ _rcl_flags() {
 
 _rcl() {
     local line=${COMP_LINE:0:COMP_POINT} cur= command= option= given=0 position=0 word
-    local takes choices files asked flags value quote= cut=0 candidate IFS=$' \t\n'
+    local takes choices files asked flags value quote= cut=0 candidate special IFS=$' \t\n'
     local -a typed
     COMPREPLY=()
     read -ra typed <<< "$line"
@@ -131,7 +131,17 @@ _rcl() {
         COMPREPLY=($(compgen -f -- "$value"))
     else
         word=${typed[0]/#\~/$HOME}
-        COMPREPLY=($("$word" complete "$command" "$option" "$value" "${typed[@]}" 2> /dev/null | cut -f1))
+        # Labels and keys are other people's words: nothing in them may mean something to the shell.
+        case "$cur" in
+            *\'*) special="/'/d" ;;
+            *\"*) special='s/[\\$`"]/\\&/g' ;;
+            *) special='s/[^[:alnum:]_.,:=+@%/{}~-]/\\&/g' ;;
+        esac
+        while IFS= read -r candidate; do
+            COMPREPLY+=("$candidate")
+        done < <("$word" complete "$command" "$option" "$value" "${typed[@]}" 2> /dev/null |
+            cut -f1 | sed -e "s/^.\{$cut\}//" -e "$special")
+        cut=0
     fi
     for candidate in "${!COMPREPLY[@]}"; do
         COMPREPLY[candidate]=${COMPREPLY[candidate]:cut}

@@ -39,9 +39,10 @@ function __rcl_in_list
 end
 
 function __rcl_ask
-    set -l value (string replace -r -- '^--[^=]*=' '' (commandline -ct))
+    set -l value (string replace -r -- '^(--[^=]*=)?[\'"]?' '' (commandline -ct))
     set -l words (commandline -opc)
-    $words[1] complete (__rcl_command) $argv[1] "$value" $words 2> /dev/null
+    set -l program (string replace -r -- '^~' $HOME $words[1])
+    $program complete (__rcl_command) $argv[1] "$value" $words 2> /dev/null
 end
 
 complete -c rcl -f
@@ -51,7 +52,7 @@ complete -c rcl -n __rcl_needs_command -a help -d 'Show the help of a command.'
 complete -c rcl -n '__rcl_is help' -a 'create-project describe-projects delete-project create-dataset describe-dataset delete-dataset list-dataset-entries list-dataset-labels update-dataset-entries distribute-dataset-entries create-project-version describe-project-versions delete-project-version copy-project-version put-project-policy list-project-policies delete-project-policy wait tag-resource untag-resource list-tags-for-resource start-project-version stop-project-version detect-custom-labels draw example logs serve'
 complete -c rcl -n '__rcl_is logs' -a '(__rcl_ask version)'
 complete -c rcl -n __rcl_is_operation -l output -x -a 'json yaml yaml-stream text table off' -d 'Format of the result (default json); off prints nothing'
-complete -c rcl -n __rcl_is_operation -l query -x -a '(__rcl_ask --query)' -d 'Print a part of the whole result, in every format; aws with text does each page by itself'
+complete -c rcl -n __rcl_is_operation -l query -x -a '(__rcl_ask --query)' -d 'Print a part of the whole result, also as text, where aws does each page; in yaml-stream, of each page'
 complete -c rcl -n __rcl_is_operation -l region -x -a '(__rcl_ask --region)' -d 'Region in the ARNs of new resources; local resources are the same in every region'
 complete -c rcl -n __rcl_is_operation -l profile -x -a '(__rcl_ask --profile)' -d 'Profile whose credentials sign the requests to --endpoint-url; no effect without it'
 complete -c rcl -n __rcl_is_operation -l endpoint-url -x -a '(__rcl_ask --endpoint-url)' -d 'Send requests to another rcl serve or to AWS, signed with your AWS credentials'

@@ -120,7 +120,7 @@ _rcl_flags() {{
 
 _rcl() {{
     local line=${{COMP_LINE:0:COMP_POINT}} cur= command= option= given=0 position=0 word
-    local takes choices files asked flags value quote= cut=0 candidate IFS=$' \\t\\n'
+    local takes choices files asked flags value quote= cut=0 candidate special IFS=$' \\t\\n'
     local -a typed
     COMPREPLY=()
     read -ra typed <<< "$line"
@@ -167,7 +167,17 @@ _rcl() {{
         COMPREPLY=($(compgen -f -- "$value"))
     else
         word=${{typed[0]/#\\~/$HOME}}
-        COMPREPLY=($("$word" complete "$command" "$option" "$value" "${{typed[@]}}" 2> /dev/null | cut -f1))
+        # Labels and keys are other people's words: nothing in them may mean something to the shell.
+        case "$cur" in
+            *\\'*) special="/'/d" ;;
+            *\\"*) special='s/[\\\\$`"]/\\\\&/g' ;;
+            *) special='s/[^[:alnum:]_.,:=+@%/{{}}~-]/\\\\&/g' ;;
+        esac
+        while IFS= read -r candidate; do
+            COMPREPLY+=("$candidate")
+        done < <("$word" complete "$command" "$option" "$value" "${{typed[@]}}" 2> /dev/null |
+            cut -f1 | sed -e "s/^.\\{{$cut\\}}//" -e "$special")
+        cut=0
     fi
     for candidate in "${{!COMPREPLY[@]}}"; do
         COMPREPLY[candidate]=${{COMPREPLY[candidate]:cut}}
@@ -218,7 +228,7 @@ _rcl_flags() {{
 _rcl_ask() {{
     local -a whole partial notes partial_notes
     local line value
-    for line in "${{(@f)$("${{typed[1]}}" complete "$@" 2> /dev/null)}}"; do
+    for line in "${{(@f)$("${{typed[1]/#\\~/$HOME}}" complete "$@" 2> /dev/null)}}"; do
         [[ -n $line ]] || continue
         value=${{line%%$'\\t'*}}
         if [[ $value == *[/=\\{{,] ]]; then
@@ -240,7 +250,7 @@ _rcl() {{
     value=$cur
     if [[ $cur == --*=* ]]; then
         option=${{cur%%=*}} value=${{cur#*=}}
-        compset -P '*='
+        compset -P '--[^=]#='
         _rcl_option "$command" "$option"
     elif [[ $cur == -* ]]; then
         _rcl_flags "$command"
@@ -260,7 +270,9 @@ _rcl() {{
     elif [[ -n $files ]]; then
         _files
     elif [[ -n $option ]]; then
-        _rcl_ask "$command" "$option" "${{(Q)value}}" "${{typed[@]}}"
+        # Inside quotes the word is what it says; outside, backslashes are the shell's.
+        [[ -n $compstate[quote] ]] && value=$PREFIX || value=${{(Q)PREFIX}}
+        _rcl_ask "$command" "$option" "$value" "${{typed[@]}}"
     else
         _rcl_flags "$command"
     fi
@@ -341,9 +353,10 @@ function __rcl_in_list
 end
 
 function __rcl_ask
-    set -l value (string replace -r -- '^--[^=]*=' '' (commandline -ct))
+    set -l value (string replace -r -- '^(--[^=]*=)?[\\'"]?' '' (commandline -ct))
     set -l words (commandline -opc)
-    $words[1] complete (__rcl_command) $argv[1] "$value" $words 2> /dev/null
+    set -l program (string replace -r -- '^~' $HOME $words[1])
+    $program complete (__rcl_command) $argv[1] "$value" $words 2> /dev/null
 end
 
 complete -c rcl -f

@@ -114,7 +114,8 @@ class OperationCommand(RawCommand):
         if getattr(values, "wait", False) and response:
             from rcl_cli.cli.waiters import wait_for_training
 
-            wait_for_training(response["ProjectVersionArn"], settings.connect(values), _progress(settings, values))
+            look = _progress(settings, values)
+            wait_for_training(response["ProjectVersionArn"], settings.connect(values), values, look)
 
 
 class WaitCommand(RawCommand):

@@ -7,6 +7,7 @@ every press of TAB, so it imports next to nothing, opens the store for reading o
 from __future__ import annotations
 
 import os
+import signal
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice, pairwise
@@ -17,6 +18,7 @@ from rcl_cli.api.names import camel, kebab
 
 Rows = Iterator[tuple[str, str]]
 _MOST = 500
+_PATIENCE_S = 3
 _FILE_PREFIXES = ("fileb://", "file://")
 
 
@@ -29,7 +31,7 @@ class Store:
     def rows(self, query: str, *values: object) -> Rows:
         if not self._path.is_file():
             return
-        connection = sqlite3.connect(f"file:{self._path}?mode=ro", uri=True, timeout=1)
+        connection = sqlite3.connect(f"{self._path.absolute().as_uri()}?mode=ro", uri=True, timeout=1)
         try:
             for row in connection.execute(f"{query} LIMIT {_MOST}", values):
                 yield str(row[0]), str(row[1])
@@ -254,10 +256,15 @@ def main(arguments: list[str]) -> int:
     """`rcl complete COMMAND OPTION WORD LINE…`: a candidate a line, a tab, a note."""
     from rcl_cli.config import home_folder
 
+    # A bucket far away may never answer.
+    signal.signal(signal.SIGALRM, lambda *_: os._exit(1))
+    signal.alarm(_PATIENCE_S)
     command, option, word, *words = [*arguments, "", "", ""][: max(3, len(arguments))]
     try:
         for value, note in candidates(home_folder(os.environ), command, option, word, words):
-            print(f"{value}\t{note}" if note else value)
+            # A label may hold anything; control characters would reach the terminal, or end the line.
+            if f"{value}{note}".isprintable():
+                print(f"{value}\t{note}" if note else value)
     except Exception:  # noqa: BLE001 - nothing may come between a user and the prompt
         return 1
     return 0

@@ -335,7 +335,7 @@ GLOBAL_OPTIONS: dict[str, tuple[str, str]] = {
     "--output": ("json|yaml|yaml-stream|text|table|off", "Format of the result (default json); off prints nothing"),
     "--query": (
         "JMESPATH",
-        "Print a part of the whole result, in every format; aws with text does each page by itself",
+        "Print a part of the whole result, also as text, where aws does each page; in yaml-stream, of each page",
     ),
     "--region": ("NAME", "Region in the ARNs of new resources; local resources are the same in every region"),
     "--profile": ("NAME", "Profile whose credentials sign the requests to --endpoint-url; no effect without it"),

@@ -13,10 +13,17 @@ from rcl_cli.errors import ConfigError
 
 
 def configured() -> list[str]:
-    """The pager's command; empty where there is none, or the user wants none."""
+    """The pager's command; empty where there is none, or the user wants none.
+
+    Raises:
+        ConfigError: a variable makes no sense.
+    """
     for name in ("AWS_PAGER", "PAGER"):
         if name in os.environ:
-            return shlex.split(os.environ[name])
+            try:
+                return shlex.split(os.environ[name])
+            except ValueError as error:
+                raise ConfigError(f"{name} is no command: {error}.") from error
     return ["less"]
 
 
@@ -51,12 +58,15 @@ def write(pieces: Iterable[str], *, paged: bool) -> None:
         raise ConfigError(
             f"The pager {command[0]} can't be started: {error.strerror}. Set AWS_PAGER to another, or to nothing."
         ) from error
-    # Whoever leaves the pager early has seen enough.
-    with contextlib.suppress(BrokenPipeError), process.stdin or sys.stdout as stdin:
-        stdin.write(first)
-        for piece in waiting:
-            stdin.write(piece)
-    while process.returncode is None:
-        # Ctrl-C is the pager's.
-        with contextlib.suppress(KeyboardInterrupt):
-            process.wait()
+    try:
+        # Whoever leaves the pager early has seen enough.
+        with contextlib.suppress(BrokenPipeError), process.stdin or sys.stdout as stdin:
+            stdin.write(first)
+            for piece in waiting:
+                stdin.write(piece)
+    finally:
+        # Two must not read the same terminal, whatever ended the writing.
+        while process.returncode is None:
+            # Ctrl-C is the pager's.
+            with contextlib.suppress(KeyboardInterrupt):
+                process.wait()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import sys
 from collections.abc import Mapping
 from datetime import datetime
@@ -11,7 +12,7 @@ from typing import Any
 
 from rcl_cli.cli.paging import Call
 from rcl_cli.cli.params import PlainError
-from rcl_cli.config import load_config
+from rcl_cli.config import DEFAULT_REGION
 from rcl_cli.errors import NoCredentials, RemoteError
 
 
@@ -53,19 +54,14 @@ def make_call(values: argparse.Namespace) -> Call:
     )
     session = botocore.session.Session(profile=values.profile)
     try:
-        region = values.region or session.get_config_variable("region") or load_config_region()
+        region = values.region or os.environ.get("AWS_REGION") or session.get_config_variable("region")
+        region = region or DEFAULT_REGION
         client = session.create_client(
             "rekognition", region_name=region, endpoint_url=values.endpoint_url, config=config, verify=_verify(values)
         )
     except (BotoCoreError, ValueError) as error:
         raise PlainError(str(error)) from error
     return lambda operation, params: _sent(client, operation, params)
-
-
-def load_config_region() -> str:
-    from pathlib import Path
-
-    return load_config(Path("/nonexistent")).region
 
 
 def _sent(client: Any, operation: str, params: Mapping[str, Any]) -> dict[str, Any]:
@@ -89,7 +85,7 @@ def _sent(client: Any, operation: str, params: Mapping[str, Any]) -> dict[str, A
         raise NoCredentials(
             "Unable to locate credentials. Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or use --no-sign-request."
         ) from error
-    except BotoCoreError as error:
+    except (BotoCoreError, ValueError) as error:
         raise PlainError(str(error)) from error
     response.pop("ResponseMetadata", None)
     plain: dict[str, Any] = _plain(response)

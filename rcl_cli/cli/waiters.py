@@ -61,12 +61,15 @@ def run_waiter(name: str, words: list[str], connect: Connect, progress: Callable
     if values.generate_cli_skeleton:
         run_operation(operation.name, rest, connect)
         return
-    # A service far away is asked as seldom as AWS's own waiters ask.
-    delay = extra.delay or (waiter["delay"] if values.endpoint_url else LOCAL_DELAY_S)
+    delay = pause_s(waiter, values) if extra.delay is None else extra.delay
     if not 0 < delay < 1e6:
         raise BadArguments("argument --delay: must be a number of seconds above 0")
     # As long as AWS's own waiters would wait, in our smaller steps.
-    attempts = extra.max_attempts or int(waiter["delay"] * waiter["maxAttempts"] / delay)
+    attempts = (
+        int(waiter["delay"] * waiter["maxAttempts"] / delay) if extra.max_attempts is None else extra.max_attempts
+    )
+    if attempts < 1:
+        raise BadArguments("argument --max-attempts: must be 1 or more")
     call = connect(values)
     with Watcher(progress(values)) as watch:
         for attempt in range(attempts):
@@ -106,7 +109,12 @@ def _is_over(name: str, acceptors: list[dict[str, Any]], statuses: list[str]) ->
     )
 
 
-def wait_for_training(version_arn: str, call: Call, progress: Progress) -> None:
+def pause_s(waiter: dict[str, Any], values: argparse.Namespace) -> float:
+    """Seconds between two looks: a service far away is asked as seldom as AWS's own waiters ask."""
+    return float(waiter["delay"]) if values.endpoint_url else LOCAL_DELAY_S
+
+
+def wait_for_training(version_arn: str, call: Call, values: argparse.Namespace, progress: Progress) -> None:
     """Watch a training until it ends.
 
     Raises:
@@ -121,7 +129,7 @@ def wait_for_training(version_arn: str, call: Call, progress: Progress) -> None:
                 watch([version])
                 if version["Status"] != "TRAINING_IN_PROGRESS":
                     break
-                time.sleep(LOCAL_DELAY_S)
+                time.sleep(pause_s(load().waiters["ProjectVersionTrainingCompleted"], values))
         except KeyboardInterrupt:
             click.echo(f"\nThe training goes on. To look again: rcl logs {short} --follow", err=True)
             raise

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import threading
 import time
 import traceback
 import uuid
@@ -33,6 +34,9 @@ Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 MAX_BODY_BYTES = 8 * 2**20
+# Of operations that carry no image and no manifest; the largest are tags, with 300 KB.
+MAX_PLAIN_BODY_BYTES = 2**20
+_WITH_BLOBS = frozenset({"DetectCustomLabels", "UpdateDatasetEntries"})
 # A body that is too large is read to its end, so that the client sees the answer; but not for ever.
 _MAX_DISCARDED_BYTES = 64 * 2**20
 _MAX_HELD_BYTES = 256 * 2**20
@@ -100,7 +104,13 @@ class Application:
         self._limits = limits or Limits()
         self._lane = Lane("operation", self._limits.threads, self._limits.waiting)
         self._detections = Lane("detection", self._limits.detections, self._limits.waiting)
+        # Supervisors must hear from a server that has much to do.
+        self._health_lane = Lane("health", threads=1, waiting=15)
         self._memory = Memory(_MAX_HELD_BYTES)
+
+    def is_busy(self) -> bool:
+        """Whether threads are still at work."""
+        return self._lane.is_busy() or self._detections.is_busy()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -113,8 +123,8 @@ class Application:
             kind = (await receive())["type"]
             await send({"type": f"{kind}.complete"})
             if kind == "lifespan.shutdown":
-                self._lane.close()
-                self._detections.close()
+                for lane in (self._lane, self._detections, self._health_lane):
+                    lane.close()
                 return
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -146,40 +156,43 @@ class Application:
         headers = _joined(scope["headers"])
         name = wire.operation_name(headers.get("x-amz-target"))
         known = name if name in load().operations else "-"
+        arrived = False
         try:
             if scope["method"] != "POST":
                 raise MethodNotAllowed("The API is answered to POST, and GET /health says whether it is.")
             _refuse_browsers(headers)
-            body = await self._body(receive)
+            body = await self._body(receive, MAX_BODY_BYTES if known in _WITH_BLOBS else MAX_PLAIN_BODY_BYTES)
+            arrived = True
             try:
                 self._verify(scope, headers, body)
                 if name is None or known == "-":
                     raise UnknownOperation(f"X-Amz-Target names no operation of this service: {name}.")
-                result = await self._invoke(name, headers, body)
+                answer = await self._invoke(name, headers, body)
             finally:
                 self._memory.give_back(len(body))
         except ServiceError as error:
-            # What is left of a body that was not read would be taken for the next request.
-            close = isinstance(error, RequestTimeout | MethodNotAllowed | TooLarge | AccessDenied)
-            return Reply(error.http_status, wire.error_body(error), known, error.code, close)
+            # What is left of a body that was not read would keep the connection, or be taken for the next request.
+            return Reply(error.http_status, wire.error_body(error), known, error.code, close=not arrived)
         except ClientGone:
             raise
         except Exception:  # noqa: BLE001 - a client must get an answer, and the log the reason
             sys.stderr.write(f"rcl serve: request {request_id}, {known}:\n{traceback.format_exc()}")
             failure = InternalServerError(f"Internal error; the server's log has it under request {request_id}.")
-            return Reply(failure.http_status, wire.error_body(failure), known, failure.code)
-        return Reply(200, wire.response_body(result), known)
+            return Reply(failure.http_status, wire.error_body(failure), known, failure.code, close=not arrived)
+        return Reply(200, answer, known)
 
     async def _health(self) -> Reply:
         """Whether the store can be read; for supervisors, without a signature."""
         try:
-            await self._lane.run(lambda: self._context.database.connection.execute("SELECT 1").fetchone())
+            await self._health_lane.run(lambda: self._context.database.connection.execute("SELECT 1").fetchone())
         except Exception as error:  # noqa: BLE001 - whatever it is, this is what the question was about
-            return Reply(503, wire.response_body({"status": "failing", "reason": type(error).__name__}), "health")
+            body = wire.response_body({"status": "failing", "reason": type(error).__name__})
+            return Reply(503, body, "health", close=True, content_type="application/json")
         body = wire.response_body({"status": "ok", "version": __version__})
-        return Reply(200, body, "health", content_type="application/json")
+        # A body, if there is one, was not read: the connection must not wait for it.
+        return Reply(200, body, "health", close=True, content_type="application/json")
 
-    async def _body(self, receive: Receive) -> bytes:
+    async def _body(self, receive: Receive, limit_bytes: int) -> bytes:
         """The whole body.
 
         Raises:
@@ -194,9 +207,9 @@ class Application:
                     if message["type"] == "http.disconnect":
                         raise ClientGone
                     chunk = message.get("body", b"")
-                    if len(body) + len(chunk) > MAX_BODY_BYTES:
+                    if len(body) + len(chunk) > limit_bytes:
                         await _discard(receive, message)
-                        raise TooLarge(f"The request is larger than {MAX_BODY_BYTES} bytes.")
+                        raise ValidationError(f"The request is larger than {limit_bytes} bytes.")
                     self._memory.take(len(chunk))
                     body += chunk
                     if not message.get("more_body", False):
@@ -215,23 +228,24 @@ class Application:
         request = signature.Request(scope["method"], path, query, headers, body)
         signature.verify(request, self._keys, datetime.now(UTC))
 
-    async def _invoke(self, name: str, headers: Mapping[str, str], body: bytes) -> Mapping[str, Any]:
+    async def _invoke(self, name: str, headers: Mapping[str, str], body: bytes) -> bytes:
         region = signature.scope_region(headers.get("authorization"))
         context = in_region(self._context, region) if region else self._context
         lane = self._detections if name == "DetectCustomLabels" else self._lane
-        result: Mapping[str, Any] = await lane.run(partial(_answer, context, name, body))
-        return result
+        answer: bytes = await lane.run(partial(_answer, context, name, body))
+        return answer
 
 
-class TooLarge(ValidationError):
-    """A body that no operation needs."""
+# JSON can be twenty times as large in memory as on the wire: not all threads read at once.
+_READING = threading.Semaphore(4)
 
 
-def _answer(context: Context, name: str, body: bytes) -> Mapping[str, Any]:
-    """One operation, from bytes; runs on a lane's thread."""
-    params = wire.parse_request(load().operation(name).input, body)
+def _answer(context: Context, name: str, body: bytes) -> bytes:
+    """One operation, from bytes to bytes; runs on a lane's thread."""
+    with _READING:
+        params = wire.parse_request(load().operation(name).input, body)
     try:
-        return invoke(context, name, params)
+        return wire.response_body(invoke(context, name, params))
     except RecursionError as error:
         raise SerializationError("The request is nested too deeply.") from error
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -32,16 +33,26 @@ class Lane:
         if self._taken >= self._places:
             raise ProvisionedThroughputExceeded("Too many requests are being answered: try again a little later.")
         self._taken += 1
-        future = asyncio.get_running_loop().run_in_executor(self._executor, work)
+        loop = asyncio.get_running_loop()
+        future = self._executor.submit(work)
         # A caller may give up; its place is free only when the thread is.
-        future.add_done_callback(self._leave)
-        return await future
+        future.add_done_callback(lambda _: self._leave(loop))
+        return await asyncio.shield(asyncio.wrap_future(future))
 
-    def _leave(self, _future: Any) -> None:
+    def _leave(self, loop: asyncio.AbstractEventLoop) -> None:
+        # A loop that is closed asks no more.
+        with contextlib.suppress(RuntimeError):
+            loop.call_soon_threadsafe(self._free)
+
+    def _free(self) -> None:
         self._taken -= 1
 
+    def is_busy(self) -> bool:
+        return self._taken > 0
+
     def close(self) -> None:
-        self._executor.shutdown(wait=True, cancel_futures=True)
+        """Take no more work; what is at work goes on."""
+        self._executor.shutdown(wait=False, cancel_futures=True)
 
 
 class Memory:

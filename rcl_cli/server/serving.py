@@ -6,11 +6,13 @@ import asyncio
 import contextlib
 import ipaddress
 import logging
+import os
 import resource
 import signal
 import socket
 import sys
 from collections.abc import Callable
+from types import FrameType
 from typing import Any
 
 import h11
@@ -18,6 +20,7 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from rcl_cli.errors import ConfigError, UsageError
+from rcl_cli.server.application import Application
 
 _HEAD_TIMEOUT_S = 20.0
 _KEEP_ALIVE_S = 75
@@ -73,6 +76,12 @@ class Server(uvicorn.Server):
         super().__init__(config)
         self._announce = announce
 
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        if self.should_exit:
+            # Asked twice: not even threads at work are waited for. The store outlives being killed.
+            os._exit(128 + sig)
+        super().handle_exit(sig, frame)
+
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self._announce()
@@ -113,7 +122,7 @@ def _more_descriptors() -> None:
             resource.setrlimit(resource.RLIMIT_NOFILE, (min(wanted, hard), hard))
 
 
-def serve(application: Any, bound: socket.socket, *, debug: bool = False) -> None:
+def serve(application: Application, bound: socket.socket, *, debug: bool = False) -> None:
     """Answer until SIGTERM or SIGINT; what was begun is finished first.
 
     Raises:
@@ -142,3 +151,8 @@ def serve(application: Any, bound: socket.socket, *, debug: bool = False) -> Non
         raise ConfigError("The server could not start.") from error
     finally:
         signal.signal(signal.SIGTERM, before)
+        if application.is_busy():
+            # Python would wait for the threads without end.
+            sys.stderr.write(f"rcl serve: requests were still at work after {_DRAIN_S} s; they are broken off.\n")
+            sys.stderr.flush()
+            os._exit(1)

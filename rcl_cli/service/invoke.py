@@ -68,5 +68,5 @@ def invoke(context: Context, operation: str, params: Mapping[str, Any]) -> dict[
     request = validated(load().operation(operation), params)
     try:
         return function(context, request)
-    except sqlite3.OperationalError as error:
-        raise InternalServerError(f"The store could not be written: {error}.") from error
+    except sqlite3.DatabaseError as error:
+        raise InternalServerError(f"The store can't be used: {error}.") from error

@@ -18,6 +18,7 @@ from rcl_cli.store.versions import Version
 from rcl_cli.training import background, job, results
 
 COPIED = "The model was copied and is ready to run."
+SOURCE_GONE = "The source of the copy was deleted."
 
 
 def result_objects(result: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -83,9 +84,13 @@ def run_copy(context: Context, target: Version) -> int:
         with context.database.read() as db:
             source = versions.by_arn(db, target.request["SourceProjectVersionArn"])
         if source is None:
-            raise TrainingFailed("The source of the copy was deleted.")
+            raise TrainingFailed(SOURCE_GONE)
         result = copy_results(context, source, target)
         copy_model(context, source, target)
+        # Its row goes before its files do: while it is there, all of them were.
+        with context.database.read() as db:
+            if versions.by_id(db, source.id) is None:
+                raise TrainingFailed(SOURCE_GONE)
     except Exception as error:  # noqa: BLE001 - whatever ends a copy must end up in its status
         traceback.print_exc()
         known = isinstance(error, TrainingFailed)

@@ -189,6 +189,47 @@ def test_completion(terminal: Terminal, store: dict[str, str]) -> None:
     )
 
 
+def test_words_of_others_mean_nothing_to_the_shell(terminal: Terminal, home: Home, tmp_path: Path) -> None:
+    """Labels that a shell would run, expand, divide, or send to the terminal."""
+    trap = tmp_path / "trap"
+    odd = {
+        "tick": f"tick`touch {trap}`",
+        "sub": f"sub$(touch {trap})",
+        "two": "two words; touch x",
+        "it": 'it\'s "quoted"',
+        "star": "star *",
+        "esc": "esc\x1b]0;owned\x07",
+        "line": "line\nbreak",
+    }
+    lines = [image_line("data", f"odd-{n}.jpg", label) for n, label in enumerate(odd.values())]
+    dataset = home.dataset(home.project("odd"), "TRAIN", lines)
+    head = f"rcl list-dataset-entries --output off --dataset-arn {dataset} --contains-labels"
+    for start in ("tick", "sub", "two", "it", "star"):
+        terminal.type(f"{head} {start}")
+        wait_until(lambda start=start: not terminal.screen().rstrip().endswith(f" {start}"), 60)
+        # Run what it became: the command must see the label as it is.
+        terminal.tmux("send-keys", "-l", "--query 'length(DatasetEntries)' --output text; echo end:$((40+2))")
+        terminal.tmux("send-keys", "Enter")
+        wait_until(lambda: "end:42" in terminal.screen() or "end:$" not in terminal.screen(), 60)
+        wait_until(lambda: "\n1\nend:42" in terminal.screen().replace(" \n", "\n"), 60)
+    assert not trap.exists()
+    for start in ("esc", "line"):
+        terminal.type(f"{head} {start}")
+        assert "owned" not in terminal.tmux("display-message", "-p", "#{pane_title}")
+        assert "break" not in terminal.screen()
+
+
+def test_members_in_quotes(terminal: Terminal, home: Home) -> None:
+    (home.buckets / "data" / "photos").mkdir()
+    for typed, expected in (
+        ("rcl detect-custom-labels --image 'S3Object={Bucket=da", "'S3Object={Bucket=data"),
+        ("rcl detect-custom-labels --image 'S3Object={Bucket=data,Name=ph", "'S3Object={Bucket=data,Name=photos/"),
+        ("rcl create-dataset --dataset-source 'GroundTruthM", "'GroundTruthManifest={"),
+    ):
+        terminal.type(typed)
+        wait_until(lambda expected=expected: expected in terminal.screen(), 60)
+
+
 def test_completion_never_makes_a_home_or_fails_aloud(tmp_path: Path, home: Home) -> None:
     command = [sys.executable, "-m", "rcl_cli", "complete", "delete-project", "--project-arn", "", "rcl"]
     none = tmp_path / "none"

@@ -25,7 +25,6 @@ def copy_project_version(context: Context, params: dict[str, Any]) -> dict[str, 
     nonce = context.new_nonce()
     with context.database.write() as db:
         destination, source = _checked(db, params)
-        check_output(destination.name, params)
         name = params["VersionName"]
         created_ms = unused_ms(context, db)
         version_arn = arn(context, f"project/{destination.name}/version/{name}/{created_ms}")
@@ -55,12 +54,13 @@ def _checked(db: sqlite3.Connection, params: dict[str, Any]) -> tuple[projects.P
     destination = find_project(db, params["DestinationProjectArn"])
     if source.project_id != origin.id:
         raise InvalidParameter(f"The version {source.arn} is not one of the project {origin.arn}.")
-    if source.arn.split(":")[3] != destination.arn.split(":")[3]:
+    if origin.arn.split(":")[3] != destination.arn.split(":")[3]:
         raise InvalidParameter("A model can be copied within its region only.")
+    check_output(destination.name, params)
+    if source.status in _WITHOUT_MODEL:
+        raise InvalidParameter(f"The version {source.name} has no model to copy: its status is {source.status}.")
     if versions.by_name(db, destination.id, params["VersionName"]):
         raise ResourceInUse(f"The project {destination.name} already has a version named {params['VersionName']}.")
     if source.status in _IN_TRANSITION:
         raise ResourceInUse(f"The version {source.name} can't be copied: its status is {source.status}.")
-    if source.status in _WITHOUT_MODEL:
-        raise InvalidParameter(f"The version {source.name} has no model to copy: its status is {source.status}.")
     return destination, source
