@@ -89,13 +89,15 @@ def _is_true(text: str | None) -> bool:
 
 def _region(requested: str | None, environment: Mapping[str, str]) -> str:
     region = requested or environment.get("AWS_REGION") or environment.get("AWS_DEFAULT_REGION")
-    region = region or _aws_config_region(environment) or DEFAULT_REGION
+    region = region or aws_setting("region", environment) or DEFAULT_REGION
     if not _REGION.fullmatch(region):
         raise ConfigError(f"Provided region_name '{region}' doesn't match a supported format.")
     return region
 
 
-def _aws_config_region(environment: Mapping[str, str]) -> str | None:
+def aws_setting(name: str, environment: Mapping[str, str] | None = None) -> str | None:
+    """A setting of the profile in use, in the aws CLI's own config file."""
+    environment = os.environ if environment is None else environment
     path = Path(environment.get("AWS_CONFIG_FILE") or "~/.aws/config").expanduser()
     if not path.is_file():
         return None
@@ -108,7 +110,7 @@ def _aws_config_region(environment: Mapping[str, str]) -> str | None:
     except (configparser.Error, OSError, UnicodeDecodeError):
         return None
     section = "default" if profile == "default" else f"profile {profile}"
-    return parser.get(section, "region", fallback=None)
+    return parser.get(section, name, fallback=None)
 
 
 def load_config(home: Path, environment: Mapping[str, str] | None = None, region: str | None = None) -> Config:

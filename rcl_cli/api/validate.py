@@ -5,6 +5,7 @@ Clients check types, required and unknown members and minimum sizes only; patter
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Mapping
 from datetime import datetime
@@ -57,7 +58,7 @@ def _children(shape: Shape, value: Any) -> Iterator[tuple[str, Shape, Any]]:
     if shape.type == "structure":
         members = shape.members
         for name, member in value.items():
-            if name in members and member is not None:
+            if name in members:
                 yield name, members[name], member
     elif shape.type == "list":
         for number, item in enumerate(value):
@@ -140,6 +141,8 @@ def _shown(shape: Shape, value: Any) -> str:
 def _service_reports(shape: Shape, value: Any, path: str) -> Iterator[str]:
     if not _fits_type(shape, value):
         raise SerializationError(f"The value at '{path}' is not a {shape.type}.")
+    if shape.type in {"float", "double"} and not math.isfinite(value):
+        raise SerializationError(f"The value at '{path}' is not a {shape.type}.")
     if shape.type in _INTEGER_LIMITS and abs(value) > _INTEGER_LIMITS[shape.type]:
         raise SerializationError(f"The value at '{path}' does not fit into a {shape.type}.")
     if shape.type == "string" and not _is_text(value):
@@ -153,6 +156,9 @@ def _service_reports(shape: Shape, value: Any, path: str) -> Iterator[str]:
         for broken in _constraints(shape, value):
             yield f"Value '{_shown(shape, value)}' at '{path}' failed to satisfy constraint: {broken}"
     for part, inner, item in _children(shape, value):
+        # On the wire null is as good as absent.
+        if item is None and shape.type == "structure":
+            continue
         yield from _service_reports(inner, item, _wire_path(path, part))
 
 

@@ -71,7 +71,7 @@ class RawCommand(click.Command):
     """A command that parses its own words, by the API model."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        if "--help" in args or args == ["help"]:
+        if "--help" in args or args == ["help"] or (self.name == "wait" and args[1:] == ["help"]):
             click.echo(self.get_help(ctx))
             ctx.exit()
         ctx.args = args
@@ -131,7 +131,7 @@ class WaitCommand(RawCommand):
         settings: Settings = ctx.obj
         names = waiter_names()
         if not ctx.args or ctx.args[0] not in names:
-            found = f"Found invalid choice '{ctx.args[0]}'" if ctx.args else "expected one of"
+            found = f"Found invalid choice '{ctx.args[0]}'" if ctx.args else "too few arguments"
             raise BadArguments(f"argument subcommand: {found}; the waiters are {', '.join(names)}")
         try:
             run_waiter(names[ctx.args[0]], ctx.args[1:], settings.connect, partial(_progress, settings))
@@ -163,8 +163,13 @@ class Tree(click.Group):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Let global options stand before the command, as the aws CLI does."""
         from rcl_cli.cli.global_options import split_early
+        from rcl_cli.cli.operation import BadArguments
 
         early, rest = split_early(args)
+        if not rest:
+            raise BadArguments("the following arguments are required: command")
+        if early and rest[0] in LOCAL:
+            raise BadArguments(f"{early[0]} goes with the operations of the API, not with {rest[0]}")
         if early and rest and rest[0] in {*SUMMARIES, "rekognition"}:
             rest += early
         return super().parse_args(ctx, rest)
@@ -197,7 +202,7 @@ class Tree(click.Group):
                 click.echo(ctx.get_help())
                 ctx.exit()
         if self.get_command(ctx, args[0]) is None:
-            close = get_close_matches(args[0], self.list_commands(ctx), n=3)
+            close = get_close_matches(args[0], self.list_commands(ctx), n=3, cutoff=0.8)
             hint = "\n\nMaybe you meant:\n\n" + "".join(f"  * {name}\n" for name in close) if close else ""
             raise BadArguments(f"argument operation: Found invalid choice '{args[0]}'{hint}")
         return super().resolve_command(ctx, args)
@@ -263,7 +268,8 @@ def _drop_stdout() -> None:
 
 
 def _operation_name(argv: list[str]) -> str:
+    """The operation that a command line calls, empty for none."""
     names = [word for word in argv if word in SUMMARIES or word in LOCAL]
-    if not names:
-        return "unknown"
+    if not names or names[0] in LOCAL:
+        return ""
     return "DescribeProjectVersions" if names[0] == "wait" else camel(names[0])

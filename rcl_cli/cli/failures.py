@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,7 @@ import click
 from rcl_cli.cli.global_options import ERROR_FORMATS, value_of
 from rcl_cli.cli.operation import USAGE, BadArguments, UnknownOptions
 from rcl_cli.cli.output import Single, Style, formatted
+from rcl_cli.config import aws_setting
 from rcl_cli.errors import ConfigError, RclError, RemoteError, ServiceError, UsageError
 
 
@@ -38,7 +40,8 @@ def _categorized(exit_code: int, category: str, message: str) -> Failure:
 def _of_service(error: ServiceError, operation: str) -> Failure:
     tried = isinstance(error, RemoteError) and error.retries is not None
     retries = f" (reached max retries: {error.retries})" if tried and isinstance(error, RemoteError) else ""
-    sentence = f"An error occurred ({error.code}) when calling the {operation} operation{retries}: {error.message}"
+    calling = f" when calling the {operation} operation{retries}" if operation else ""
+    sentence = f"An error occurred ({error.code}){calling}: {error.message}"
     return Failure(254, sentence, {"Message": error.message, "Code": error.code})
 
 
@@ -46,7 +49,7 @@ def failure_of(error: Exception, operation: str) -> Failure:
     """What an error means for the caller of the process.
 
     Args:
-        operation: that was called, CamelCase.
+        operation: that was called, CamelCase; empty for local commands.
     """
     if isinstance(error, UnknownOptions):
         return Failure(252, str(error))
@@ -69,7 +72,11 @@ def failure_of(error: Exception, operation: str) -> Failure:
 
 def write(failure: Failure, error: Exception, argv: list[str]) -> int:
     """Tell stderr; returns the exit code."""
-    chosen = value_of(argv, "--cli-error-format")
+    chosen = (
+        value_of(argv, "--cli-error-format")
+        or os.environ.get("AWS_CLI_ERROR_FORMAT")
+        or aws_setting("cli_error_format")
+    )
     kind = chosen if chosen in ERROR_FORMATS else "enhanced"
     with contextlib.suppress(OSError):
         sys.stderr.write(_text(failure, error, kind))

@@ -6,7 +6,7 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -16,6 +16,7 @@ from rcl_cli.api.validate import client_report
 from rcl_cli.cli import global_options, output, pager, skeleton
 from rcl_cli.cli.paging import Call, Pages
 from rcl_cli.cli.params import PlainError, from_document, load_paramfile, parse_option
+from rcl_cli.config import aws_setting
 from rcl_cli.errors import UsageError
 
 Connect = Callable[[argparse.Namespace], Call]
@@ -86,12 +87,22 @@ def make_parser(operation: Operation) -> argparse.ArgumentParser:
     return parser
 
 
-def _missing(operation: Operation, values: argparse.Namespace, given: Mapping[str, Any]) -> list[str]:
-    return [
+def _demand_required(operation: Operation, values: argparse.Namespace) -> None:
+    """Make sure of the required options; where a file brings the request, it is for the validator to miss them.
+
+    Raises:
+        BadArguments: names those that are missing.
+    """
+    from_file = values.cli_input_json is not None or values.cli_input_yaml is not None
+    if from_file or values.generate_cli_skeleton in ("input", "yaml-input"):
+        return
+    missing = [
         option.flag
         for option in options_of(operation)
-        if option.required and getattr(values, f"member:{option.member}") is None and option.member not in given
+        if option.required and getattr(values, f"member:{option.member}") is None
     ]
+    if missing:
+        raise BadArguments(f"the following arguments are required: {', '.join(missing)}")
 
 
 def _from_file(operation: Operation, values: argparse.Namespace, *, raw_blobs: bool) -> dict[str, Any]:
@@ -137,14 +148,13 @@ def parse_request(operation: Operation, words: list[str]) -> tuple[dict[str, Any
     """
     parser = make_parser(operation)
     values, unknown = parser.parse_known_args(words)
+    _demand_required(operation, values)
     if unknown:
         raise UnknownOptions(f"Unknown options: {', '.join(unknown)}")
-    raw_blobs = values.cli_binary_format == "raw-in-base64-out"
+    raw_blobs = (values.cli_binary_format or aws_setting("cli_binary_format")) == "raw-in-base64-out"
     params = _from_file(operation, values, raw_blobs=raw_blobs)
     if values.generate_cli_skeleton in ("input", "yaml-input"):
         return params, values
-    if missing := _missing(operation, values, params):
-        raise BadArguments(f"the following arguments are required: {', '.join(missing)}")
     for option in options_of(operation):
         value = getattr(values, f"member:{option.member}")
         if value is None:
@@ -173,7 +183,7 @@ def style_of(values: argparse.Namespace) -> output.Style:
         UsageError: `--query` is no JMESPath expression.
         PlainError: AWS_DEFAULT_OUTPUT names no format.
     """
-    chosen = values.output or os.environ.get("AWS_DEFAULT_OUTPUT") or "json"
+    chosen = values.output or os.environ.get("AWS_DEFAULT_OUTPUT") or aws_setting("output") or "json"
     if chosen not in output.FORMATS:
         raise PlainError(f"Unknown output type: {chosen}")
     if values.query is not None:

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from rcl_cli.api.model import Shape
+from rcl_cli.cli.params import PlainError
 from rcl_cli.errors import UsageError
 
 
@@ -47,14 +48,15 @@ def search(expression: str, document: Any) -> Any:
     """Apply a JMESPath expression.
 
     Raises:
-        UsageError: it is none.
+        PlainError: a function in it does not take what the document has there.
     """
     import jmespath
 
     try:
         return compiled(expression).search(document)
-    except jmespath.exceptions.JMESPathError as error:
-        raise UsageError(f"Bad value for --query {expression}: {error}") from error
+    # The library lets Python's own errors through, as `contains` does for a text and a number.
+    except (jmespath.exceptions.JMESPathError, TypeError, ValueError, AttributeError) as error:
+        raise PlainError(str(error)) from error
 
 
 def as_json(document: Any) -> str:
@@ -134,7 +136,8 @@ def _yaml(document: Any) -> str:
     from ruamel.yaml import YAML
 
     # The aws CLI's YAML is this library's; others break long lines elsewhere.
-    yaml = YAML(typ="safe")
+    # Its C part, which may or may not be installed, breaks them elsewhere too.
+    yaml = YAML(typ="safe", pure=True)
     yaml.representer.default_flow_style = False
     stream = io.StringIO()
     yaml.dump(document, stream)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterable
 
+from rcl_cli.config import aws_setting
 from rcl_cli.errors import ConfigError
 
 
@@ -18,13 +20,17 @@ def configured() -> list[str]:
     Raises:
         ConfigError: a variable makes no sense.
     """
-    for name in ("AWS_PAGER", "PAGER"):
-        if name in os.environ:
-            try:
-                return shlex.split(os.environ[name])
-            except ValueError as error:
-                raise ConfigError(f"{name} is no command: {error}.") from error
-    return ["less"]
+    chosen = os.environ.get("AWS_PAGER", aws_setting("cli_pager"))
+    chosen = os.environ.get("PAGER") if chosen is None else chosen
+    try:
+        command = shlex.split("less" if chosen is None else chosen)
+    except ValueError as error:
+        raise ConfigError(f"The pager {chosen} is no command: {error}.") from error
+    if command and shutil.which(command[0]) is None:
+        if chosen is None:
+            return []
+        raise ConfigError(f"There is no pager {command[0]}. Set AWS_PAGER to another, or to nothing.")
+    return command
 
 
 def write(pieces: Iterable[str], *, paged: bool) -> None:
@@ -34,7 +40,7 @@ def write(pieces: Iterable[str], *, paged: bool) -> None:
         paged: may go through a pager if stdout is a terminal.
 
     Raises:
-        ConfigError: the pager can't be started.
+        ConfigError: there is no such pager; nothing was asked of the service.
     """
     command = configured() if paged and sys.stdout.isatty() else []
     if not command:
@@ -49,15 +55,7 @@ def write(pieces: Iterable[str], *, paged: bool) -> None:
         return
     # Less leaves what fits on the screen where it is, and keeps colours.
     environment = {"LESS": "FRX", **os.environ}
-    try:
-        process = subprocess.Popen(command, stdin=subprocess.PIPE, text=True, env=environment)
-    except OSError as error:
-        if "AWS_PAGER" not in os.environ and "PAGER" not in os.environ:
-            write((piece for part in ([first], waiting) for piece in part), paged=False)
-            return
-        raise ConfigError(
-            f"The pager {command[0]} can't be started: {error.strerror}. Set AWS_PAGER to another, or to nothing."
-        ) from error
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, text=True, env=environment)
     try:
         # Whoever leaves the pager early has seen enough.
         with contextlib.suppress(BrokenPipeError), process.stdin or sys.stdout as stdin:

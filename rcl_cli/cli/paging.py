@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from rcl_cli.api.model import Operation, Paginator
+from rcl_cli.api.validate import client_report
 from rcl_cli.errors import UsageError
 
 Call = Callable[[str, Mapping[str, Any]], dict[str, Any]]
@@ -63,6 +64,8 @@ class Pages:
         request = dict(self._params)
         if self._values.page_size is not None:
             request[paginator.limit_key] = self._values.page_size
+            if report := client_report(self._operation.input, request):
+                raise UsageError(report)
         token, skip = _decoded(self._values.starting_token)
         left = self._values.max_items
         while True:

@@ -18,7 +18,7 @@ class PlainError(RclError):
     """An error that the aws CLI reports with exit code 255 and without a category."""
 
 
-class NestedFileError(UsageError):
+class NestedFileError(PlainError):
     """A file that shorthand names can't be read; the aws CLI does not say by which option."""
 
 
@@ -43,7 +43,8 @@ def load_paramfile(option: str, text: str) -> str | bytes:
     for prefix, binary in (("file://", False), ("fileb://", True)):
         if not text.startswith(prefix):
             continue
-        path = Path(os.path.expanduser(text[len(prefix) :]))  # noqa: PTH111 - pathlib raises for unknown users
+        # Pathlib knows no variables, and raises for unknown users.
+        path = Path(os.path.expandvars(os.path.expanduser(text[len(prefix) :])))  # noqa: PTH111
         try:
             return path.read_bytes() if binary else path.read_text("utf-8")
         except UnicodeDecodeError as error:
@@ -86,7 +87,9 @@ def parse_option(option: str, shape: Shape, words: list[str], *, raw_blobs: bool
 def _parse_list(option: str, shape: Shape, words: list[str], *, raw_blobs: bool) -> Any:
     if len(words) == 1:
         loaded = load_paramfile(option, words[0])
-        if isinstance(loaded, str) and loaded.lstrip().startswith(("[", "{")):
+        # A map opens JSON only where the list is one of structures; elsewhere it is a text like others.
+        opens = ("[", "{") if shape.member.type == "structure" else ("[",)
+        if isinstance(loaded, str) and loaded.lstrip().startswith(opens):
             parsed = from_document(shape, _json(loaded), raw_blobs=raw_blobs)
             return parsed if isinstance(parsed, list) else [parsed]
         words = [loaded if isinstance(loaded, str) else words[0]]
@@ -96,13 +99,25 @@ def _parse_list(option: str, shape: Shape, words: list[str], *, raw_blobs: bool)
 def _parse_word(option: str, shape: Shape, word: str, *, raw_blobs: bool) -> Any:
     loaded = load_paramfile(option, word)
     if shape.type in ("structure", "map"):
-        text = loaded.decode("utf-8", "replace") if isinstance(loaded, bytes) else loaded
+        text = _text(loaded)
         if text.lstrip().startswith(("{", "[")):
             return from_document(shape, _json(text), raw_blobs=raw_blobs)
         return corrected(shape, parse_shorthand(text, load_nested), raw_blobs=raw_blobs)
     if shape.type == "blob" and isinstance(loaded, bytes):
         return loaded
     return _scalar(shape, loaded, raw_blobs=raw_blobs)
+
+
+def _text(loaded: str | bytes) -> str:
+    """What stands for a structure, as text.
+
+    Raises:
+        UsageError: it is bytes, such as an image's.
+    """
+    try:
+        return loaded.decode() if isinstance(loaded, bytes) else loaded
+    except UnicodeDecodeError as error:
+        raise UsageError("The file's bytes are no JSON and no shorthand; an image goes to --image-bytes") from error
 
 
 def _json(text: str) -> Any:

@@ -16,7 +16,6 @@ _SCALARS: dict[str, Any] = {
     "float": 0.0,
     "double": 0.0,
     "boolean": True,
-    "timestamp": datetime(1970, 1, 1),  # noqa: DTZ001 - the aws CLI shows it without a zone
 }
 _YAML_SCALARS = {"string": "''", "blob": "!!binary ''", "boolean": "true"}
 
@@ -36,6 +35,9 @@ def skeleton(shape: Shape, name: str | None = None) -> Any:
         return {"KeyName": skeleton(shape.value, "" if name is not None else None)}
     if shape.type == "string":
         return name if name is not None else next(iter(shape.enum or [""]))
+    if shape.type == "timestamp":
+        # One object each: YAML would show the same one twice as an alias. The aws CLI shows it without a zone.
+        return datetime(1970, 1, 1)  # noqa: DTZ001
     return _SCALARS.get(shape.type)
 
 
@@ -65,7 +67,8 @@ def input_yaml(operation: Operation) -> str:
 def _member_lines(name: str, shape: Shape, indent: str) -> Iterator[str]:
     if shape.type in ("structure", "list", "map"):
         yield f"{indent}{name}:"
-        yield from _inner_lines(shape, indent + "  ")
+        # The dash of a list stands below its name's first letter.
+        yield from _inner_lines(shape, indent if shape.type == "list" else indent + "  ")
     else:
         yield f"{indent}{name}: {_yaml_scalar(shape)}"
 

@@ -237,9 +237,10 @@ def test_a_pager_only_on_a_terminal(home: Home, rcl: Run) -> None:
     assert on_a_terminal(home, "describe-projects", "--no-cli-pager", AWS_PAGER=pager) == plain
     assert on_a_terminal(home, "describe-projects", AWS_PAGER="") == plain
     assert on_a_terminal(home, "describe-projects", AWS_PAGER="head -n 1") == plain.splitlines()[0] + "\n"
-    assert "The pager no-such-program can't be started" in on_a_terminal(
-        home, "describe-projects", AWS_PAGER="no-such-program"
-    )
+    for pager_of_no_use, says in (("no-such-program", "There is no pager no-such-program"), ("'", "is no command")):
+        words = ("create-project", "--project-name", "q")
+        assert says in on_a_terminal(home, *words, AWS_PAGER=pager_of_no_use)
+    assert len(home.call("DescribeProjects")["ProjectDescriptions"]) == 1
     error = on_a_terminal(home, "describe-projects", "--max-results", "101", AWS_PAGER=pager)
     assert "ValidationException" in error
     assert "paged:" not in error

@@ -176,7 +176,7 @@ def yaml_text(document: Any) -> str:
     """As the aws CLI 2 writes YAML."""
     if not isinstance(document, (dict, list)):
         return json.dumps(document, ensure_ascii=False) + "\n"
-    yaml, stream = YAML(typ="safe"), io.StringIO()
+    yaml, stream = YAML(typ="safe", pure=True), io.StringIO()
     yaml.representer.default_flow_style = False
     yaml.dump(document, stream)
     return stream.getvalue()
@@ -207,7 +207,7 @@ def message(stderr: str) -> str:
 # Version 2 words these anew.
 REWORDED = (
     "Found invalid choice",
-    "argument subcommand: expected one of",
+    "argument subcommand: too few arguments",
     "Invalid JSON received",
     "Invalid type: expecting map",
 )
