@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from rcl_cli.errors import (
+    InternalServerError,
     InvalidPaginationToken,
     InvalidParameter,
     InvalidS3Object,
@@ -75,6 +76,21 @@ def images(count: int, *labels: str) -> list[dict[str, Any]]:
 def test_unknown_arns(home: Home, operation: str, params: dict[str, Any]) -> None:
     with pytest.raises(ResourceNotFound):
         home.call(operation, **params)
+
+
+def test_a_store_that_is_full_says_so_and_goes_on_when_it_is_not(home: Home) -> None:
+    connection = home.context.database.connection
+    pages = connection.execute("PRAGMA page_count").fetchone()[0]
+    connection.execute(f"PRAGMA max_page_count = {pages}")
+
+    def fill() -> None:
+        for number in range(500):
+            home.call("CreateProject", ProjectName=f"p{number}-" + "x" * 200)
+
+    with pytest.raises(InternalServerError, match="database or disk is full"):
+        fill()
+    connection.execute("PRAGMA max_page_count = 1000000")
+    home.project()
 
 
 # --- projects ---------------------------------------------------------------------------------------------------------

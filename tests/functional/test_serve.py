@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import re
@@ -12,6 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -96,7 +98,8 @@ def test_other_methods_and_health(served: tuple[Home, str]) -> None:
         answer = connection.getresponse()
         text = answer.read()
         connection.close()
-        assert answer.status == 200
+        # A body that nobody reads must not keep the connection.
+        assert (answer.status, answer.getheader("connection")) == (200, "close")
         assert text == b"" if method == "HEAD" else json.loads(text)["status"] == "ok"
 
 
@@ -209,6 +212,7 @@ def test_a_signature_speaks_of_one_request_at_one_time(home: Home, key_file: Pat
         unsigned_target = re.sub("x-amz-target;?", "", headers["Authorization"])
         missing = headers | {"Authorization": unsigned_target.replace(";,", ",")}
         assert ask(url, body, **missing)[2]["__type"] == "IncompleteSignatureException"
+        assert ask(url, body, **headers | {"Host": "["})[2]["__type"] == "InvalidSignatureException"
         lying = signed(url, body, **{"X-Amz-Content-SHA256": "UNSIGNED-PAYLOAD"})
         assert ask(url, body, **lying)[2]["__type"] == "InvalidSignatureException"
         assert home.call("DescribeProjects")["ProjectDescriptions"] == []
@@ -271,6 +275,14 @@ def test_overload_is_refused_at_once() -> None:
     asyncio.run(scenario())
 
 
+@contextmanager
+def serving_timeout(url: str) -> Iterator[http.client.HTTPConnection]:
+    parts = urlsplit(url)
+    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=30)
+    yield connection
+    connection.close()
+
+
 def test_more_requests_than_places(home: Home) -> None:
     """A store that is locked for a moment: most requests are refused at once, none waits without end, none fails."""
     with serving(home) as (url, _), home.context.database.write():
@@ -314,6 +326,24 @@ def test_sigterm_finishes_what_was_begun(home: Home, tmp_path: Path) -> None:
         assert answers[0][0] == 200
         assert process.wait(30) == 0
     assert len(home.call("DescribeProjects")["ProjectDescriptions"]) == 1
+
+
+def test_asked_twice_it_ends_at_once(home: Home) -> None:
+    """Even while a thread waits for a store that somebody else holds."""
+    command = [sys.executable, "-m", "rcl_cli", "serve", "--port", "0"]
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+    with subprocess.Popen(command, env=home.environment(), text=True, **pipes) as process:
+        assert process.stdout is not None
+        url = process.stdout.readline().split()[-1]
+        with home.context.database.write():
+            with contextlib.suppress(OSError, http.client.HTTPException), serving_timeout(url) as connection:
+                connection.request(
+                    "POST", "/", b'{"ProjectName": "p"}', {"X-Amz-Target": "RekognitionService.CreateProject"}
+                )
+                for _ in range(2):
+                    time.sleep(0.5)
+                    process.send_signal(signal.SIGTERM)
+            assert process.wait(30) == 128 + signal.SIGTERM
 
 
 def test_ctrl_c_ends_it(home: Home) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -27,7 +28,8 @@ from rcl_cli.errors import (
 )
 from rcl_cli.service.context import in_region
 from rcl_cli.service.invoke import invoke
-from rcl_cli.training import job
+from rcl_cli.store import versions
+from rcl_cli.training import copier, job
 from tests.conftest import Home, box_images, box_line, colour_images, image_line, make_home, noisy, write_manifest
 
 FILES = {
@@ -571,6 +573,29 @@ def test_a_copy_that_cannot_be_written_fails_and_can_be_deleted(detector: Traine
     with pytest.raises(InvalidParameter):
         home.call("StartProjectVersion", ProjectVersionArn=arn, MinInferenceUnits=1)
     home.call("DeleteProjectVersion", ProjectVersionArn=arn)
+
+
+def test_a_source_that_is_deleted_while_it_is_copied(detector: Trained, monkeypatch: pytest.MonkeyPatch) -> None:
+    home = detector.home
+    middle, destination = home.project("middle"), home.project("end")
+    source = copy_of(detector, middle)
+    assert home.wait(middle, "v", leaving="COPYING_IN_PROGRESS")[0] == "COPYING_COMPLETED"
+    monkeypatch.setattr(job, "launch_copier", lambda *_: os.getpid())
+    params = {"SourceProjectArn": middle, "SourceProjectVersionArn": source}
+    target_arn = copy_of(detector, destination, **params)
+    with home.context.database.read() as db:
+        target = versions.by_arn(db, target_arn)
+    assert target is not None
+    whole = copier.copy_model
+
+    def copy_while_it_goes(*arguments: Any) -> None:
+        whole(*arguments)
+        home.call("DeleteProjectVersion", ProjectVersionArn=source)
+
+    monkeypatch.setattr(copier, "copy_model", copy_while_it_goes)
+    assert copier.run_copy(home.context, target) == 1
+    assert home.status(destination, "v") == ("COPYING_FAILED", copier.SOURCE_GONE)
+    assert not home.context.layout.model(target.id).exists()
 
 
 def test_a_copier_that_is_killed(detector: Trained, monkeypatch: pytest.MonkeyPatch) -> None:
