@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from functools import cache
+from itertools import islice
 from typing import Any
 
 from rcl_cli.api.model import Operation, Shape
@@ -17,6 +18,9 @@ from rcl_cli.api.names import lower_camel
 from rcl_cli.errors import SerializationError, ValidationError
 
 _SEPARATORS = "\\u0020\\u00a0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000"
+# A message that quoted everything would be a multiple of the request.
+_MAX_REPORTS = 100
+_MAX_SHOWN_CHARS = 10_000
 _INTEGER_LIMITS = {"integer": 2**31 - 1, "long": 2**63 - 1}
 _PYTHON_TYPES: dict[str, tuple[type, ...]] = {
     "string": (str,),
@@ -38,8 +42,10 @@ def compiled(pattern: str) -> re.Pattern[str]:
     r"""A model pattern as Python's `re` reads it; it always has to match the whole value.
 
     `re` has no `\p{..}`. The two tag patterns are the only users, and always name letters, numbers and `_` together,
-    which is what `\w` means.
+    which is what `\w` means. `.*\S.*` would take time by the square of the length, and hold up all threads meanwhile.
     """
+    if pattern == r".*\S.*":
+        return re.compile(r"[^\S\n]*\S.*")
     return re.compile(pattern.replace(r"\p{L}", r"\w").replace(r"\p{N}", "").replace(r"\p{Z}", _SEPARATORS))
 
 
@@ -135,7 +141,11 @@ def _number(value: float) -> str:
 
 
 def _shown(shape: Shape, value: Any) -> str:
-    return "(blob)" if shape.type == "blob" else str(value)
+    return "(blob)" if shape.type == "blob" else _cut(str(value))
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _MAX_SHOWN_CHARS else f"{text[:_MAX_SHOWN_CHARS]}…"
 
 
 def _service_reports(shape: Shape, value: Any, path: str) -> Iterator[str]:
@@ -159,7 +169,7 @@ def _service_reports(shape: Shape, value: Any, path: str) -> Iterator[str]:
         # On the wire null is as good as absent.
         if item is None and shape.type == "structure":
             continue
-        yield from _service_reports(inner, item, _wire_path(path, part))
+        yield from _service_reports(inner, item, _wire_path(shape, path, part))
 
 
 def _is_text(value: str) -> bool:
@@ -170,12 +180,12 @@ def _is_text(value: str) -> bool:
     return True
 
 
-def _wire_path(path: str, part: str) -> str:
-    if part.startswith("["):
+def _wire_path(shape: Shape, path: str, part: str) -> str:
+    if shape.type == "list":
         return f"{path}.{int(part[1:-1]) + 1}.member"
-    if part.startswith(" (key: "):
+    if shape.type == "map" and part.startswith(" (key: "):
         return f"{path}.key"
-    return ".".join(filter(None, (path, lower_camel(part))))
+    return ".".join(filter(None, (path, _cut(lower_camel(part)))))
 
 
 def validated(operation: Operation, params: Mapping[str, Any]) -> dict[str, Any]:
@@ -183,9 +193,9 @@ def validated(operation: Operation, params: Mapping[str, Any]) -> dict[str, Any]
 
     Raises:
         SerializationError: a member has the wrong JSON type.
-        ValidationError: constraints are broken; the message lists all of them.
+        ValidationError: constraints are broken; the message lists them, the first of very many.
     """
-    reports = list(_service_reports(operation.input, dict(params), ""))
+    reports = list(islice(_service_reports(operation.input, dict(params), ""), _MAX_REPORTS))
     if reports:
         plural = "error" if len(reports) == 1 else "errors"
         raise ValidationError(f"{len(reports)} validation {plural} detected: {'; '.join(reports)}")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import sys
-import threading
 import time
 import traceback
 import uuid
@@ -34,9 +33,6 @@ Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 MAX_BODY_BYTES = 8 * 2**20
-# Of operations that carry no image and no manifest; the largest are tags, with 300 KB.
-MAX_PLAIN_BODY_BYTES = 2**20
-_WITH_BLOBS = frozenset({"DetectCustomLabels", "UpdateDatasetEntries"})
 # A body that is too large is read to its end, so that the client sees the answer; but not for ever.
 _MAX_DISCARDED_BYTES = 64 * 2**20
 _MAX_HELD_BYTES = 256 * 2**20
@@ -161,7 +157,7 @@ class Application:
             if scope["method"] != "POST":
                 raise MethodNotAllowed("The API is answered to POST, and GET /health says whether it is.")
             _refuse_browsers(headers)
-            body = await self._body(receive, MAX_BODY_BYTES if known in _WITH_BLOBS else MAX_PLAIN_BODY_BYTES)
+            body = await self._body(receive)
             arrived = True
             try:
                 self._verify(scope, headers, body)
@@ -192,7 +188,7 @@ class Application:
         # A body, if there is one, was not read: the connection must not wait for it.
         return Reply(200, body, "health", close=True, content_type="application/json")
 
-    async def _body(self, receive: Receive, limit_bytes: int) -> bytes:
+    async def _body(self, receive: Receive) -> bytes:
         """The whole body.
 
         Raises:
@@ -207,9 +203,9 @@ class Application:
                     if message["type"] == "http.disconnect":
                         raise ClientGone
                     chunk = message.get("body", b"")
-                    if len(body) + len(chunk) > limit_bytes:
+                    if len(body) + len(chunk) > MAX_BODY_BYTES:
                         await _discard(receive, message)
-                        raise ValidationError(f"The request is larger than {limit_bytes} bytes.")
+                        raise ValidationError(f"The request is larger than {MAX_BODY_BYTES} bytes.")
                     self._memory.take(len(chunk))
                     body += chunk
                     if not message.get("more_body", False):
@@ -236,14 +232,9 @@ class Application:
         return answer
 
 
-# JSON can be twenty times as large in memory as on the wire: not all threads read at once.
-_READING = threading.Semaphore(4)
-
-
 def _answer(context: Context, name: str, body: bytes) -> bytes:
     """One operation, from bytes to bytes; runs on a lane's thread."""
-    with _READING:
-        params = wire.parse_request(load().operation(name).input, body)
+    params = wire.parse_request(load().operation(name).input, body)
     try:
         return wire.response_body(invoke(context, name, params))
     except RecursionError as error:

@@ -37,7 +37,13 @@ class Lane:
         future = self._executor.submit(work)
         # A caller may give up; its place is free only when the thread is.
         future.add_done_callback(lambda _: self._leave(loop))
-        return await asyncio.shield(asyncio.wrap_future(future))
+        waiting = asyncio.wrap_future(future)
+        try:
+            return await asyncio.shield(waiting)
+        finally:
+            # An error would hold this frame, the frame the futures, and they the error, until the garbage collector
+            # comes by; and with them the request's body, whose memory has long been given to others.
+            del future, waiting
 
     def _leave(self, loop: asyncio.AbstractEventLoop) -> None:
         # A loop that is closed asks no more.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ctypes
 import ipaddress
 import logging
 import os
@@ -23,29 +24,36 @@ from rcl_cli.errors import ConfigError, UsageError
 from rcl_cli.server.application import Application
 
 _HEAD_TIMEOUT_S = 20.0
+_READ_TIMEOUT_S = 60.0
 _KEEP_ALIVE_S = 75
 _MAX_CONNECTIONS = 1000
 _DRAIN_S = 60
+_M_MMAP_THRESHOLD = -3
 
 
 class Connection(H11Protocol):
-    """A connection whose requests must begin in time, and of which there are only so many.
+    """A connection whose requests must begin in time, whose answers must be read, and of which there are only so many.
 
-    uvicorn waits for ever for the rest of a request's head.
+    uvicorn waits for ever for the rest of a request's head, for the rest of a body that has been answered already, and
+    for a client to read.
     """
 
     _timer: asyncio.TimerHandle | None = None
+    _stall: asyncio.TimerHandle | None = None
+    _unread_bytes = 0
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
         if len(self.connections) > _MAX_CONNECTIONS:
             transport.abort()
             return
+        # Tells of every byte that waits for the client.
+        transport.set_write_buffer_limits(0)
         self._arm()
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
-        if self.conn.their_state is h11.IDLE:
+        if self.conn.their_state is h11.IDLE or self._body_is_useless():
             self._arm()
         else:
             self._disarm()
@@ -53,10 +61,36 @@ class Connection(H11Protocol):
     def on_response_complete(self) -> None:
         super().on_response_complete()
         self._disarm()
+        if self._body_is_useless():
+            self._arm()
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is no HTTP; it may be the body of a request that is being answered, or has been."""
+        if self.conn.our_state not in (h11.IDLE, h11.SEND_RESPONSE):
+            self.transport.abort()
+            return
+        if self.cycle is not None:
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+        super().send_400_response(msg)
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._watch()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._unwatch()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._disarm()
+        self._unwatch()
         super().connection_lost(exc)
+        # uvicorn lets it run on where a client broke off, and with it keeps the connection in memory.
+        self._unset_keepalive_if_required()
+
+    def _body_is_useless(self) -> bool:
+        return self.conn.their_state is h11.SEND_BODY and self.cycle.response_complete
 
     def _arm(self) -> None:
         # Not again with every byte: the whole head has this long.
@@ -67,6 +101,21 @@ class Connection(H11Protocol):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+    def _watch(self) -> None:
+        self._unread_bytes = self.transport.get_write_buffer_size()
+        self._stall = self.loop.call_later(_READ_TIMEOUT_S, self._check_reading)
+
+    def _unwatch(self) -> None:
+        if self._stall is not None:
+            self._stall.cancel()
+            self._stall = None
+
+    def _check_reading(self) -> None:
+        if self.transport.get_write_buffer_size() < self._unread_bytes:
+            self._watch()
+        else:
+            self.transport.abort()
 
 
 class Server(uvicorn.Server):
@@ -122,6 +171,12 @@ def _more_descriptors() -> None:
             resource.setrlimit(resource.RLIMIT_NOFILE, (min(wanted, hard), hard))
 
 
+def _return_memory() -> None:
+    """Let glibc give large bodies back to the system; left alone, it learns to keep them for later, in every thread."""
+    with contextlib.suppress(OSError, AttributeError, TypeError):
+        ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, 2**20)
+
+
 def serve(application: Application, bound: socket.socket, *, debug: bool = False) -> None:
     """Answer until SIGTERM or SIGINT; what was begun is finished first.
 
@@ -129,6 +184,7 @@ def serve(application: Application, bound: socket.socket, *, debug: bool = False
         ConfigError: the server can't run.
     """
     _more_descriptors()
+    _return_memory()
     logging.basicConfig(stream=sys.stderr, level=logging.DEBUG if debug else logging.CRITICAL)
     config = uvicorn.Config(
         application,

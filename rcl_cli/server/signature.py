@@ -109,7 +109,7 @@ def _signed_again(request: Request, found: re.Match[str], secret: str, timestamp
 
     query = f"?{request.query}" if request.query else ""
     # The signer takes path and query from here, and the host from the headers.
-    url = f"http://host{request.path}{query}"
+    url = f"http://host/{request.path.removeprefix('/')}{query}"
     again = AWSRequest(method=request.method, url=url, data=request.body)
     # What the body really is, whatever a header says of it.
     again.headers["X-Amz-Content-SHA256"] = hashlib.sha256(request.body).hexdigest()

@@ -13,6 +13,8 @@ from rcl_cli.errors import SerializationError, ServiceError
 
 CONTENT_TYPE = "application/x-amz-json-1.1"
 _TARGET_PREFIX = "RekognitionService."
+# Far more than any request has; `[],` again and again would take 25 times its size when parsed.
+_MAX_VALUES = 100_000
 
 
 def operation_name(target: str | None) -> str | None:
@@ -32,6 +34,8 @@ def parse_request(shape: Shape, body: bytes) -> dict[str, Any]:
     Raises:
         SerializationError: the body is not a JSON object, or a blob not base64.
     """
+    if sum(body.count(mark) for mark in (b",", b"[", b"{")) > _MAX_VALUES:
+        raise SerializationError("The request body has too many values.")
     try:
         document = json.loads(body.decode("utf-8") or "{}", parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:

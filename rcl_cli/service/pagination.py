@@ -47,6 +47,7 @@ def decode(operation: str, params: Mapping[str, Any], *kinds: type) -> Any:
         return None
     try:
         scope, position = json.loads(base64.b64decode(token, altchars=b"-_", validate=True))
+        json.dumps(position, ensure_ascii=False).encode()  # half of a surrogate pair can't be looked for
     except (ValueError, TypeError, RecursionError) as error:
         raise InvalidPaginationToken(_BAD) from error
     if scope != _scope(operation, params) or not _fits(position, kinds):
