@@ -151,7 +151,7 @@ def _cut(text: str) -> str:
 def _service_reports(shape: Shape, value: Any, path: str) -> Iterator[str]:
     if not _fits_type(shape, value):
         raise SerializationError(f"The value at '{path}' is not a {shape.type}.")
-    if shape.type in {"float", "double"} and not math.isfinite(value):
+    if isinstance(value, float) and not math.isfinite(value):
         raise SerializationError(f"The value at '{path}' is not a {shape.type}.")
     if shape.type in _INTEGER_LIMITS and abs(value) > _INTEGER_LIMITS[shape.type]:
         raise SerializationError(f"The value at '{path}' does not fit into a {shape.type}.")
