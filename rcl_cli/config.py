@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from rcl_cli.errors import ConfigError
+from rcl_cli.errors import ConfigError, RegionError
 
 DEFAULT_ACCOUNT = "123456789012"
 DEFAULT_REGION = "us-east-1"
@@ -91,7 +91,7 @@ def _region(requested: str | None, environment: Mapping[str, str]) -> str:
     region = requested or environment.get("AWS_REGION") or environment.get("AWS_DEFAULT_REGION")
     region = region or aws_setting("region", environment) or DEFAULT_REGION
     if not _REGION.fullmatch(region):
-        raise ConfigError(f"Provided region_name '{region}' doesn't match a supported format.")
+        raise RegionError(f"Provided region_name '{region}' doesn't match a supported format.")
     return region
 
 

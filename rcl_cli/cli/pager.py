@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shlex
-import shutil
-import subprocess
 import sys
 from collections.abc import Iterable
 
@@ -20,6 +17,9 @@ def configured() -> list[str]:
     Raises:
         ConfigError: a variable makes no sense.
     """
+    import shlex
+    import shutil
+
     chosen = os.environ.get("AWS_PAGER", aws_setting("cli_pager"))
     chosen = os.environ.get("PAGER") if chosen is None else chosen
     try:
@@ -48,6 +48,8 @@ def write(pieces: Iterable[str], *, paged: bool) -> None:
             sys.stdout.write(piece)
             sys.stdout.flush()
         return
+    import subprocess
+
     # A failing request must show its error, not an empty pager.
     waiting = iter(pieces)
     first = next((piece for piece in waiting if piece), None)
