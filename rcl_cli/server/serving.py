@@ -28,7 +28,7 @@ _READ_TIMEOUT_S = 60.0
 _KEEP_ALIVE_S = 75
 _MAX_CONNECTIONS = 1000
 _DRAIN_S = 60
-_M_MMAP_THRESHOLD = -3
+_M_MMAP_THRESHOLD, _M_ARENA_MAX = -3, -8
 
 
 class Connection(H11Protocol):
@@ -72,7 +72,11 @@ class Connection(H11Protocol):
         if self.cycle is not None:
             self.cycle.disconnected = True
             self.cycle.message_event.set()
-        super().send_400_response(msg)
+        try:
+            super().send_400_response(msg)
+        except h11.LocalProtocolError:
+            # The answer to a HEAD has no room for words.
+            self.transport.abort()
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -172,9 +176,11 @@ def _more_descriptors() -> None:
 
 
 def _return_memory() -> None:
-    """Let glibc give large bodies back to the system; left alone, it learns to keep them for later, in every thread."""
+    """Let glibc give memory back to the system; left alone, it keeps large bodies for later, in a heap a thread."""
     with contextlib.suppress(OSError, AttributeError, TypeError):
-        ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, 2**20)
+        libc = ctypes.CDLL(None)
+        libc.mallopt(_M_MMAP_THRESHOLD, 2**20)
+        libc.mallopt(_M_ARENA_MAX, 2)
 
 
 def serve(application: Application, bound: socket.socket, *, debug: bool = False) -> None:
