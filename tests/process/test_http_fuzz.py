@@ -256,10 +256,10 @@ def test_mutated_requests(home: Home) -> None:
     # Without --debug, what fails inside the HTTP library is not written anywhere.
     with serving(home, "--debug") as (url, pid):
         port, sockets = urlsplit(url).port or 0, open_sockets(pid)
-        # Threads, their connections to the store and its pages come with the first tens of thousands of requests.
-        asyncio.run(storm(port, range(REQUESTS // 2), valid, tally))
+        # Threads and their connections to the store come with the first requests.
+        asyncio.run(storm(port, range(REQUESTS // 10), valid, tally))
         warm = memory_mb(pid)
-        asyncio.run(storm(port, range(REQUESTS // 2, REQUESTS), valid, tally))
+        asyncio.run(storm(port, range(REQUESTS // 10, REQUESTS), valid, tally))
         end = memory_mb(pid)
         print(f"{REQUESTS} cases, memory {warm:.0f} -> {end:.0f} MB, {dict(tally.answers.most_common())}")
         assert not tally.failures, "\n\n".join(tally.failures)
