@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from rcl_cli.errors import ConfigError, RegionError
 
 DEFAULT_ACCOUNT = "123456789012"
 DEFAULT_REGION = "us-east-1"
 _KEYS = {"account", "buckets", "training", "offline", "s3"}
-_REGION = re.compile(r"[a-z\d-]{1,64}")
+_REGION_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-")
+_NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True)
-class Config:
+class Config(NamedTuple):
     """What config.yaml and the environment say.
 
     Args:
@@ -29,10 +28,10 @@ class Config:
     account: str = DEFAULT_ACCOUNT
     region: str = DEFAULT_REGION
     bucket_folders: tuple[Path, ...] = ()
-    buckets: Mapping[str, str] = field(default_factory=dict)
+    buckets: Mapping[str, str] = _NOTHING
     s3_fallback: bool = False
     s3_endpoint_url: str | None = None
-    training: Mapping[str, str] = field(default_factory=dict)
+    training: Mapping[str, str] = _NOTHING
     offline: bool = False
 
 
@@ -90,7 +89,7 @@ def _is_true(text: str | None) -> bool:
 def _region(requested: str | None, environment: Mapping[str, str]) -> str:
     region = requested or environment.get("AWS_REGION") or environment.get("AWS_DEFAULT_REGION")
     region = region or aws_setting("region", environment) or DEFAULT_REGION
-    if not _REGION.fullmatch(region):
+    if not _REGION_CHARACTERS.issuperset(region) or len(region) > 64:
         raise RegionError(f"Provided region_name '{region}' doesn't match a supported format.")
     return region
 
@@ -123,7 +122,7 @@ def load_config(home: Path, environment: Mapping[str, str] | None = None, region
     path = home / "config.yaml"
     document = _read_yaml(path)
     account = str(document.get("account", DEFAULT_ACCOUNT))
-    if not re.fullmatch(r"\d{12}", account):
+    if len(account) != 12 or not (account.isascii() and account.isdigit()):
         raise ConfigError(f"`account` in {path} must be 12 digits, in quotes where it starts with 0.")
     training = {k.lower(): v for k, v in _mapping(document, "training", path).items()}
     prefix = "RCL_TRAINING_"

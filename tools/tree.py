@@ -8,11 +8,11 @@ import click
 
 from rcl_cli.api.model import Operation, Shape
 from rcl_cli.cli import help as texts
-from rcl_cli.cli.app import cli
 from rcl_cli.cli.global_options import GLOBAL_OPTIONS
 from rcl_cli.cli.manual import DETAILS, EXAMPLES
 from rcl_cli.cli.operation import options_of
 from rcl_cli.cli.texts import LOCAL, SUMMARIES
+from rcl_cli.cli.tree import cli
 from rcl_cli.cli.waiters import waiter_names
 
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from functools import cache, cached_property
-from importlib import resources
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 
 class Shape:
@@ -63,8 +62,7 @@ class Shape:
         return self.spec.get("max")
 
 
-@dataclass(frozen=True)
-class Paginator:
+class Paginator(NamedTuple):
     """How to walk the pages of an operation: names of members in its input and output."""
 
     input_token: str
@@ -73,12 +71,11 @@ class Paginator:
     result_key: str
 
 
-@dataclass(frozen=True)
 class Operation:
     """One API operation."""
 
-    name: str
-    model: Model
+    def __init__(self, name: str, model: Model) -> None:
+        self.name, self.model = name, model
 
     @cached_property
     def spec(self) -> dict[str, Any]:
@@ -138,5 +135,4 @@ class Model:
 @cache
 def load() -> Model:
     """The model shipped with rcl, read once a process."""
-    text = resources.files("rcl_cli.api").joinpath("model.json").read_text("utf-8")
-    return Model(json.loads(text))
+    return Model(json.loads(Path(__file__).with_name("model.json").read_bytes()))

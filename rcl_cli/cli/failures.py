@@ -5,20 +5,16 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from dataclasses import dataclass
-from typing import Any
-
-import click
+from typing import Any, NamedTuple
 
 from rcl_cli.cli.global_options import ERROR_FORMATS, value_of
-from rcl_cli.cli.operation import USAGE, BadArguments, UnknownOptions
 from rcl_cli.cli.output import Single, Style, formatted
+from rcl_cli.cli.usage import USAGE, BadArguments, UnknownOptions
 from rcl_cli.config import aws_setting
 from rcl_cli.errors import ConfigError, RclError, RemoteError, ServiceError, UsageError
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(NamedTuple):
     """A way to end.
 
     Args:
@@ -57,8 +53,6 @@ def failure_of(error: Exception, operation: str) -> Failure:
         return _categorized(252, "ParamValidation", f"{error}\n\n{USAGE}")
     if isinstance(error, UsageError):
         return _categorized(252, "ParamValidation", str(error))
-    if isinstance(error, click.ClickException):
-        return _categorized(252, "ParamValidation", f"{error.format_message()}\n\n{USAGE}")
     if isinstance(error, ServiceError):
         return _of_service(error, operation)
     if isinstance(error, ConfigError):

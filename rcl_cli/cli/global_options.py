@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
 
-from rcl_cli.cli.output import FORMATS
+if TYPE_CHECKING:
+    import argparse
 
+FORMATS = ("json", "yaml", "yaml-stream", "text", "table", "off")
 ERROR_FORMATS = ("legacy", "json", "yaml", "text", "table", "enhanced")
 
 
-@dataclass(frozen=True, slots=True)
-class GlobalOption:
+class GlobalOption(NamedTuple):
     """One of them.
 
     Args:
@@ -26,7 +26,7 @@ class GlobalOption:
 
 
 GLOBAL_OPTIONS = (
-    GlobalOption("--output", choices=tuple(FORMATS)),
+    GlobalOption("--output", choices=FORMATS),
     GlobalOption("--query"),
     GlobalOption("--region"),
     GlobalOption("--profile"),
@@ -51,6 +51,8 @@ def one_of(choices: Sequence[str]) -> Callable[[str], str]:
     """The type of an option that takes one of a few words."""
 
     def check(word: str) -> str:
+        import argparse
+
         if word not in choices:
             raise argparse.ArgumentTypeError(f"Found invalid choice '{word}'; the choices are {', '.join(choices)}")
         return word

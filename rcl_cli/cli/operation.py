@@ -7,8 +7,8 @@ import json
 import os
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, NoReturn
+from functools import partial
+from typing import Any, NamedTuple, NoReturn
 
 from rcl_cli.api.model import Operation, Shape, load
 from rcl_cli.api.names import kebab
@@ -16,24 +16,11 @@ from rcl_cli.api.validate import client_report
 from rcl_cli.cli import global_options, output, pager, skeleton
 from rcl_cli.cli.paging import Call, Pages
 from rcl_cli.cli.params import PlainError, from_document, load_paramfile, parse_option
+from rcl_cli.cli.usage import BadArguments, UnknownOptions
 from rcl_cli.config import aws_setting
 from rcl_cli.errors import UsageError
 
 Connect = Callable[[argparse.Namespace], Call]
-USAGE = """usage: rcl [options] <command> [parameters]
-To see help text, you can run:
-
-  rcl --help
-  rcl <command> --help
-"""
-
-
-class BadArguments(UsageError):
-    """Words that the options do not allow; usage is shown with the message."""
-
-
-class UnknownOptions(UsageError):
-    """Words that are no options; usage is shown before the message."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -41,8 +28,7 @@ class Parser(argparse.ArgumentParser):
         raise BadArguments(message)
 
 
-@dataclass(frozen=True, slots=True)
-class Option:
+class Option(NamedTuple):
     """An option of an operation: where it goes in the request."""
 
     flag: str
@@ -62,7 +48,11 @@ def options_of(operation: Operation) -> list[Option]:
 
 def make_parser(operation: Operation) -> argparse.ArgumentParser:
     """The parser of an operation's words; abbreviations work as in the aws CLI."""
-    parser = Parser(prog=f"rcl {kebab(operation.name)}", add_help=False, usage=argparse.SUPPRESS)
+    # Every option that is added asks for a formatter; without a width each of them would look for the terminal's.
+    formatter = partial(argparse.HelpFormatter, width=80)
+    parser = Parser(
+        prog=f"rcl {kebab(operation.name)}", add_help=False, usage=argparse.SUPPRESS, formatter_class=formatter
+    )
     for option in options_of(operation):
         if option.shape.type == "boolean":
             target = f"member:{option.member}"
@@ -184,7 +174,7 @@ def style_of(values: argparse.Namespace) -> output.Style:
         PlainError: AWS_DEFAULT_OUTPUT names no format.
     """
     chosen = values.output or os.environ.get("AWS_DEFAULT_OUTPUT") or aws_setting("output") or "json"
-    if chosen not in output.FORMATS:
+    if chosen not in global_options.FORMATS:
         raise PlainError(f"Unknown output type: {chosen}")
     if values.query is not None:
         output.compiled(values.query)

@@ -6,13 +6,15 @@ import base64
 import io
 import json
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rcl_cli.api.model import Shape
 from rcl_cli.cli.params import PlainError
 from rcl_cli.errors import UsageError
+
+if TYPE_CHECKING:
+    from rcl_cli.cli.paging import Pages
 
 
 def presentable(shape: Shape, value: Any) -> Any:
@@ -149,12 +151,10 @@ def off(_document: Any) -> str:
 
 
 # `table` and `yaml-stream` need more than the document; `formatted` knows.
-FORMATS = ("json", "yaml", "yaml-stream", "text", "table", "off")
 _PLAIN: dict[str, Callable[[Any], str]] = {"json": as_json, "text": as_text, "yaml": as_yaml, "off": off}
 
 
-@dataclass(frozen=True, slots=True)
-class Style:
+class Style(NamedTuple):
     """How to write a response.
 
     Args:
@@ -170,24 +170,7 @@ class Style:
     width: int | None = None
 
 
-class Response(Protocol):
-    """What there is to show."""
-
-    @property
-    def resume_token(self) -> str | None:
-        """Where it broke off, None at its end."""
-        ...
-
-    def __iter__(self) -> Iterator[Any]:
-        """Its pages."""
-        ...
-
-    def whole(self) -> Any:
-        """Its pages as one document."""
-        ...
-
-
-def formatted(title: str, response: Response, style: Style) -> Iterator[str]:
+def formatted(title: str, response: Pages | Single, style: Style) -> Iterator[str]:
     """The text of a response, in pieces; `--query` sees the whole of it, in a YAML stream each page.
 
     Args:
@@ -213,15 +196,20 @@ def _searched(query: str | None, document: Any) -> Any:
     return document if query is None else search(query, document)
 
 
-@dataclass(frozen=True, slots=True)
 class Single:
-    """A response of one page."""
+    """A response of one page.
 
-    document: Any
+    Args:
+        resume_token: where `--max-items` broke off; here it never does.
+    """
+
     resume_token: str | None = None
 
+    def __init__(self, document: Any) -> None:
+        self._document = document
+
     def __iter__(self) -> Iterator[Any]:
-        return iter([self.document])
+        return iter([self._document])
 
     def whole(self) -> Any:
-        return self.document
+        return self._document

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from rcl_cli.api.model import Shape
-from rcl_cli.cli.shorthand import parse_shorthand
 from rcl_cli.errors import RclError, UsageError
 
 
@@ -102,6 +101,8 @@ def _parse_word(option: str, shape: Shape, word: str, *, raw_blobs: bool) -> Any
         text = _text(loaded)
         if text.lstrip().startswith(("{", "[")):
             return from_document(shape, _json(text), raw_blobs=raw_blobs)
+        from rcl_cli.cli.shorthand import parse_shorthand
+
         return corrected(shape, parse_shorthand(text, load_nested), raw_blobs=raw_blobs)
     if shape.type == "blob" and isinstance(loaded, bytes):
         return loaded

@@ -8,13 +8,12 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-import click
-
 from rcl_cli.api.model import load
 from rcl_cli.api.names import kebab
-from rcl_cli.cli.operation import BadArguments, Connect, Parser, parse_request, run_operation
+from rcl_cli.cli.operation import Connect, Parser, parse_request, run_operation
 from rcl_cli.cli.paging import Call
 from rcl_cli.cli.params import PlainError
+from rcl_cli.cli.usage import BadArguments
 from rcl_cli.errors import ServiceError
 
 LOCAL_DELAY_S = 0.5
@@ -131,7 +130,7 @@ def wait_for_training(version_arn: str, call: Call, values: argparse.Namespace, 
                     break
                 time.sleep(pause_s(load().waiters["ProjectVersionTrainingCompleted"], values))
         except KeyboardInterrupt:
-            click.echo(f"\nThe training goes on. To look again: rcl logs {short} --follow", err=True)
+            print(f"\nThe training goes on. To look again: rcl logs {short} --follow", file=sys.stderr)
             raise
     if version["Status"] != "TRAINING_COMPLETED":
         raise PlainError(f"The training failed: {version['StatusMessage']}")

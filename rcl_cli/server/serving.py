@@ -178,9 +178,9 @@ def _more_descriptors() -> None:
 def _return_memory() -> None:
     """Let glibc give memory back to the system.
 
-    Left alone it keeps large bodies for later, in a heap a thread. And bodies that lie in a heap at all leave holes between
-    what lives longer, of sizes that the next ones do not fit: with a threshold of 1 MiB the heap grew by 0.6 MB every
-    thousand requests although what was in use did not.
+    Left alone it keeps large bodies for later, in a heap a thread. And bodies that lie in a heap at all leave holes
+    between what lives longer, of sizes that the next ones do not fit: with a threshold of 1 MiB the heap grew by 0.6 MB
+    every thousand requests although what was in use did not.
     """
     with contextlib.suppress(OSError, AttributeError, TypeError):
         libc = ctypes.CDLL(None)

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import os
-import secrets
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
-from rcl_cli.buckets.resolve import Buckets, make_buckets
 from rcl_cli.config import Config, home_folder, load_config
 from rcl_cli.store.database import Database
 from rcl_cli.store.layout import Layout
 
+if TYPE_CHECKING:
+    from rcl_cli.buckets.resolve import Buckets
 
-@dataclass(frozen=True)
-class Context:
+
+class Context(NamedTuple):
     """What operations work on.
 
     Args:
@@ -26,10 +26,15 @@ class Context:
 
     layout: Layout
     database: Database
-    buckets: Buckets
     config: Config
     now_ms: Callable[[], int]
     new_nonce: Callable[[], str]
+
+    @property
+    def buckets(self) -> Buckets:
+        from rcl_cli.buckets.resolve import make_buckets
+
+        return make_buckets(self.layout.home, self.config)
 
     @property
     def account(self) -> str:
@@ -52,13 +57,12 @@ def make_context(home: Path | None = None, region: str | None = None) -> Context
     return Context(
         layout=layout,
         database=Database(layout.database),
-        buckets=make_buckets(layout.home, config),
         config=config,
         now_ms=lambda: time.time_ns() // 1_000_000,
-        new_nonce=lambda: secrets.token_hex(16),
+        new_nonce=lambda: os.urandom(16).hex(),
     )
 
 
 def in_region(context: Context, region: str) -> Context:
     """The same store, seen from another region: only new ARNs differ."""
-    return context if region == context.region else replace(context, config=replace(context.config, region=region))
+    return context if region == context.region else context._replace(config=context.config._replace(region=region))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -15,6 +14,8 @@ _BAD = "The pagination token is invalid: it must come from the response before, 
 
 def _scope(operation: str, params: Mapping[str, Any]) -> str:
     """What a token is tied to: the operation and everything that selects rows."""
+    import hashlib
+
     relevant = {k: v for k, v in params.items() if k not in ("NextToken", "MaxResults")}
     return hashlib.sha256(json.dumps([operation, relevant], sort_keys=True, default=str).encode()).hexdigest()[:16]
 

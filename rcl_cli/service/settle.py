@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from rcl_cli.inference.hosts import ask_to_stop, settle_host
 from rcl_cli.service.context import Context
 from rcl_cli.store import versions
-from rcl_cli.training.job import settle_copy, settle_training
 
 
 def settle_versions(context: Context) -> None:
@@ -18,10 +16,15 @@ def settle_versions(context: Context) -> None:
             if worker is None or not worker.identity.is_alive(context.layout.lock(version.id)):
                 suspects.append(version)
             elif version.status == "STOPPING":
+                from rcl_cli.inference.hosts import ask_to_stop
+
                 # Whoever was to tell the host may have died before it did.
                 ask_to_stop(worker, context.layout, version.id)
     if not suspects:
         return
+    from rcl_cli.inference.hosts import settle_host
+    from rcl_cli.training.job import settle_copy, settle_training
+
     with context.database.write() as db:
         for version in suspects:
             if version.status == "TRAINING_IN_PROGRESS":

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
 
-from rcl_cli.manifest.line import Line, listing
+if TYPE_CHECKING:
+    from rcl_cli.manifest.line import Line
 
 _BATCH = 500
 
 
-@dataclass(frozen=True, slots=True)
-class Dataset:
+class Dataset(NamedTuple):
     id: int
     arn: str
     project_id: int
@@ -28,8 +28,7 @@ class Dataset:
     total_labels: int
 
 
-@dataclass(frozen=True, slots=True)
-class EntryFilter:
+class EntryFilter(NamedTuple):
     """Conditions of ListDatasetEntries; they hold together."""
 
     labels: tuple[str, ...] = ()
@@ -98,6 +97,8 @@ def put_entries(db: sqlite3.Connection, dataset_id: int, lines: Iterable[Line]) 
     Returns:
         How many lines were written.
     """
+    from rcl_cli.manifest.line import listing
+
     free = int(
         db.execute("SELECT COALESCE(MAX(position), 0) + 1 FROM entries WHERE dataset_id = ?", (dataset_id,)).fetchone()[
             0

@@ -1,4 +1,4 @@
-"""Entries and labels of datasets."""
+"""Changing the entries of datasets."""
 
 from __future__ import annotations
 
@@ -10,61 +10,14 @@ from rcl_cli.manifest import codes
 from rcl_cli.manifest.line import bucket_of
 from rcl_cli.manifest.reader import MAX_LABELS, DatasetReader, TerminalManifestError
 from rcl_cli.manifest.split import CannotSplitError, stratified_split
-from rcl_cli.service import pagination
 from rcl_cli.service.context import Context
 from rcl_cli.service.resources import find_dataset
 from rcl_cli.store import datasets
-from rcl_cli.store.datasets import Dataset, EntryFilter
 
-_PAGE = 100
 _TEST_SHARE = 0.2
 _SPLIT_SEED = 0
 UPDATED = "The dataset was successfully updated."
 DISTRIBUTED = "The dataset entries were successfully distributed."
-
-
-def _check_readable(dataset: Dataset) -> None:
-    if dataset.status in ("CREATE_IN_PROGRESS", "CREATE_FAILED"):
-        raise ResourceNotReady(f"The dataset {dataset.arn} can't be listed: its status is {dataset.status}.")
-    if dataset.status.endswith("_IN_PROGRESS"):
-        raise ResourceInUse(f"The dataset {dataset.arn} is in use: its status is {dataset.status}.")
-
-
-def list_dataset_entries(context: Context, params: dict[str, Any]) -> dict[str, Any]:
-    limit = params.get("MaxResults", _PAGE)
-    after = pagination.decode("ListDatasetEntries", params, int) or 0
-    conditions = EntryFilter(
-        labels=tuple(params.get("ContainsLabels", ())),
-        is_labeled=params.get("Labeled"),
-        # Samples pass False to mean "all".
-        has_errors=params.get("HasErrors", False),
-        source_ref_contains=params.get("SourceRefContains"),
-    )
-    with context.database.read() as db:
-        dataset = find_dataset(db, params["DatasetArn"])
-        _check_readable(dataset)
-        rows = datasets.entries_page(db, dataset.id, conditions, after, limit + 1)
-    response: dict[str, Any] = {"DatasetEntries": [line for _, line in rows[:limit]]}
-    if len(rows) > limit:
-        response["NextToken"] = pagination.encode("ListDatasetEntries", params, rows[limit - 1][0])
-    return response
-
-
-def list_dataset_labels(context: Context, params: dict[str, Any]) -> dict[str, Any]:
-    limit = params.get("MaxResults", _PAGE)
-    after = pagination.decode("ListDatasetLabels", params, str) or ""
-    with context.database.read() as db:
-        dataset = find_dataset(db, params["DatasetArn"])
-        _check_readable(dataset)
-        rows = datasets.labels_page(db, dataset.id, after, limit + 1)
-    described = [
-        {"LabelName": name, "LabelStats": {"EntryCount": images, "BoundingBoxCount": boxed}}
-        for name, images, boxed in rows[:limit]
-    ]
-    response: dict[str, Any] = {"DatasetLabelDescriptions": described}
-    if len(rows) > limit:
-        response["NextToken"] = pagination.encode("ListDatasetLabels", params, rows[limit - 1][0])
-    return response
 
 
 def update_dataset_entries(context: Context, params: dict[str, Any]) -> dict[str, Any]:

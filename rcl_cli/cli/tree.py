@@ -1,0 +1,115 @@
+"""The click tree: help of every command, and the local commands; a command's own code is imported when it runs."""
+
+from __future__ import annotations
+
+from textwrap import indent
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from rcl_cli import __version__
+from rcl_cli.cli.texts import GROUPS, LOCAL, SUMMARIES
+from rcl_cli.cli.usage import BadArguments
+
+if TYPE_CHECKING:
+    from rcl_cli.cli.app import Settings
+
+# Local commands that have a module of their own.
+_MODULES = {"serve": "serving"}
+
+
+class OperationHelp(click.Command):
+    """What there is to read about an operation or `wait`; `app` runs them."""
+
+    def parse_args(self, ctx: click.Context, _args: list[str]) -> list[str]:
+        click.echo(self.get_help(ctx))
+        ctx.exit()
+
+    def format_usage(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        words = "WAITER [OPTIONS]" if self.name == "wait" else "[OPTIONS]"
+        formatter.write_usage(ctx.command_path, words)
+
+    def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        from rcl_cli.cli import help as texts
+
+        super().format_help_text(ctx, formatter)
+        formatter.write(f"\n{texts.details(str(self.name), formatter.width)}\n")
+
+    def format_options(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        from rcl_cli.cli import help as texts
+
+        command = str(self.name)
+        operation = texts.operation_of(command)
+        for title, rows in (
+            ("Options", texts.option_rows(operation)),
+            ("Local options (not in the aws CLI)", texts.local_rows(command)),
+            ("Global options", texts.global_rows(operation)),
+        ):
+            if rows:
+                with formatter.section(title):
+                    formatter.write_dl(rows)
+        with formatter.section("Example"):
+            formatter.write(f"{indent(texts.example(command), '  ')}\n")
+
+
+class Tree(click.Group):
+    """All commands by name."""
+
+    def list_commands(self, _ctx: click.Context) -> list[str]:
+        return [*SUMMARIES, *LOCAL]
+
+    def get_command(self, _ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name in SUMMARIES:
+            return OperationHelp(cmd_name, help=SUMMARIES[cmd_name])
+        if cmd_name in LOCAL:
+            from importlib import import_module
+
+            command: click.Command = getattr(import_module(f"rcl_cli.cli.{_MODULES.get(cmd_name, 'extras')}"), cmd_name)
+            return command
+        return None
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+        if args[0] == "help":
+            names = [name for name in args[1:] if name != "rekognition"]
+            if not names:
+                click.echo(ctx.get_help())
+                ctx.exit()
+            args = [names[0], "--help"]
+        if self.get_command(ctx, args[0]) is None:
+            from difflib import get_close_matches
+
+            close = get_close_matches(args[0], self.list_commands(ctx), n=3, cutoff=0.8)
+            hint = "\n\nMaybe you meant:\n\n" + "".join(f"  * {name}\n" for name in close) if close else ""
+            raise BadArguments(f"argument operation: Found invalid choice '{args[0]}'{hint}")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        for title, group in GROUPS:
+            with formatter.section(title):
+                formatter.write_dl(list(group.items()))
+        with formatter.section("Local extras (not in the aws CLI)"):
+            formatter.write_dl(list(LOCAL.items()))
+
+
+@click.command(cls=Tree, context_settings={"max_content_width": 100}, invoke_without_command=False)
+@click.version_option(__version__, prog_name="rcl")
+def cli() -> None:
+    """Amazon Rekognition Custom Labels on your own machine.
+
+    Every command of `aws rekognition` for Custom Labels, with the same options, output and errors.
+    """
+
+
+def main(words: list[str], settings: Settings) -> None:
+    """Run a local command, or show help.
+
+    Raises:
+        BadArguments: words that click does not understand.
+        KeyboardInterrupt: Ctrl-C.
+    """
+    try:
+        cli.main(words, prog_name="rcl", standalone_mode=False, obj=settings)
+    except click.ClickException as error:
+        raise BadArguments(error.format_message()) from error
+    except click.Abort as error:
+        raise KeyboardInterrupt from error
