@@ -47,9 +47,7 @@ def measure(environment: dict[str, str], url: str) -> None:
     # `aws help` wants a pager and roff; for its own help the aws CLI must at least do this much.
     aws_version = process([BIN / "aws", "--version"], environment)
     asked = "aws rekognition delete-project --project-arn "
-    completer = process(
-        [BIN / "aws_completer"], environment | {"COMP_LINE": asked, "COMP_POINT": str(len(asked))}
-    )
+    completer = process([BIN / "aws_completer"], environment | {"COMP_LINE": asked, "COMP_POINT": str(len(asked))})
     click = process([sys.executable, "-c", "import click"], environment)
     compare("`rcl describe-projects`", "`aws rekognition describe-projects` on `rcl serve`", 0.25, describe, aws)
     compare("`rcl describe-projects`, the process", "`python -c 'import click'`", 1.5, describe, click, rounds=21)

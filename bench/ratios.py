@@ -1,7 +1,7 @@
 """What every benchmark shares: two sides measured in turns, their ratio, and the table in RESULTS.md.
 
-Machines differ and are noisy; what carries over is how two things compare that were measured in the same minutes. So both
-sides take turns, and the ratio is that of their medians.
+Machines differ and are noisy; what carries over is how two things compare that were measured in the same minutes. So
+both sides take turns, and the ratio is that of their medians.
 """
 
 from __future__ import annotations
@@ -125,6 +125,17 @@ def compare(
     )  # fmt: skip
     report(found)
     return found
+
+
+def report_limit(claim: str, unit: str, value: float, limit: float, device: str = "CPU") -> None:
+    """A figure that must not pass a limit, as a ratio to it."""
+    ratio = round(value / limit, 4)
+    note, today = f"{value:.0f} {unit}", f"{datetime.now(UTC):%Y-%m-%d}"
+    report(
+        Ratio(
+            Path(sys.argv[0]).name, claim, f"{limit:g} {unit}", 1, ratio, (ratio, ratio), 1, False, note, device, today
+        )
+    )
 
 
 def report(found: Ratio) -> None:

@@ -72,8 +72,8 @@ class Store:
 
     def labels(self, dataset_arn: str | None) -> Rows:
         return self.rows(
-            "SELECT DISTINCT l.label, '' FROM entry_labels l JOIN datasets d ON d.id = l.dataset_id "
-            "WHERE ?1 IS NULL OR d.arn = ?1 ORDER BY l.label",
+            "SELECT DISTINCT l.name, '' FROM labels l JOIN datasets d ON d.id = l.dataset_id "
+            "WHERE ?1 IS NULL OR d.arn = ?1 ORDER BY l.name",
             dataset_arn,
         )
 

@@ -27,20 +27,17 @@ class TerminalManifestError(Exception):
         self.code = code
 
 
-def read_rows(stream: BinaryIO, max_chars: int = MAX_LINE_CHARS) -> Iterator[str | None]:
+def read_rows(stream: BinaryIO) -> Iterator[str | None]:
     """The rows of a manifest without newlines; None for one that is longer than the service takes.
 
     A UTF-8 byte-order mark is dropped; the end of the last row is no row of its own.
-
-    Args:
-        max_chars: a dataset's own lines are a little longer than they were in its manifest.
 
     Raises:
         TerminalManifestError: not UTF-8 text.
     """
     first = True
     # A character takes at most 4 bytes in UTF-8; a longer line can't be within the limit.
-    max_bytes = 4 * max_chars + 2
+    max_bytes = 4 * MAX_LINE_CHARS + 2
     while raw := stream.readline(max_bytes):
         too_long = not raw.endswith(b"\n") and len(raw) == max_bytes
         while too_long and (rest := stream.readline(max_bytes)) and not rest.endswith(b"\n"):
@@ -56,7 +53,7 @@ def read_rows(stream: BinaryIO, max_chars: int = MAX_LINE_CHARS) -> Iterator[str
             raise TerminalManifestError(codes.MANIFEST_INACCESSIBLE)
         first = False
         text = text.rstrip("\r\n")
-        yield text if len(text) <= max_chars else None
+        yield text if len(text) <= MAX_LINE_CHARS else None
 
 
 class DatasetReader:
@@ -73,7 +70,7 @@ class DatasetReader:
             raise TerminalManifestError(codes.MANIFEST_SIZE_TOO_LARGE)
         self._stream = stream
         self._seen: set[str] = set()
-        self._bucket = bucket
+        self._bucket, self._prefix = bucket, f"s3://{bucket}/"
         self.rows = 0
         self.removed = 0
 
@@ -83,7 +80,7 @@ class DatasetReader:
             if self.rows > MAX_ROWS:
                 raise TerminalManifestError(codes.MANIFEST_ROWS_EXCEEDS_MAXIMUM)
             line = parse_line(text) if text is not None else None
-            if line is None or line.removed_from_datasets or line.source_ref in self._seen:
+            if line is None or (line.problems and line.removed_from_datasets) or line.source_ref in self._seen:
                 self.removed += 1
                 continue
             self._seen.add(line.source_ref)
@@ -91,10 +88,13 @@ class DatasetReader:
             yield line
 
     def _check_bucket(self, source_ref: str) -> None:
+        if self._bucket and source_ref.startswith(self._prefix):
+            return
         bucket = bucket_of(source_ref)
-        if bucket and self._bucket and bucket != self._bucket:
+        if bucket and self._bucket:
             raise TerminalManifestError(codes.IMAGES_IN_MULTIPLE_BUCKETS)
         self._bucket = self._bucket or bucket
+        self._prefix = f"s3://{self._bucket}/"
 
     def check(self) -> None:
         """To be called after the last line.

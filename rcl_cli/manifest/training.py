@@ -8,8 +8,10 @@ from typing import Any, Literal
 
 from rcl_cli.domain import UseCase
 from rcl_cli.manifest import codes
+from rcl_cli.manifest.checks import Label, Problem
 from rcl_cli.manifest.codes import Code
-from rcl_cli.manifest.line import Label, Line, Problem, bucket_of, validation
+from rcl_cli.manifest.line import Line, bucket_of
+from rcl_cli.manifest.listing import validation
 from rcl_cli.manifest.reader import MAX_LABELS
 
 MAX_INVALID_SHARE = 0.2

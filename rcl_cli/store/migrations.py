@@ -95,4 +95,39 @@ _POLICIES = (
     )""",
 )
 
-MIGRATIONS: tuple[tuple[str, tuple[str, ...]], ...] = (("initial", _INITIAL), ("policies", _POLICIES))
+# Keys that hold more than one thing are explained in store/entries.py.
+_ENTRIES_IN_ORDER = (
+    """CREATE TABLE ordered (
+        id INTEGER PRIMARY KEY,
+        dataset_id INTEGER NOT NULL,
+        source_ref TEXT NOT NULL,
+        is_labeled INTEGER NOT NULL,
+        has_errors INTEGER NOT NULL,
+        line TEXT NOT NULL,
+        UNIQUE (dataset_id, source_ref)
+    )""",
+    """INSERT INTO ordered SELECT (dataset_id << 32) | position, dataset_id, source_ref, is_labeled, has_errors, line
+    FROM entries ORDER BY 1""",
+    "DROP TABLE entries",
+    "ALTER TABLE ordered RENAME TO entries",
+    "CREATE INDEX entries_labeled ON entries (dataset_id, is_labeled)",
+    "CREATE INDEX entries_errors ON entries (dataset_id) WHERE has_errors = 1",
+    """CREATE TABLE labels (
+        id INTEGER PRIMARY KEY,
+        dataset_id INTEGER NOT NULL,
+        name TEXT NOT NULL,
+        UNIQUE (dataset_id, name)
+    )""",
+    "INSERT INTO labels (dataset_id, name) SELECT DISTINCT dataset_id, label FROM entry_labels",
+    "CREATE TABLE uses (id INTEGER PRIMARY KEY)",
+    """INSERT INTO uses SELECT (labels.id << 33) | (position << 1) | boxed FROM entry_labels
+    JOIN labels ON labels.dataset_id = entry_labels.dataset_id AND labels.name = entry_labels.label ORDER BY 1""",
+    "DROP TABLE entry_labels",
+    "ALTER TABLE uses RENAME TO entry_labels",
+)
+
+MIGRATIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("initial", _INITIAL),
+    ("policies", _POLICIES),
+    ("entries in order", _ENTRIES_IN_ORDER),
+)

@@ -6,7 +6,7 @@ import hashlib
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -16,7 +16,8 @@ from rcl_cli.config import cpu_cores
 from rcl_cli.domain import Sample
 from rcl_cli.imaging.decode import MAX_FILE_BYTES, decode
 from rcl_cli.manifest import codes
-from rcl_cli.manifest.line import MAX_LINE_CHARS, Line, Problem, parse_line, split_s3_url
+from rcl_cli.manifest.checks import Problem
+from rcl_cli.manifest.line import Line, parse_line, split_s3_url
 from rcl_cli.manifest.reader import read_rows
 from rcl_cli.manifest.split import CannotSplitError, stratified_split
 from rcl_cli.manifest.training import CheckedLine, FileCheck, TrainingCheck, check_pair, choose_use_case
@@ -107,7 +108,7 @@ def _check_image(fetcher: ImageFetcher, line: Line) -> CheckedLine:
 
 def _parsed(manifest: Path) -> Iterator[Line]:
     with manifest.open("rb") as stream:
-        for text in read_rows(stream, 2 * MAX_LINE_CHARS):
+        for text in read_rows(stream):
             yield parse_line(text if text is not None else "")
 
 
@@ -117,7 +118,7 @@ def _unique(lines: Iterable[Line]) -> list[Line]:
     found = []
     for line in lines:
         if line.source_ref and line.source_ref in seen:
-            line = replace(line, labels=(), named=frozenset())
+            line = line._replace(labels=(), named=frozenset())
         seen.add(line.source_ref)
         found.append(line)
     return found

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from rcl_cli.domain import Box, Detection, Sample
-from rcl_cli.manifest.line import compact
+from rcl_cli.manifest.document import compact
 from rcl_cli.training.metrics import Evaluation, Match
 
 _TRAINING = "rekognition-custom-labels-training"

@@ -11,11 +11,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rcl_cli.manifest import codes
-from rcl_cli.manifest.line import listing, parse_line, validation
+from rcl_cli.manifest import listing as writing
+from rcl_cli.manifest.line import parse_line
+from rcl_cli.manifest.listing import validation
 from tests.conftest import box_line, image_line
 
 BOX = box_line("data", "a.jpg", (640, 480), ("cat", 10, 20, 30, 40), ("dog", 100, 100, 50, 50))
 IMAGE = image_line("data", "a.jpg", "cat")
+
+
+def listing(text: str) -> str:
+    """A line as a dataset lists it."""
+    line = parse_line(text)
+    return writing.listing(text, is_labeled=line.is_labeled, has_errors=line.has_listed_errors)
 
 
 def changed(line: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
@@ -129,19 +137,19 @@ def test_bad_annotation_leaves_the_rest() -> None:
 
 def test_listing_places_errors_at_their_level_and_is_compact() -> None:
     broken = changed(BOX, "boxes/annotations/0/left", -1)
-    listed = listing(parse_line(json.dumps(broken)))
+    listed = listing(json.dumps(broken))
     assert ": " not in listed
     document = json.loads(listed)
     error = {"code": "ERROR_INVALID_BOUNDING_BOX", "message": "The bounding box has off frame values."}
     assert document["boxes"]["annotations"][0]["cl-errors"] == [error]
     assert document["cl-metadata"] == {"is_labeled": True}
-    metadata = listing(parse_line(json.dumps(changed(IMAGE, "label-0-metadata/type", "groundtruth/text"))))
+    metadata = listing(json.dumps(changed(IMAGE, "label-0-metadata/type", "groundtruth/text")))
     keys = list(json.loads(metadata))
     assert keys[-2:] == ["cl-metadata", "cl-errors"]
 
 
 def test_training_only_codes_are_not_listed() -> None:
-    assert "cl-errors" not in listing(parse_line('{"source-ref": "s3://data/a.jpg"}'))
+    assert "cl-errors" not in listing('{"source-ref": "s3://data/a.jpg"}')
 
 
 def test_validation_uses_errors_and_warnings() -> None:
@@ -153,9 +161,9 @@ def test_validation_uses_errors_and_warnings() -> None:
 
 def test_own_output_fed_back_is_recomputed() -> None:
     broken = json.dumps(changed(BOX, "boxes/annotations/0/left", -1))
-    once = listing(parse_line(broken))
-    assert listing(parse_line(once)) == once
-    assert listing(parse_line(validation(parse_line(broken)))) == once
+    once = listing(broken)
+    assert listing(once) == once
+    assert listing(validation(parse_line(broken))) == once
 
 
 JSON = st.recursive(
@@ -177,7 +185,7 @@ def test_no_json_makes_the_parser_raise(extra: dict[str, Any], value: Any) -> No
             parsed = parse_line(json.dumps({**line, **extra}))
             assert json.loads(validation(parsed)) is not None
             if not parsed.removed_from_datasets:
-                assert json.loads(listing(parsed))["source-ref"] == "s3://data/a.jpg"
+                assert json.loads(listing(parsed.text))["source-ref"] == "s3://data/a.jpg"
 
 
 @given(st.text(max_size=60))

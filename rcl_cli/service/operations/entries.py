@@ -12,7 +12,7 @@ from rcl_cli.manifest.reader import MAX_LABELS, DatasetReader, TerminalManifestE
 from rcl_cli.manifest.split import CannotSplitError, stratified_split
 from rcl_cli.service.context import Context
 from rcl_cli.service.resources import find_dataset
-from rcl_cli.store import datasets
+from rcl_cli.store import datasets, entries
 
 _TEST_SHARE = 0.2
 _SPLIT_SEED = 0
@@ -28,18 +28,19 @@ def update_dataset_entries(context: Context, params: dict[str, Any]) -> dict[str
             raise ResourceInUse(f"The dataset {dataset.arn} can't be updated: its status is {dataset.status}.")
         db.execute("SAVEPOINT changes")
         try:
-            bucket = bucket_of(datasets.first_source_ref(db, dataset.id))
+            bucket = bucket_of(entries.first_source_ref(db, dataset.id))
             reader = DatasetReader(io.BytesIO(changes), len(changes), bucket)
-            datasets.put_entries(db, dataset.id, reader)
+            counts = dataset.counts.plus(entries.put(db, dataset.id, reader))
             reader.check()
-            if datasets.label_count(db, dataset.id) > MAX_LABELS:
+            if entries.label_count(db, dataset.id) > MAX_LABELS:
                 raise TerminalManifestError(codes.MANIFEST_TOO_MANY_LABELS)
             outcome = ("UPDATE_COMPLETE", UPDATED, "SUCCESS")
         except TerminalManifestError as error:
             db.execute("ROLLBACK TO changes")
+            counts = dataset.counts
             outcome = ("UPDATE_FAILED", error.code.message, "CLIENT_ERROR")
         db.execute("RELEASE changes")
-        datasets.settle(db, dataset.id, *outcome, context.now_ms())
+        datasets.settle(db, dataset.id, *outcome, context.now_ms(), counts)
     return {}
 
 
@@ -57,16 +58,16 @@ def distribute_dataset_entries(context: Context, params: dict[str, Any]) -> dict
             raise InvalidParameter("The TEST dataset must be empty.")
         if not train.total_entries:
             raise InvalidParameter("The TRAIN dataset must not be empty.")
-        labels = datasets.labels_by_position(db, train.id)
+        labels = entries.labels_by_position(db, train.id)
         try:
             positions = list(labels)
             if not any(labels.values()):
                 raise CannotSplitError("")
             chosen = stratified_split([labels[p] for p in positions], _TEST_SHARE, _SPLIT_SEED)
-            datasets.move_entries(db, train.id, test.id, [positions[i] for i in chosen])
+            entries.move(db, train.id, test.id, [positions[i] for i in chosen])
             outcome = ("UPDATE_COMPLETE", DISTRIBUTED, "SUCCESS")
         except CannotSplitError:
             outcome = ("UPDATE_FAILED", codes.INSUFFICIENT_IMAGES_FOR_DISTRIBUTE.message, "CLIENT_ERROR")
         for dataset in (train, test):
-            datasets.settle(db, dataset.id, *outcome, context.now_ms())
+            datasets.settle(db, dataset.id, *outcome, context.now_ms(), entries.count(db, dataset.id))
     return {}

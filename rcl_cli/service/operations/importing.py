@@ -13,7 +13,8 @@ from rcl_cli.manifest import codes
 from rcl_cli.manifest.reader import MAX_LABELS, MAX_MANIFEST_BYTES, DatasetReader, TerminalManifestError
 from rcl_cli.service.context import Context
 from rcl_cli.service.resources import arn, find_dataset, find_project, unused_ms
-from rcl_cli.store import datasets, tags
+from rcl_cli.store import datasets, entries, tags
+from rcl_cli.store.entries import Counts
 
 CREATED_FROM_MANIFEST = "The dataset was successfully created from the manifest file."
 _COPYABLE = ("CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_FAILED")
@@ -47,9 +48,9 @@ def create_dataset(context: Context, params: dict[str, Any]) -> dict[str, Any]:
         if opened:
             _import(context, db, dataset_id, *opened)
         elif source:
-            datasets.copy_entries(db, copied.id, dataset_id)
+            entries.copy(db, copied.id, dataset_id)
             message = "The dataset was successfully created."
-            datasets.settle(db, dataset_id, "CREATE_COMPLETE", message, "SUCCESS", context.now_ms())
+            datasets.settle(db, dataset_id, "CREATE_COMPLETE", message, "SUCCESS", context.now_ms(), copied.counts)
         tags.put(db, dataset_arn, params.get("Tags", {}))
     return {"DatasetArn": dataset_arn}
 
@@ -77,15 +78,17 @@ def _open_manifest(context: Context, s3_object: dict[str, str], stack: contextli
 def _import(context: Context, db: sqlite3.Connection, dataset_id: int, stream: BinaryIO, size_bytes: int) -> None:
     """Read a manifest into a new dataset; what is wrong with the file ends up in the dataset's status."""
     db.execute("SAVEPOINT import")
+    counts = Counts()
     try:
         reader = DatasetReader(stream, size_bytes)
-        datasets.put_entries(db, dataset_id, reader)
+        counts = entries.put(db, dataset_id, reader)
         reader.check()
-        if datasets.label_count(db, dataset_id) > MAX_LABELS:
+        if entries.label_count(db, dataset_id) > MAX_LABELS:
             raise TerminalManifestError(codes.MANIFEST_TOO_MANY_LABELS)
         outcome = ("CREATE_COMPLETE", CREATED_FROM_MANIFEST, "SUCCESS")
     except TerminalManifestError as error:
         db.execute("ROLLBACK TO import")
+        counts = Counts()
         outcome = ("CREATE_FAILED", error.code.message, "CLIENT_ERROR")
     db.execute("RELEASE import")
-    datasets.settle(db, dataset_id, *outcome, context.now_ms())
+    datasets.settle(db, dataset_id, *outcome, context.now_ms(), counts)

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from rcl_cli.errors import ResourceInUse, ResourceNotReady
+from rcl_cli.manifest.listing import listing
 from rcl_cli.service import pagination
 from rcl_cli.service.context import Context
 from rcl_cli.service.resources import find_dataset
-from rcl_cli.store import datasets
-from rcl_cli.store.datasets import Dataset, EntryFilter
+from rcl_cli.store import entries
+from rcl_cli.store.datasets import Dataset
+from rcl_cli.store.entries import EntryFilter
 
 _PAGE = 100
 
@@ -34,10 +36,11 @@ def list_dataset_entries(context: Context, params: dict[str, Any]) -> dict[str, 
     with context.database.read() as db:
         dataset = find_dataset(db, params["DatasetArn"])
         _check_readable(dataset)
-        rows = datasets.entries_page(db, dataset.id, conditions, after, limit + 1)
-    response: dict[str, Any] = {"DatasetEntries": [line for _, line in rows[:limit]]}
+        rows = entries.page(db, dataset.id, conditions, after, limit + 1)
+    listed = [listing(one.line, is_labeled=one.is_labeled, has_errors=one.has_errors) for one in rows[:limit]]
+    response: dict[str, Any] = {"DatasetEntries": listed}
     if len(rows) > limit:
-        response["NextToken"] = pagination.encode("ListDatasetEntries", params, rows[limit - 1][0])
+        response["NextToken"] = pagination.encode("ListDatasetEntries", params, rows[limit - 1].position)
     return response
 
 
@@ -47,7 +50,7 @@ def list_dataset_labels(context: Context, params: dict[str, Any]) -> dict[str, A
     with context.database.read() as db:
         dataset = find_dataset(db, params["DatasetArn"])
         _check_readable(dataset)
-        rows = datasets.labels_page(db, dataset.id, after, limit + 1)
+        rows = entries.labels_page(db, dataset.id, after, limit + 1)
     described = [
         {"LabelName": name, "LabelStats": {"EntryCount": images, "BoundingBoxCount": boxed}}
         for name, images, boxed in rows[:limit]

@@ -16,7 +16,7 @@ from rcl_cli.manifest.reader import MAX_MANIFEST_BYTES
 from rcl_cli.service.context import Context
 from rcl_cli.service.outputs import check_output
 from rcl_cli.service.resources import arn, find_project, unused_ms
-from rcl_cli.store import datasets, projects, tags, versions
+from rcl_cli.store import datasets, entries, projects, tags, versions
 from rcl_cli.store.datasets import Dataset
 from rcl_cli.store.liveness import this_process
 from rcl_cli.training import job
@@ -130,7 +130,7 @@ def _write_snapshot(
     folder.mkdir(parents=True, exist_ok=True)
     for kind, file in (("TRAIN", job.TRAINING_MANIFEST), ("TEST", job.TESTING_MANIFEST)):
         if kind in sources:
-            job.write_snapshot(folder / file, datasets.all_lines(db, sources[kind].id))
+            job.write_snapshot(folder / file, entries.all_lines(db, sources[kind].id))
     for part, file in (("TrainingData", job.TRAINING_MANIFEST), ("TestingData", job.TESTING_MANIFEST)):
         for asset in params.get(part, {}).get("Assets", []):
             _copy_manifest(context, asset["GroundTruthManifest"]["S3Object"], folder / file)

@@ -1,0 +1,52 @@
+"""Manifest lines written back with what was found: as listings and validation manifests show them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from rcl_cli.manifest.document import METADATA_SUFFIX, compact, load
+
+if TYPE_CHECKING:
+    from rcl_cli.manifest.checks import Problem
+    from rcl_cli.manifest.line import Line
+
+
+def _place(document: dict[str, Any], problem: Problem) -> dict[str, Any]:
+    """The object inside the document that carries a problem."""
+    holder: Any = None
+    if problem.code.level == "attribute":
+        holder = document.get(problem.attribute)
+    elif problem.code.level == "metadata":
+        holder = document.get(problem.attribute + METADATA_SUFFIX)
+    elif problem.code.level == "annotation" and problem.annotation is not None:
+        holder = document[problem.attribute]["annotations"][problem.annotation]
+    # An attribute that is a bare number (or no object at all) has no room for a list; the line has.
+    return holder if isinstance(holder, dict) else document
+
+
+def _annotate(document: dict[str, Any], problems: tuple[Problem, ...], errors: str, warnings: str) -> None:
+    for problem in problems:
+        key = warnings if problem.code.is_warning else errors
+        _place(document, problem).setdefault(key, []).append(problem.code.entry(problem.attribute))
+
+
+def listing(text: str, *, is_labeled: bool, has_errors: bool) -> str:
+    """A dataset's line as ListDatasetEntries returns it: its own keys, `cl-metadata`, then errors where they belong.
+
+    Args:
+        is_labeled, has_errors: what is known of the line already.
+    """
+    document = load(text) or {}
+    document["cl-metadata"] = {"is_labeled": is_labeled}
+    if has_errors:
+        from rcl_cli.manifest.line import parse_line
+
+        _annotate(document, parse_line(text).listed_errors, "cl-errors", "cl-warnings")
+    return compact(document)
+
+
+def validation(line: Line, extra: tuple[Problem, ...] = ()) -> str:
+    """The line as a validation manifest shows it: `errors` and `warnings` lists at the level of each code."""
+    document = load(line.text) or {}
+    _annotate(document, line.problems + extra, "errors", "warnings")
+    return compact(document)

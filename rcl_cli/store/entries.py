@@ -1,0 +1,335 @@
+"""The entries of datasets: 250 000 of them must cost no more each than a few.
+
+Two keys hold several things in one number, so that what is read together lies together and in order, and a page is read
+from where the last one ended: an entry's is `dataset << 32 | position`, that of a label's use in an entry
+`label << 33 | position << 1 | on a box`. Lines are kept as they were given; listings are made when they are asked for.
+"""
+
+from __future__ import annotations
+
+import heapq
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby, islice
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from rcl_cli.manifest.line import Line
+
+_BATCH = 500
+_POSITION_BITS = 32
+_POSITION_MASK = 2**_POSITION_BITS - 1
+_LABEL_SHIFT = _POSITION_BITS + 1
+
+
+class EntryFilter(NamedTuple):
+    """Conditions of ListDatasetEntries; they hold together."""
+
+    labels: tuple[str, ...] = ()
+    is_labeled: bool | None = None
+    has_errors: bool = False
+    source_ref_contains: str | None = None
+
+
+class Counts(NamedTuple):
+    """How many entries there are, how many of them are labeled, and how many have errors."""
+
+    total: int = 0
+    labeled: int = 0
+    errors: int = 0
+
+    def plus(self, other: Counts) -> Counts:
+        return Counts(self.total + other.total, self.labeled + other.labeled, self.errors + other.errors)
+
+
+def _key(dataset_id: int, position: int) -> int:
+    return dataset_id << _POSITION_BITS | position
+
+
+def _range(dataset_id: int, after: int = 0) -> tuple[int, int]:
+    """The keys of a dataset's entries behind a position lie between these two."""
+    return _key(dataset_id, after), _key(dataset_id + 1, 0)
+
+
+def _uses(label_id: int, first: int = 0) -> tuple[int, int]:
+    """The keys of a label's uses, from a position on, lie from the one to before the other."""
+    return label_id << _LABEL_SHIFT | first << 1, (label_id + 1) << _LABEL_SHIFT
+
+
+def _batches(items: Iterable[Line]) -> Iterator[list[Line]]:
+    left = iter(items)
+    while batch := list(islice(left, _BATCH)):
+        yield batch
+
+
+def _marks(count: int) -> str:
+    return ", ".join("?" * count)
+
+
+class Labels:
+    """The labels of a dataset.
+
+    Args:
+        ids: by name.
+    """
+
+    def __init__(self, db: sqlite3.Connection, dataset_id: int) -> None:
+        self._db, self._dataset_id = db, dataset_id
+        rows = db.execute("SELECT name, id FROM labels WHERE dataset_id = ? ORDER BY name", (dataset_id,))
+        self.ids: dict[str, int] = {row[0]: row[1] for row in rows}
+
+    def id_of(self, name: str) -> int:
+        """The id of a label, which is there from now on."""
+        if name not in self.ids:
+            insert = "INSERT INTO labels (dataset_id, name) VALUES (?, ?)"
+            self.ids[name] = int(self._db.execute(insert, (self._dataset_id, name)).lastrowid or 0)
+        return self.ids[name]
+
+    def _keys(self, lines: Iterable[tuple[int, Line]]) -> list[tuple[int]]:
+        known = self.ids
+        return [
+            ((known[name] if name in known else self.id_of(name)) << _LABEL_SHIFT | position << 1 | boxed,)
+            for position, line in lines
+            for name, boxed in line.named
+        ]
+
+    def use(self, lines: Iterable[tuple[int, Line]]) -> None:
+        """Remember the labels of (position, line)s."""
+        self._db.executemany("INSERT INTO entry_labels VALUES (?)", self._keys(lines))
+
+    def unuse(self, lines: Iterable[tuple[int, Line]]) -> None:
+        """Forget the labels of (position, line)s."""
+        self._db.executemany("DELETE FROM entry_labels WHERE id = ?", self._keys(lines))
+
+    def forget_unused(self) -> None:
+        """Remove labels that no entry has."""
+        for name, label_id in list(self.ids.items()):
+            query = "SELECT 1 FROM entry_labels WHERE id >= ? AND id < ? LIMIT 1"
+            if not self._db.execute(query, _uses(label_id)).fetchone():
+                self._db.execute("DELETE FROM labels WHERE id = ?", (label_id,))
+                del self.ids[name]
+
+
+# --- writing ----------------------------------------------------------------------------------------------------------
+
+
+def put(db: sqlite3.Connection, dataset_id: int, lines: Iterable[Line]) -> Counts:
+    """Insert entries, or replace those whose source-ref is there already, keeping their place.
+
+    Args:
+        lines: no two of the same source-ref.
+
+    Returns:
+        By how much the dataset's counts change.
+    """
+    query = "SELECT id FROM entries WHERE id > ? AND id < ? ORDER BY id DESC LIMIT 1"
+    row = db.execute(query, _range(dataset_id)).fetchone()
+    last = row[0] if row else _key(dataset_id, 0)
+    was_empty, change, labels = row is None, Counts(), Labels(db, dataset_id)
+    for batch in _batches(lines):
+        there = {} if was_empty else _there(db, dataset_id, [line.source_ref for line in batch])
+        new = [line for line in batch if line.source_ref not in there] if there else batch
+        change = change.plus(_insert(db, dataset_id, last, new, labels))
+        last += len(new)
+        if there:
+            change = change.plus(_replace(db, there, [b for b in batch if b.source_ref in there], labels))
+    labels.forget_unused()
+    return change
+
+
+def _there(db: sqlite3.Connection, dataset_id: int, source_refs: Sequence[str]) -> dict[str, sqlite3.Row]:
+    """Entries of these source-refs, by source-ref."""
+    rows = db.execute(
+        "SELECT source_ref, id, is_labeled, has_errors, line FROM entries "
+        f"WHERE dataset_id = ? AND source_ref IN ({_marks(len(source_refs))})",
+        (dataset_id, *source_refs),
+    )
+    return {row[0]: row for row in rows}
+
+
+def _insert(db: sqlite3.Connection, dataset_id: int, last: int, lines: Sequence[Line], labels: Labels) -> Counts:
+    """Append entries behind the last key; returns their counts."""
+    rows = [
+        (key, dataset_id, line.source_ref, line.is_labeled, bool(line.problems) and line.has_listed_errors, line.text)
+        for key, line in enumerate(lines, last + 1)
+    ]
+    db.executemany(
+        "INSERT INTO entries (id, dataset_id, source_ref, is_labeled, has_errors, line) VALUES (?, ?, ?, ?, ?, ?)", rows
+    )
+    labels.use(enumerate(lines, (last & _POSITION_MASK) + 1))
+    return Counts(len(rows), sum([row[3] for row in rows]), sum([row[4] for row in rows]))
+
+
+def _replace(db: sqlite3.Connection, there: dict[str, sqlite3.Row], lines: Sequence[Line], labels: Labels) -> Counts:
+    """Put lines into the places of those with the same source-ref."""
+    from rcl_cli.manifest.line import parse_line
+
+    labels.unuse((key & _POSITION_MASK, parse_line(line)) for _, key, _, _, line in there.values())
+    placed = [(there[line.source_ref][1], line) for line in lines]
+    rows = [(line.is_labeled, line.has_listed_errors, line.text, key) for key, line in placed]
+    db.executemany("UPDATE entries SET is_labeled = ?, has_errors = ?, line = ? WHERE id = ?", rows)
+    labels.use((key & _POSITION_MASK, line) for key, line in placed)
+    labeled = sum(row[0] for row in rows) - sum(row[2] for row in there.values())
+    errors = sum(row[1] for row in rows) - sum(row[3] for row in there.values())
+    return Counts(0, labeled, errors)
+
+
+def copy(db: sqlite3.Connection, source_id: int, target_id: int) -> None:
+    """Copy all entries into an empty dataset."""
+    db.execute(
+        """INSERT INTO entries (id, dataset_id, source_ref, is_labeled, has_errors, line)
+        SELECT id + ?, ?, source_ref, is_labeled, has_errors, line FROM entries WHERE id > ? AND id < ? ORDER BY id""",
+        (_key(target_id, 0) - _key(source_id, 0), target_id, *_range(source_id)),
+    )
+    for name, label_id in Labels(db, source_id).ids.items():
+        _reuse(db, label_id, Labels(db, target_id).id_of(name))
+
+
+def _reuse(db: sqlite3.Connection, label_id: int, target_id: int, where: str = "1") -> None:
+    """Let a label of another dataset be used where this one is.
+
+    Args:
+        where: a condition on `id`.
+    """
+    db.execute(
+        f"INSERT INTO entry_labels SELECT id + ? FROM entry_labels WHERE id >= ? AND id < ? AND {where} ORDER BY id",
+        ((target_id - label_id) << _LABEL_SHIFT, *_uses(label_id)),
+    )
+
+
+def move(db: sqlite3.Connection, source_id: int, target_id: int, positions: Sequence[int]) -> None:
+    """Move entries by position; they keep it in the other dataset, which must not use it yet."""
+    db.execute("CREATE TEMP TABLE moved (position INTEGER PRIMARY KEY)")
+    db.executemany("INSERT INTO moved VALUES (?)", ((position,) for position in positions))
+    db.execute(
+        "UPDATE entries SET id = id + ?, dataset_id = ? WHERE id IN (SELECT ? + position FROM moved)",
+        (_key(target_id, 0) - _key(source_id, 0), target_id, _key(source_id, 0)),
+    )
+    source, target = Labels(db, source_id), Labels(db, target_id)
+    for name, label_id in source.ids.items():
+        is_moved = f"(id >> 1 & {_POSITION_MASK}) IN (SELECT position FROM moved)"
+        _reuse(db, label_id, target.id_of(name), is_moved)
+        db.execute(f"DELETE FROM entry_labels WHERE id >= ? AND id < ? AND {is_moved}", _uses(label_id))
+    source.forget_unused()
+    target.forget_unused()
+    db.execute("DROP TABLE moved")
+
+
+def clear(db: sqlite3.Connection, dataset_id: int) -> None:
+    """Remove all entries."""
+    for label_id in Labels(db, dataset_id).ids.values():
+        db.execute("DELETE FROM entry_labels WHERE id >= ? AND id < ?", _uses(label_id))
+    db.execute("DELETE FROM labels WHERE dataset_id = ?", (dataset_id,))
+    db.execute("DELETE FROM entries WHERE id > ? AND id < ?", _range(dataset_id))
+
+
+# --- reading ----------------------------------------------------------------------------------------------------------
+
+
+def count(db: sqlite3.Connection, dataset_id: int) -> Counts:
+    query = "SELECT COUNT(*), TOTAL(is_labeled), TOTAL(has_errors) FROM entries WHERE id > ? AND id < ?"
+    return Counts(*map(int, db.execute(query, _range(dataset_id)).fetchone()))
+
+
+def first_source_ref(db: sqlite3.Connection, dataset_id: int) -> str:
+    """A source-ref of the dataset, empty for none; all are in one bucket."""
+    row = db.execute(
+        "SELECT source_ref FROM entries WHERE dataset_id = ? AND source_ref >= 's3:' AND source_ref < 's3;' LIMIT 1",
+        (dataset_id,),
+    ).fetchone()
+    return str(row[0]) if row else ""
+
+
+def label_count(db: sqlite3.Connection, dataset_id: int) -> int:
+    return int(db.execute("SELECT COUNT(*) FROM labels WHERE dataset_id = ?", (dataset_id,)).fetchone()[0])
+
+
+def all_lines(db: sqlite3.Connection, dataset_id: int) -> Iterator[str]:
+    for row in db.execute("SELECT line FROM entries WHERE id > ? AND id < ? ORDER BY id", _range(dataset_id)):
+        yield row[0]
+
+
+def labels_by_position(db: sqlite3.Connection, dataset_id: int) -> dict[int, set[str]]:
+    """The labels of every entry; entries without labels have an empty set."""
+    query = "SELECT id FROM entries WHERE id > ? AND id < ? ORDER BY id"
+    found: dict[int, set[str]] = {row[0] & _POSITION_MASK: set() for row in db.execute(query, _range(dataset_id))}
+    for name, label_id in Labels(db, dataset_id).ids.items():
+        for (key,) in db.execute("SELECT id FROM entry_labels WHERE id >= ? AND id < ?", _uses(label_id)):
+            found[key >> 1 & _POSITION_MASK].add(name)
+    return found
+
+
+class Entry(NamedTuple):
+    """An entry as it was given, and what is known of it."""
+
+    position: int
+    line: str
+    is_labeled: bool
+    has_errors: bool
+
+
+def page(db: sqlite3.Connection, dataset_id: int, conditions: EntryFilter, after: int, limit: int) -> list[Entry]:
+    """Entries in manifest order, behind position `after`."""
+    if not conditions.labels:
+        return _select(db, dataset_id, conditions, after, limit)
+    found: list[Entry] = []
+    candidates = _labelled(db, dataset_id, conditions.labels, after)
+    while len(found) < limit and (batch := list(islice(candidates, max(limit, _BATCH) if found else limit))):
+        found += _select(db, dataset_id, conditions, after, limit - len(found), batch)
+    return found
+
+
+def _labelled(db: sqlite3.Connection, dataset_id: int, names: Sequence[str], after: int) -> Iterator[int]:
+    """Positions of entries that have any of some labels, in order; as many are looked up as are asked for."""
+    ids = Labels(db, dataset_id).ids
+    streams = [_positions(db, ids[name], after) for name in dict.fromkeys(names) if name in ids]
+    return (position for position, _ in groupby(heapq.merge(*streams)))
+
+
+def _positions(db: sqlite3.Connection, label_id: int, after: int) -> Iterator[int]:
+    """Where a label is used behind a position."""
+    first, end = _uses(label_id, after + 1)
+    for (key,) in db.execute("SELECT id FROM entry_labels WHERE id >= ? AND id < ? ORDER BY id", (first, end)):
+        yield key >> 1 & _POSITION_MASK
+
+
+def _select(
+    db: sqlite3.Connection,
+    dataset_id: int,
+    conditions: EntryFilter,
+    after: int,
+    limit: int,
+    positions: Sequence[int] | None = None,
+) -> list[Entry]:
+    """Entries that fit all conditions but the labels'.
+
+    Args:
+        positions: where to look, None for everywhere.
+    """
+    clauses, values = ["id > ?", "id < ?"], list[object](_range(dataset_id, after))
+    if positions is not None:
+        clauses.append(f"id IN ({_marks(len(positions))})")
+        values += [_key(dataset_id, position) for position in positions]
+    if conditions.is_labeled is not None:
+        clauses.append("dataset_id = ? AND is_labeled = ?")
+        values += [dataset_id, int(conditions.is_labeled)]
+    if conditions.has_errors:
+        clauses.append("dataset_id = ? AND has_errors = 1")
+        values.append(dataset_id)
+    if conditions.source_ref_contains is not None:
+        clauses.append("INSTR(source_ref, ?) > 0")
+        values.append(conditions.source_ref_contains)
+    query = f"SELECT id, line, is_labeled, has_errors FROM entries WHERE {' AND '.join(clauses)} ORDER BY id LIMIT ?"
+    rows = db.execute(query, (*values, limit))
+    return [Entry(row[0] & _POSITION_MASK, row[1], bool(row[2]), bool(row[3])) for row in rows]
+
+
+def labels_page(db: sqlite3.Connection, dataset_id: int, after: str, limit: int) -> list[tuple[str, int, int]]:
+    """(label, images that have it, images that have it on a box), by name."""
+    query = "SELECT id, name FROM labels WHERE dataset_id = ? AND name > ? ORDER BY name LIMIT ?"
+    found = []
+    for label_id, name in db.execute(query, (dataset_id, after, limit)).fetchall():
+        counting = "SELECT COUNT(DISTINCT id >> 1), TOTAL(id & 1) FROM entry_labels WHERE id >= ? AND id < ?"
+        images, boxed = db.execute(counting, _uses(label_id)).fetchone()
+        found.append((name, images, int(boxed)))
+    return found

@@ -1,0 +1,167 @@
+"""Entries of datasets against a plain list: pages under every filter, counts after changes, and older stores."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rcl_cli.manifest.line import Line, parse_line
+from rcl_cli.store import datasets, entries
+from rcl_cli.store.database import Database
+from rcl_cli.store.entries import Counts, EntryFilter
+from rcl_cli.store.migrations import MIGRATIONS
+from tests.conftest import box_line, image_line
+
+LABELS = ("cat", "dog", "eel", "fox")
+
+
+def some_line(number: int, kind: str, label: str) -> str:
+    """A line of a sort: with a label, with boxes, without either, or with something wrong."""
+    name = f"{number}.jpg"
+    if kind == "boxes":
+        other = LABELS[(LABELS.index(label) + 1) % len(LABELS)]
+        boxes = ((label, 1, 2, 30, 40), (other, 50, 60, 30, 40), (label, 5, 5, 20, 20))
+        return json.dumps(box_line("data", name, (640, 480), *boxes))
+    if kind == "bare":
+        return json.dumps({"source-ref": f"s3://data/{name}"})
+    line = image_line("data", name, label)
+    if kind == "wrong":
+        next(v for k, v in line.items() if k.endswith("-metadata"))["confidence"] = 7
+    return json.dumps(line)
+
+
+@contextmanager
+def store(folder: Path) -> Iterator[sqlite3.Connection]:
+    """A store with two empty datasets, 1 and 2."""
+    folder.mkdir(parents=True, exist_ok=True)
+    database = Database(folder / "rcl.db")
+    db = database.connection
+    db.execute("INSERT INTO projects VALUES (1, 'p', 'p', 'f', 's', 1)")
+    for kind in ("TRAIN", "TEST"):
+        datasets.insert(db, kind, 1, kind, 1)
+    try:
+        yield db
+    finally:
+        database.close()
+
+
+def all_pages(db: sqlite3.Connection, conditions: EntryFilter, limit: int, dataset_id: int = 1) -> list[str]:
+    found: list[entries.Entry] = []
+    while page := entries.page(db, dataset_id, conditions, found[-1].position if found else 0, limit):
+        assert len(page) <= limit
+        found += page
+    return [one.line for one in found]
+
+
+def fits(line: Line, conditions: EntryFilter) -> bool:
+    names = {name for name, _ in line.named}
+    return (
+        (not conditions.labels or bool(names & set(conditions.labels)))
+        and (conditions.is_labeled is None or line.is_labeled == conditions.is_labeled)
+        and (not conditions.has_errors or line.has_listed_errors)
+        and (conditions.source_ref_contains is None or conditions.source_ref_contains in line.source_ref)
+    )
+
+
+def check(db: sqlite3.Connection, expected: list[str], dataset_id: int = 1) -> None:
+    """A dataset holds these lines, and everything derived from them is right."""
+    lines = [parse_line(text) for text in expected]
+    assert list(entries.all_lines(db, dataset_id)) == expected
+    counts = Counts(len(lines), sum(one.is_labeled for one in lines), sum(one.has_listed_errors for one in lines))
+    assert entries.count(db, dataset_id) == counts
+    uses = {name: [one for one in lines if name in {n for n, _ in one.named}] for name in LABELS}
+    boxed = {name: sum((name, True) in one.named for one in lines) for name in LABELS}
+    page = [(name, len(found), boxed[name]) for name, found in sorted(uses.items()) if found]
+    assert entries.labels_page(db, dataset_id, "", 100) == page
+    assert entries.label_count(db, dataset_id) == len(page)
+
+
+KINDS = st.sampled_from(["image", "boxes", "bare", "wrong"])
+ROWS = st.lists(st.tuples(KINDS, st.sampled_from(LABELS)), max_size=40)
+FILTERS = st.builds(
+    EntryFilter,
+    st.lists(st.sampled_from([*LABELS, "gnu"]), max_size=3).map(tuple),
+    st.sampled_from([None, True, False]),
+    st.booleans(),
+    st.sampled_from([None, "1", "9.jpg", "%", ""]),
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(rows=ROWS, conditions=FILTERS, limit=st.integers(1, 9))
+def test_pages_are_those_of_a_plain_list(
+    tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[str, str]], conditions: EntryFilter, limit: int
+) -> None:
+    texts = [some_line(number, *row) for number, row in enumerate(rows)]
+    with store(tmp_path_factory.mktemp("entries")) as db:
+        # Another dataset's entries lie right behind.
+        entries.put(db, 2, map(parse_line, texts))
+        entries.put(db, 1, map(parse_line, texts))
+        assert all_pages(db, conditions, limit) == [text for text in texts if fits(parse_line(text), conditions)]
+
+
+@settings(max_examples=100, deadline=None)
+@given(first=ROWS, second=st.dictionaries(st.integers(0, 60), st.tuples(KINDS, st.sampled_from(LABELS)), max_size=30))
+def test_changes_keep_order_counts_and_labels(
+    tmp_path_factory: pytest.TempPathFactory, first: list[tuple[str, str]], second: dict[int, tuple[str, str]]
+) -> None:
+    texts = {number: some_line(number, *row) for number, row in enumerate(first)}
+    changes = {number: some_line(number, *row) for number, row in second.items()}
+    with store(tmp_path_factory.mktemp("entries")) as db:
+        before = entries.put(db, 1, map(parse_line, texts.values()))
+        after = before.plus(entries.put(db, 1, map(parse_line, changes.values())))
+        expected = list((texts | changes).values())
+        check(db, expected)
+        assert after == entries.count(db, 1)
+        entries.copy(db, 1, 2)
+        check(db, expected, 2)
+        entries.clear(db, 2)
+        check(db, [], 2)
+        positions = list(entries.labels_by_position(db, 1))[::3]
+        entries.move(db, 1, 2, positions)
+        check(db, [text for number, text in enumerate(expected) if number % 3 == 0], 2)
+        check(db, [text for number, text in enumerate(expected) if number % 3])
+
+
+def old_store(path: Path, texts: list[str]) -> None:
+    """A store as it was before entries were put in order."""
+    db = sqlite3.connect(path, isolation_level=None)
+    db.execute("CREATE TABLE migrations (name TEXT PRIMARY KEY)")
+    for name, statements in MIGRATIONS[:2]:
+        for statement in statements:
+            db.execute(statement)
+        db.execute("INSERT INTO migrations VALUES (?)", (name,))
+    db.execute("PRAGMA user_version = 2")
+    db.execute("INSERT INTO projects VALUES (1, 'p', 'p', 'f', 's', 1)")
+    db.execute(
+        "INSERT INTO datasets (id, arn, project_id, type, status, message, message_code, created_ms, updated_ms) "
+        "VALUES (1, 'd', 1, 'TRAIN', '', '', '', 1, 1)"
+    )
+    for position, text in enumerate(texts, 1):
+        line: Any = parse_line(text)
+        row = (position, line.source_ref, line.is_labeled, line.has_listed_errors, text)
+        db.execute(
+            "INSERT INTO entries (dataset_id, position, source_ref, is_labeled, has_errors, line) "
+            "VALUES (1, ?, ?, ?, ?, ?)", row,
+        )  # fmt: skip
+        for label, boxed in line.named:
+            db.execute("INSERT INTO entry_labels VALUES (1, ?, ?, ?)", (label, position, boxed))
+    db.close()
+
+
+def test_an_older_store_is_brought_up_to_date(tmp_path: Path) -> None:
+    kinds = ["image", "boxes", "bare", "wrong"]
+    texts = [some_line(number, kinds[number % 4], LABELS[number % 3]) for number in range(30)]
+    old_store(tmp_path / "rcl.db", texts)
+    database = Database(tmp_path / "rcl.db")
+    check(database.connection, texts)
+    assert all_pages(database.connection, EntryFilter(labels=("dog",), has_errors=True), 3)
+    database.close()
