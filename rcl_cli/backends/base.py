@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     import numpy as np
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from rcl_cli.backends.weights import WeightsChoice
     from rcl_cli.domain import Detection, ModelCard, Progress, TrainingPlan
+    from rcl_cli.imaging.geometry import Letterbox
 
 Report = Callable[["Progress"], None]
 Cancelled = Callable[[], bool]
@@ -33,18 +34,41 @@ class Runner(Protocol):
         ...
 
 
-class Predictor(Protocol):
-    """A loaded model."""
+class Prepared(NamedTuple):
+    """An image ready for the network.
 
-    def predict(self, images: Sequence[NDArray[np.uint8]]) -> list[list[Detection]]:
-        """Find labels.
+    Args:
+        pixels: (height, width, 3), uint8, RGB; images of the same shape can share a batch.
+        frame: where the image lies in it, None where it fills it.
+    """
+
+    pixels: NDArray[np.uint8]
+    frame: Letterbox | None = None
+
+
+class Predictor(Protocol):
+    """A loaded model, in three steps: only the middle one needs the device."""
+
+    def prepare(self, source: bytes | str | Path) -> Prepared:
+        """Decode and resize; may run on any thread.
 
         Args:
-            images: upright RGB arrays of shape (height, width, 3), of any sizes.
+            source: an image's bytes, or its path.
 
-        Returns:
-            One list per image, best first, `len(out) == len(images)`. Classifiers list every label; detectors every
-            box that scores at least their floor.
+        Raises:
+            InvalidImageFormat, ImageTooLarge, InvalidParameter: as `imaging.decode.decode`.
+        """
+        ...
+
+    def forward(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Run the network on (N, H, W, 3); `len(out) == N`."""
+        ...
+
+    def read(self, output: NDArray[np.float32], prepared: Prepared, floor: float = 0.0) -> list[Detection]:
+        """What the network's output for one image says, best first; may run on any thread.
+
+        Args:
+            floor: what scores less is left out. Classifiers list every label that is left; detectors every box.
         """
         ...
 

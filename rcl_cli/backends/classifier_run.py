@@ -78,7 +78,7 @@ def load_samples(samples: tuple[Sample, ...], labels: tuple[str, ...], size_px: 
     images = torch.empty(len(samples), 3, size_px, size_px, dtype=torch.uint8)
     targets = torch.zeros(len(samples), len(labels))
     for number, sample in enumerate(samples):
-        images[number] = torch.from_numpy(stretch(decode(sample.path), size_px)).permute(2, 0, 1)
+        images[number] = torch.from_numpy(stretch(decode(sample.path, shorter_px=size_px), size_px)).permute(2, 0, 1)
         for label in sample.labels:
             targets[number, index[label]] = 1
         if number % 50 == 49:

@@ -9,15 +9,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 
-from rcl_cli.backends.base import ONNX_FILE, Predictor
+from rcl_cli.backends.base import ONNX_FILE
 from rcl_cli.backends.registry import example_input, load_network
 from rcl_cli.domain import Detection, ModelCard
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    pass
 
 _OPSET = 17
 # Scores may differ by this much between the runtimes before the ONNX form is turned down.
@@ -46,10 +45,9 @@ def export_onnx(card: ModelCard, folder: Path) -> Path:
     return path
 
 
-def disagreement(ours: Predictor, reference: Predictor, images: Sequence[NDArray[np.uint8]]) -> float:
-    """The largest difference in score between two predictors' answers; a label found by one only counts in full."""
-    pairs = zip(ours.predict(images), reference.predict(images), strict=True)
-    return max((_difference(a, b) for a, b in pairs), default=0.0)
+def disagreement(ours: Sequence[list[Detection]], reference: Sequence[list[Detection]]) -> float:
+    """The largest difference in score between two models' answers; a label found by one only counts in full."""
+    return max((_difference(a, b) for a, b in zip(ours, reference, strict=True)), default=0.0)
 
 
 def _difference(ours: list[Detection], reference: list[Detection]) -> float:

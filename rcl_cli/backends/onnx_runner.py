@@ -25,7 +25,9 @@ class OnnxRunner:
     def __init__(self, path: Path, threads: int = 0) -> None:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        # Threads that sleep between layers cost a quarter of the speed; those that wait for long take the processor
+        # from decoding, and from other models (bench/RESULTS.md).
+        options.add_session_config_entry("session.intra_op.spin_duration_us", "200")
         self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         self._input = self._session.get_inputs()[0].name
 

@@ -1,17 +1,19 @@
 """From images to detections around any runner: preprocessing, decoding of outputs, suppression of doubles.
 
-The same code runs in evaluation and in serving. Needs numpy and OpenCV, never torch.
+The same code runs in evaluation and in serving. Needs numpy and Pillow, never torch.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rcl_cli.backends.base import Runner
+from rcl_cli.backends.base import Predictor, Prepared, Runner
 from rcl_cli.domain import Box, Detection, ModelCard
+from rcl_cli.imaging.decode import decode
 from rcl_cli.imaging.geometry import Letterbox, letterbox, stretch
 
 if TYPE_CHECKING:
@@ -30,58 +32,60 @@ class ClassifierPredictor:
     """Scores of every label for the whole image."""
 
     def __init__(self, runner: Runner, card: ModelCard) -> None:
-        self._runner = runner
+        self.forward = runner.run
         self._labels = card.labels
         self._size_px = int(card.preprocessing["size_px"])
 
-    def predict(self, images: Sequence[NDArray[np.uint8]]) -> list[list[Detection]]:
-        results: list[list[Detection]] = []
-        for start in range(0, len(images), _MAX_BATCH):
-            batch = np.stack([stretch(image, self._size_px) for image in images[start : start + _MAX_BATCH]])
-            results += [self._ranked(scores) for scores in self._runner.run(batch)]
-        return results
+    def prepare(self, source: bytes | str | Path) -> Prepared:
+        return Prepared(stretch(decode(source, shorter_px=self._size_px), self._size_px))
 
-    def _ranked(self, scores: NDArray[np.float32]) -> list[Detection]:
-        order = np.argsort(-scores, kind="stable")
-        return [Detection(self._labels[i], float(scores[i])) for i in order]
+    def read(self, output: NDArray[np.float32], _prepared: Prepared, floor: float = 0.0) -> list[Detection]:
+        order = np.argsort(-output, kind="stable")
+        return [Detection(self._labels[i], float(output[i])) for i in order if output[i] >= floor]
 
 
 class YoloPredictor:
     """Boxes of a YOLO detector."""
 
     def __init__(self, runner: Runner, card: ModelCard) -> None:
-        self._runner = runner
+        self.forward = runner.run
         self._labels = card.labels
         self._size_px = int(card.preprocessing["size_px"])
 
-    def predict(self, images: Sequence[NDArray[np.uint8]]) -> list[list[Detection]]:
-        prepared = [letterbox(image, self._size_px, YOLO_STRIDE) for image in images]
-        results: list[list[Detection]] = [[] for _ in images]
-        for group in _same_shape([canvas.shape for canvas, _ in prepared]):
-            for start in range(0, len(group), _MAX_BATCH):
-                indices = group[start : start + _MAX_BATCH]
-                outputs = self._runner.run(np.stack([prepared[i][0] for i in indices]))
-                for index, output in zip(indices, outputs, strict=True):
-                    results[index] = self._decode(output, prepared[index][1])
-        return results
+    def prepare(self, source: bytes | str | Path) -> Prepared:
+        return Prepared(*letterbox(decode(source, longer_px=self._size_px), self._size_px, YOLO_STRIDE))
 
-    def _decode(self, output: NDArray[np.float32], frame: Letterbox) -> list[Detection]:
+    def read(self, output: NDArray[np.float32], prepared: Prepared, floor: float = 0.0) -> list[Detection]:
         """Boxes of one image.
 
         Args:
             output: (4 + classes, anchors): centre x, centre y, width, height in canvas pixels, then class scores.
         """
-        classes = output[4:].argmax(0)
+        assert prepared.frame is not None
         scores = output[4:].max(0)
-        candidates = np.flatnonzero(scores >= SCORE_FLOOR)
+        candidates = np.flatnonzero(scores >= max(floor, SCORE_FLOOR))
         candidates = candidates[np.argsort(-scores[candidates], kind="stable")][:_MAX_CANDIDATES]
+        classes = output[4:, candidates].argmax(0)
         x, y, width, height = output[:4, candidates]
         corners = np.stack([x - width / 2, y - height / 2, x + width / 2, y + height / 2], 1)
-        kept = suppress(corners, classes[candidates])[:MAX_DETECTIONS]
+        kept = suppress(corners, classes)[:MAX_DETECTIONS]
         return [
-            Detection(self._labels[classes[candidates[k]]], float(scores[candidates[k]]), _to_box(corners[k], frame))
+            Detection(self._labels[classes[k]], float(scores[candidates[k]]), _to_box(corners[k], prepared.frame))
             for k in kept
         ]
+
+
+def predict(predictor: Predictor, sources: Sequence[bytes | str | Path]) -> list[list[Detection]]:
+    """All steps for several images; one list of detections each."""
+    prepared = [predictor.prepare(source) for source in sources]
+    found: list[list[Detection]] = [[] for _ in sources]
+    for group in same_shape([one.pixels.shape for one in prepared]):
+        for start in range(0, len(group), _MAX_BATCH):
+            indices = group[start : start + _MAX_BATCH]
+            outputs = predictor.forward(np.stack([prepared[i].pixels for i in indices]))
+            for index, output in zip(indices, outputs, strict=True):
+                found[index] = predictor.read(output, prepared[index])
+    return found
 
 
 def _to_box(corners: NDArray[np.float32], frame: Letterbox) -> Box:
@@ -91,7 +95,7 @@ def _to_box(corners: NDArray[np.float32], frame: Letterbox) -> Box:
     return Box(float(left), float(top), float(right - left), float(bottom - top))
 
 
-def _same_shape(shapes: Sequence[tuple[int, ...]]) -> list[list[int]]:
+def same_shape(shapes: Sequence[tuple[int, ...]]) -> list[list[int]]:
     """Indices grouped by shape, in order of first appearance."""
     groups: dict[tuple[int, ...], list[int]] = {}
     for index, shape in enumerate(shapes):

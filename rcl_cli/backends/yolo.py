@@ -94,8 +94,9 @@ class ManifestDataset(YOLODataset):
         if i in self._pixels:
             image, original = self._pixels[i]
         else:
-            rgb = decode(self.im_files[i])
-            original = rgb.shape[:2]
+            sample = self._samples[self.im_files[i]]
+            rgb = decode(sample.path, longer_px=self.imgsz)
+            original = (sample.height, sample.width) if sample.height else rgb.shape[:2]
             image = np.ascontiguousarray(fit_longer_side(rgb, self.imgsz)[..., ::-1])
             if _fits_in_memory(image.nbytes * self.ni * self._copies):
                 self._pixels[i] = (image, original)

@@ -104,11 +104,13 @@ def read_header(source: bytes | str | Path) -> ImageHeader:
     return header
 
 
-def decode(source: bytes | str | Path) -> NDArray[np.uint8]:
+def decode(source: bytes | str | Path, longer_px: int = 0, shorter_px: int = 0) -> NDArray[np.uint8]:
     """Decode a JPEG or PNG into upright RGB.
 
     Args:
         source: the file's bytes, or its path.
+        longer_px, shorter_px: all that the caller needs of the longer or the shorter side: a JPEG that is at least
+            twice as large is decoded at a half, a quarter or an eighth of its size, which takes a fraction of the time.
 
     Returns:
         Array of shape (height, width, 3), uint8, RGB, EXIF orientation applied. Of an animation the first frame;
@@ -121,11 +123,20 @@ def decode(source: bytes | str | Path) -> NDArray[np.uint8]:
     with _open(source) as image:
         check_header(_header(image))
         try:
+            _shrink(image, longer_px, shorter_px)
             image.load()
             upright = _upright(image)
             return np.asarray(_to_rgb(upright), dtype=np.uint8)
         except (OSError, SyntaxError, ValueError, EOFError, TypeError, IndexError, struct.error) as error:
             raise InvalidImageFormat("Request has invalid image format") from error
+
+
+def _shrink(image: Image.Image, longer_px: int, shorter_px: int) -> None:
+    """Let a JPEG's decoder leave out what is not needed; other formats can't."""
+    width, height = image.size
+    share = max(longer_px / max(width, height), shorter_px / min(width, height))
+    if 0 < share <= 0.5:
+        image.draft(None, (max(1, int(width * share)), max(1, int(height * share))))
 
 
 # The seven ways of EXIF that are not upright. Pillow's own function rewrites all tags, and trips over broken ones.

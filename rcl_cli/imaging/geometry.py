@@ -6,8 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import cv2
 import numpy as np
+from PIL import Image
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -26,13 +26,18 @@ class Letterbox:
 
 
 def fit_longer_side(image: NDArray[np.uint8], size_px: int) -> NDArray[np.uint8]:
-    """Resize so that the longer side is `size_px`, keeping the aspect ratio (bilinear, as Ultralytics trains)."""
+    """Resize so that the longer side is `size_px`, keeping the aspect ratio."""
     height, width = image.shape[:2]
     ratio = size_px / max(height, width)
     if ratio == 1:
         return image
     target = (min(math.ceil(width * ratio), size_px), min(math.ceil(height * ratio), size_px))
-    return np.asarray(cv2.resize(image, target, interpolation=cv2.INTER_LINEAR), dtype=np.uint8)
+    return _resized(image, target)
+
+
+def _resized(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+    """Bilinear, averaging over all pixels that fall into one where the image becomes smaller."""
+    return np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BILINEAR), dtype=np.uint8)
 
 
 def letterbox(image: NDArray[np.uint8], size_px: int, stride: int) -> tuple[NDArray[np.uint8], Letterbox]:
@@ -51,13 +56,5 @@ def letterbox(image: NDArray[np.uint8], size_px: int, stride: int) -> tuple[NDAr
 
 
 def stretch(image: NDArray[np.uint8], size_px: int) -> NDArray[np.uint8]:
-    """Resize to a square of `size_px`, ignoring the aspect ratio.
-
-    Large reductions go through area averaging, which keeps fine structure from aliasing away.
-    """
-    height, width = image.shape[:2]
-    if (height, width) == (size_px, size_px):
-        return image
-    shrinks = min(height, width) > 2 * size_px
-    method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    return np.asarray(cv2.resize(image, (size_px, size_px), interpolation=method), dtype=np.uint8)
+    """Resize to a square of `size_px`, ignoring the aspect ratio."""
+    return image if image.shape[:2] == (size_px, size_px) else _resized(image, (size_px, size_px))

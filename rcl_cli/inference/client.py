@@ -3,46 +3,83 @@
 from __future__ import annotations
 
 import socket
+from types import TracebackType
 from typing import Any
 
 from rcl_cli.errors import InternalServerError, ResourceNotReady, service_error
 from rcl_cli.inference.protocol import ProtocolError, receive_frame, send_frame
 
-_TIMEOUT_S = 120
+# The host gives a request up a little earlier than its client, which then hears why.
+_TIMEOUT_S, _HOST_TIMEOUT_S = 120.0, 110.0
+_GONE = "The model is not running: its host has gone."
+
+
+class HostConnection:
+    """A connection to a host, for one request after the other.
+
+    Args:
+        address: path of its socket.
+        nonce: proves that the host is the one that the store means.
+
+    Raises:
+        ResourceNotReady: nobody listens.
+        InternalServerError: it can't be reached otherwise.
+    """
+
+    def __init__(self, address: str, nonce: str) -> None:
+        self._nonce = nonce
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._socket.settimeout(_TIMEOUT_S)
+        try:
+            self._socket.connect(address)
+        except (ConnectionError, FileNotFoundError) as error:
+            self._socket.close()
+            raise ResourceNotReady(_GONE) from error
+        except OSError as error:
+            self._socket.close()
+            raise InternalServerError(f"The model host does not answer: {error}.") from error
+
+    def __enter__(self) -> HostConnection:
+        return self
+
+    def __exit__(
+        self, _kind: type[BaseException] | None, _error: BaseException | None, _traceback: TracebackType | None
+    ) -> None:
+        self._socket.close()
+
+    def detect(self, image: bytes, min_confidence: float | None, max_results: int | None) -> list[dict[str, Any]]:
+        """CustomLabels of an image, as the API returns them.
+
+        Args:
+            min_confidence: 0..100, None for the assumed thresholds.
+
+        Raises:
+            ResourceNotReady: the host has gone.
+            ServiceError: what the host answered.
+        """
+        header = {
+            "op": "detect", "nonce": self._nonce, "timeout_s": _HOST_TIMEOUT_S,
+            "min_confidence": min_confidence, "max_results": max_results,
+        }  # fmt: skip
+        try:
+            send_frame(self._socket, header, image)
+            answer = receive_frame(self._socket)
+        except ConnectionError as error:
+            raise ResourceNotReady(_GONE) from error
+        except (OSError, ProtocolError) as error:
+            raise InternalServerError(f"The model host does not answer: {error}.") from error
+        if answer is None:
+            raise ResourceNotReady(_GONE)
+        reply, _ = answer
+        if "error" in reply:
+            raise service_error(reply["error"]["code"], reply["error"]["message"])
+        labels: list[dict[str, Any]] = reply["labels"]
+        return labels
 
 
 def detect(
     address: str, nonce: str, image: bytes, min_confidence: float | None, max_results: int | None
 ) -> list[dict[str, Any]]:
-    """Ask a host.
-
-    Args:
-        address: path of its socket.
-        nonce: proves that the host is the one that the store means.
-        min_confidence: 0..100, None for the assumed thresholds.
-
-    Returns:
-        CustomLabels, as the API returns them.
-
-    Raises:
-        ResourceNotReady: nobody listens.
-        ServiceError: what the host answered.
-    """
-    header = {"op": "detect", "nonce": nonce, "min_confidence": min_confidence, "max_results": max_results}
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-        connection.settimeout(_TIMEOUT_S)
-        try:
-            connection.connect(address)
-            send_frame(connection, header, image)
-            answer = receive_frame(connection)
-        except (ConnectionError, FileNotFoundError) as error:
-            raise ResourceNotReady("The model is not running: its host has gone.") from error
-        except (OSError, ProtocolError) as error:
-            raise InternalServerError(f"The model host does not answer: {error}.") from error
-    if answer is None:
-        raise ResourceNotReady("The model is not running: its host has gone.")
-    reply, _ = answer
-    if "error" in reply:
-        raise service_error(reply["error"]["code"], reply["error"]["message"])
-    labels: list[dict[str, Any]] = reply["labels"]
-    return labels
+    """Ask a host once; see `HostConnection`."""
+    with HostConnection(address, nonce) as connection:
+        return connection.detect(image, min_confidence, max_results)

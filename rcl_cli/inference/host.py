@@ -1,7 +1,7 @@
 """The model host: `python -m rcl_cli.inference.host`, started detached, one a running version.
 
-It listens on one socket and keeps `--workers` worker processes that accept from it. A worker that dies is replaced;
-when the host itself dies, however, its workers notice and end too.
+It listens on one socket and keeps worker processes that accept from it: `--least` of them always, up to `--most` while
+there is more to do. A worker that dies is replaced; when the host itself dies, its workers notice and end too.
 """
 
 from __future__ import annotations
@@ -16,35 +16,70 @@ import sys
 import time
 from pathlib import Path
 
+from rcl_cli.config import cpu_cores
 from rcl_cli.inference import hosts
 from rcl_cli.service.context import Context, make_context
 from rcl_cli.store import versions
 from rcl_cli.store.liveness import hold_lock, this_process
 from rcl_cli.store.versions import Version
 
-_READY = b"ready\n"
 _START_S = 300.0
 _MAX_RESTARTS, _RESTART_WINDOW_S = 5, 60.0
 _DRAIN_S = 30.0
 _BACKLOG = 512
+_LOOK_S = 0.5
+# A worker with this many requests has batches to fill; the next one would only wait.
+_FULL = 6
+_GROW_AFTER_S, _SHRINK_AFTER_S = 1.0, 30.0
 
 
 def log(text: str) -> None:
     print(time.strftime("%Y-%m-%dT%H:%M:%S%z"), text, flush=True)
 
 
+class WorkerProcess:
+    """A worker as its host sees it.
+
+    Args:
+        load: requests that it has, as it last said.
+    """
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        assert process.stdout is not None  # noqa: S101 - it was started with a pipe
+        self.process, self.pipe = process, process.stdout.fileno()
+        self.is_ready, self.is_listened_to, self.load = False, True, 0
+        self._text = b""
+
+    def listen(self) -> None:
+        """Take in what the worker has said."""
+        said = os.read(self.pipe, 4096)
+        self.is_listened_to = bool(said)
+        *lines, self._text = (self._text + said).split(b"\n")
+        for line in lines:
+            self.is_ready = self.is_ready or line == b"ready"
+            if line.startswith(b"load "):
+                self.load = int(line[5:])
+
+    def close(self) -> None:
+        if self.process.stdout is not None:
+            self.process.stdout.close()
+
+
 class Host:
     """Owns the socket and the workers.
 
     Args:
-        units: how many workers.
+        least, most: how many workers.
     """
 
-    def __init__(self, context: Context, version: Version, nonce: str, address: str, units: int) -> None:
+    def __init__(self, context: Context, version: Version, nonce: str, address: str, *, least: int, most: int) -> None:
         self._context, self._version, self._nonce, self._address = context, version, nonce, address
-        self._units = units
-        self._workers: dict[int, subprocess.Popen[bytes]] = {}
+        self._least, self._most = least, most
+        self._workers: dict[int, WorkerProcess] = {}
+        # Told to end, and answering what they have taken.
+        self._leaving: set[int] = set()
         self._restarts: list[float] = []
+        self._full_since = self._idle_since = time.monotonic()
         # Ends when this process does, however it ends: workers watch the other side.
         self._lifeline_read, self._lifeline_write = os.pipe()
         self._wake_read, self._wake_write = os.pipe()
@@ -56,51 +91,61 @@ class Host:
         self._socket.bind(address)
         self._socket.listen(_BACKLOG)
 
-    def _spawn_worker(self) -> subprocess.Popen[bytes]:
+    def _spawn_worker(self) -> None:
         arguments = [
             sys.executable, "-m", "rcl_cli.inference.worker",
             "--model", str(self._context.layout.model(self._version.id)),
             "--socket-fd", str(self._socket.fileno()),
             "--lifeline-fd", str(self._lifeline_read),
-            "--workers", str(self._units),
+            "--threads", str(max(1, cpu_cores() // self._least)),
         ]  # fmt: skip
         work_dir = str(self._context.layout.home / "cache")
         environment = {**os.environ, "RCL_HOST_NONCE": self._nonce, "RCL_WORK_DIR": work_dir}
         keep = (self._socket.fileno(), self._lifeline_read)
         process = subprocess.Popen(arguments, stdout=subprocess.PIPE, pass_fds=keep, env=environment)
-        self._workers[process.pid] = process
-        return process
+        self._workers[process.pid] = WorkerProcess(process)
 
-    def _is_ready(self, worker: subprocess.Popen[bytes], deadline: float) -> bool:
-        """Wait until a worker has loaded its model; false if it ended, took too long, or a stop came first."""
-        if worker.stdout is None:
-            return False
-        while not self._stopping and (left := deadline - time.monotonic()) > 0:
-            readable, _, _ = select.select([worker.stdout.fileno(), self._wake_read], [], [], left)
-            if worker.stdout.fileno() in readable:
-                return worker.stdout.readline() == _READY
-            os.read(self._wake_read, 4096)
-        return False
+    def _look(self, timeout_s: float) -> None:
+        """Wait until something happens, but not for ever; take in what workers say."""
+        talking = {one.pipe: one for one in self._workers.values() if one.is_listened_to}
+        readable, _, _ = select.select([self._wake_read, *talking], [], [], max(0.0, timeout_s))
+        for descriptor in readable:
+            if descriptor in talking:
+                talking[descriptor].listen()
+            else:
+                os.read(self._wake_read, 4096)
+
+    def _start(self) -> bool:
+        """Start the workers; false if one ended, took too long, or a stop came first."""
+        for _ in range(self._least):
+            self._spawn_worker()
+        deadline = time.monotonic() + _START_S
+        while not all(one.is_ready for one in self._workers.values()):
+            self._look(deadline - time.monotonic())
+            failed = any(one.process.poll() is not None for one in self._workers.values())
+            if self._stopping or failed or time.monotonic() > deadline:
+                return False
+        return True
 
     def run(self) -> str:
         """Serve until asked to stop; returns the message for the version's status, empty if it could not start."""
         signal.signal(signal.SIGTERM, self._on_stop)
         signal.signal(signal.SIGINT, self._on_stop)
         signal.signal(signal.SIGCHLD, lambda *_: self._wake())
-        started = [self._spawn_worker() for _ in range(self._units)]
-        deadline = time.monotonic() + _START_S
-        if not all(self._is_ready(worker, deadline) for worker in started):
+        if not self._start():
             self._end_workers()
             return hosts.STOPPED if self._stopping else ""
         with self._context.database.write() as db:
             if not versions.move(db, self._version.id, ("STARTING",), "RUNNING", hosts.RUNNING):
                 self._stopping = True
-        log(f"running with {self._units} worker(s) on {self._address}")
+        self._context.database.close()
+        log(f"running with {self._least} to {self._most} worker(s) on {self._address}")
         while not self._stopping and len(self._restarts) <= _MAX_RESTARTS:
-            select.select([self._wake_read], [], [])
-            os.read(self._wake_read, 4096)
+            # Load is only of interest where there is something to decide.
+            self._look(_LOOK_S if self._most > self._least else 3600.0)
             if not self._stopping:
                 self._replace_dead()
+                self._scale(time.monotonic())
         self._end_workers()
         return hosts.STOPPED if self._stopping else hosts.KEEPS_FAILING
 
@@ -116,28 +161,51 @@ class Host:
 
     def _replace_dead(self) -> None:
         for pid, worker in list(self._workers.items()):
-            if worker.poll() is None:
+            if worker.process.poll() is None:
                 continue
             del self._workers[pid]
+            worker.close()
+            if pid in self._leaving:
+                self._leaving.discard(pid)
+                continue
             now = time.monotonic()
             self._restarts = [*(then for then in self._restarts if now - then < _RESTART_WINDOW_S), now]
-            log(f"worker {pid} ended with {worker.returncode}; starting another")
+            log(f"worker {pid} ended with {worker.process.returncode}; starting another")
             if len(self._restarts) <= _MAX_RESTARTS:
                 self._spawn_worker()
+
+    def _scale(self, now: float) -> None:
+        """One worker more where all have had their hands full for a while, one less where it would not be missed."""
+        serving = [one for pid, one in self._workers.items() if pid not in self._leaving]
+        load = sum(one.load for one in serving)
+        if load < _FULL * len(serving) or not all(one.is_ready for one in serving):
+            self._full_since = now
+        if load > _FULL * (len(serving) - 1) // 2:
+            self._idle_since = now
+        if len(serving) < self._most and now - self._full_since >= _GROW_AFTER_S:
+            log(f"{load} requests: one worker more")
+            self._spawn_worker()
+            self._full_since = now
+        elif len(serving) > self._least and now - self._idle_since >= _SHRINK_AFTER_S:
+            youngest = serving[-1].process
+            log(f"{load} requests: one worker less")
+            self._leaving.add(youngest.pid)
+            youngest.terminate()
+            self._idle_since = now
 
     def _end_workers(self) -> None:
         """Let workers answer what they have taken, then make sure that they are gone."""
         self._socket.close()
         Path(self._address).unlink(missing_ok=True)
         for worker in self._workers.values():
-            worker.terminate()
+            worker.process.terminate()
         deadline = time.monotonic() + _DRAIN_S
         for worker in self._workers.values():
             try:
-                worker.wait(max(0.1, deadline - time.monotonic()))
+                worker.process.wait(max(0.1, deadline - time.monotonic()))
             except subprocess.TimeoutExpired:
-                worker.kill()
-                worker.wait()
+                worker.process.kill()
+                worker.process.wait()
 
 
 def main() -> int:
@@ -145,7 +213,8 @@ def main() -> int:
     parser.add_argument("--home", type=Path, required=True)
     parser.add_argument("--version-id", type=int, required=True)
     parser.add_argument("--nonce", required=True)
-    parser.add_argument("--workers", type=int, required=True)
+    parser.add_argument("--least", type=int, required=True)
+    parser.add_argument("--most", type=int, required=True)
     arguments = parser.parse_args()
     context = make_context(arguments.home)
     hold_lock(context.layout.lock(arguments.version_id))
@@ -157,7 +226,7 @@ def main() -> int:
         log("this start was given up before it began")
         return 1
     context.database.close()
-    host = Host(context, version, arguments.nonce, worker.address, arguments.workers)
+    host = Host(context, version, arguments.nonce, worker.address, least=arguments.least, most=arguments.most)
     message = host.run()
     with context.database.write() as db:
         if message:

@@ -43,8 +43,8 @@ def make_private(folder: Path) -> None:
         raise PermissionError(f"{folder} belongs to somebody else")
 
 
-def launch_host(layout: Layout, version_id: int, nonce: str, workers: int) -> int:
-    """Start the host of a version; returns its pid."""
+def launch_host(layout: Layout, version_id: int, nonce: str, least: int, most: int) -> int:
+    """Start the host of a version with so many workers; returns its pid."""
     folder = layout.host(version_id)
     folder.mkdir(parents=True, exist_ok=True)
     arguments = [
@@ -54,8 +54,10 @@ def launch_host(layout: Layout, version_id: int, nonce: str, workers: int) -> in
         str(version_id),
         "--nonce",
         nonce,
-        "--workers",
-        str(workers),
+        "--least",
+        str(least),
+        "--most",
+        str(most),
     ]
     return spawn("rcl_cli.inference.host", arguments, host_log(layout, version_id))
 

@@ -1,4 +1,4 @@
-"""A worker of a model host: decodes on connection threads, batches, and runs the model on one thread."""
+"""A worker of a model host: decodes on the connections' threads, and runs the model on one of its own."""
 
 from __future__ import annotations
 
@@ -7,74 +7,31 @@ import contextlib
 import errno
 import hmac
 import os
-import queue
 import signal
 import socket
 import sys
 import threading
 import time
-from concurrent.futures import Future
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from rcl_cli.backends.base import Predictor
 from rcl_cli.backends.registry import load_predictor, read_card
 from rcl_cli.config import cpu_cores
 from rcl_cli.domain import Detection
 from rcl_cli.errors import InternalServerError, ProvisionedThroughputExceeded, ServiceError
-from rcl_cli.imaging.decode import decode
+from rcl_cli.inference.batching import DEFAULT_BATCH, Batcher
 from rcl_cli.inference.protocol import ProtocolError, receive_frame, send_frame
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-_MAX_BATCH = 16
-_QUEUE_LENGTH = 128
+_MOST_REQUESTS = 128
 _DRAIN_S = 20.0
 _IDLE_S = 300.0
 _RETRY_S = 0.05
+_REPORT_S = 0.25
 _DEFAULT_THRESHOLD = 0.5
-
-
-class Batcher:
-    """Groups waiting images into batches; one thread owns the model.
-
-    The first image opens a batch and whatever waits already joins it, so a single request is never delayed.
-    """
-
-    def __init__(self, predictor: Predictor) -> None:
-        self._predictor = predictor
-        self._waiting: queue.Queue[tuple[NDArray[np.uint8], Future[list[Detection]]]] = queue.Queue(_QUEUE_LENGTH)
-        threading.Thread(target=self._run, daemon=True).start()
-
-    def submit(self, image: NDArray[np.uint8]) -> Future[list[Detection]]:
-        """Queue a decoded image.
-
-        Raises:
-            ProvisionedThroughputExceeded: too many wait already.
-        """
-        future: Future[list[Detection]] = Future()
-        try:
-            self._waiting.put_nowait((image, future))
-        except queue.Full as error:
-            raise ProvisionedThroughputExceeded("The model has more requests than it can answer: try again.") from error
-        return future
-
-    def _run(self) -> None:
-        while True:
-            batch = [self._waiting.get()]
-            with contextlib.suppress(queue.Empty):
-                while len(batch) < _MAX_BATCH:
-                    batch.append(self._waiting.get_nowait())
-            try:
-                results = self._predictor.predict([image for image, _ in batch])
-            except Exception as error:  # noqa: BLE001 - the thread must live; callers get the error
-                for _, future in batch:
-                    future.set_exception(error)
-                continue
-            for (_, future), found in zip(batch, results, strict=True):
-                future.set_result(found)
+_DEFAULT_TIMEOUT_S = 60.0
+_ROUNDING = 1e-6
+_BUSY = "The model has more requests than it can answer: try again."
 
 
 def custom_labels(
@@ -114,9 +71,12 @@ class Worker:
         device = _device(str(extra.get("device", "cpu")))
         self._thresholds: dict[str, float] = extra["thresholds"]
         self._nonce = nonce
-        self._batcher = Batcher(load_predictor(model_dir, device, threads))
-        self.busy = 0
+        self._predictor = load_predictor(model_dir, device, threads)
+        self._batcher = Batcher(self._predictor.forward, int(extra.get("batch", DEFAULT_BATCH)))
+        # Decoding more images at once than there are cores makes all of them late.
+        self._cores = threading.BoundedSemaphore(max(2, cpu_cores()))
         self._lock = threading.Lock()
+        self.requests = 0
 
     def serve(self, connection: socket.socket) -> None:
         """Answer one connection's requests until it closes."""
@@ -124,33 +84,56 @@ class Worker:
             while True:
                 try:
                     frame = receive_frame(connection)
+                    if frame is None:
+                        return
+                    with self._counted():
+                        send_frame(connection, self._answer(*frame))
                 except (ProtocolError, OSError):
                     return
-                if frame is None:
-                    return
-                with self._lock:
-                    self.busy += 1
-                try:
-                    send_frame(connection, self._answer(*frame))
-                except OSError:
-                    return
-                finally:
-                    with self._lock:
-                        self.busy -= 1
+
+    @contextlib.contextmanager
+    def _counted(self) -> Iterator[None]:
+        with self._lock:
+            self.requests += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self.requests -= 1
 
     def _answer(self, header: dict[str, Any], body: bytes) -> dict[str, Any]:
         try:
             if not hmac.compare_digest(str(header.get("nonce")), self._nonce) or header.get("op") != "detect":
                 raise InternalServerError("This host serves another model.")
-            # Decoded here, on the connection's own thread: a bad image is answered before it meets others.
-            found = self._batcher.submit(decode(body)).result()
-            labels = custom_labels(found, self._thresholds, header.get("min_confidence"), header.get("max_results"))
+            if self.requests > _MOST_REQUESTS:
+                raise ProvisionedThroughputExceeded(_BUSY)
+            return {"labels": self._labels(header, body)}
         except ServiceError as error:
             return {"error": {"code": error.code, "message": error.message}}
         except Exception as error:  # noqa: BLE001 - a broken forward pass must not end the worker
             print(f"request failed: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
             return {"error": {"code": "InternalServerError", "message": "The model failed on this image."}}
-        return {"labels": labels}
+
+    def _labels(self, header: dict[str, Any], body: bytes) -> list[dict[str, Any]]:
+        """CustomLabels of one image.
+
+        Raises:
+            ServiceError: the image can't be used, or there is too much to do.
+        """
+        deadline = time.monotonic() + float(header.get("timeout_s") or _DEFAULT_TIMEOUT_S)
+        min_confidence, max_results = header.get("min_confidence"), header.get("max_results")
+        floor = min(self._thresholds.values(), default=0.0) if min_confidence is None else min_confidence / 100
+        if not self._cores.acquire(timeout=max(0.0, deadline - time.monotonic())):
+            raise ProvisionedThroughputExceeded(_BUSY)
+        try:
+            # A bad image is answered here, before it meets others in a batch.
+            prepared = self._predictor.prepare(body)
+        finally:
+            self._cores.release()
+        output = self._batcher.submit(prepared.pixels, deadline).result()
+        # Rounding must not lose what lies on the floor; `custom_labels` looks again.
+        found = self._predictor.read(output, prepared, floor - _ROUNDING)
+        return custom_labels(found, self._thresholds, min_confidence, max_results)
 
 
 def _device(evaluated_on: str) -> str:
@@ -181,6 +164,17 @@ def _accept(listener: socket.socket, worker: Worker, stopping: threading.Event) 
             time.sleep(_RETRY_S)
 
 
+def _report_load(worker: Worker) -> None:
+    """Tell the host how many requests are here, whenever that changes."""
+    told = 0
+    while True:
+        time.sleep(_REPORT_S)
+        if worker.requests != told:
+            told = worker.requests
+            with contextlib.suppress(OSError):
+                os.write(1, b"load %d\n" % told)
+
+
 def _end_with_host(lifeline: int) -> None:
     """End when the host does: its side of the pipe closes."""
     os.read(lifeline, 1)
@@ -192,22 +186,21 @@ def main() -> int:
     parser.add_argument("--model", type=Path, required=True)
     parser.add_argument("--socket-fd", type=int, required=True)
     parser.add_argument("--lifeline-fd", type=int, required=True)
-    parser.add_argument("--workers", type=int, required=True)
+    parser.add_argument("--threads", type=int, required=True)
     arguments = parser.parse_args()
     stopping = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stopping.set())
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_host, args=(arguments.lifeline_fd,), daemon=True).start()
-    threads = max(1, cpu_cores() // arguments.workers)
-    worker = Worker(arguments.model, os.environ["RCL_HOST_NONCE"], threads)
+    worker = Worker(arguments.model, os.environ["RCL_HOST_NONCE"], arguments.threads)
     listener = socket.socket(fileno=arguments.socket_fd)
     threading.Thread(target=_accept, args=(listener, worker, stopping), daemon=True).start()
-    sys.stdout.write("ready\n")
-    sys.stdout.flush()
+    os.write(1, b"ready\n")
+    threading.Thread(target=_report_load, args=(worker,), daemon=True).start()
     stopping.wait()
     # Take nothing more; answer what is here.
     deadline = time.monotonic() + _DRAIN_S
-    while worker.busy and time.monotonic() < deadline:
+    while worker.requests and time.monotonic() < deadline:
         time.sleep(0.01)
     return 0
 

@@ -15,11 +15,11 @@ from rcl_cli import __version__
 from rcl_cli.backends import registry
 from rcl_cli.backends.base import Cancelled, Predictor, Report
 from rcl_cli.backends.export import SCORE_TOLERANCE, disagreement, export_onnx
+from rcl_cli.backends.predictors import predict
 from rcl_cli.backends.weights import WeightsChoice, choose_weights
 from rcl_cli.config import cpu_cores
 from rcl_cli.domain import Detection, ModelCard, Progress, Sample, TrainingPlan, UseCase
 from rcl_cli.errors import ConfigError
-from rcl_cli.imaging.decode import decode
 from rcl_cli.service.context import Context
 from rcl_cli.training import plan as planning
 from rcl_cli.training import results
@@ -127,8 +127,9 @@ def train_model(
     try:
         export_onnx(card, model_dir)
         reference = registry.predictor_on(registry.torch_runner(card, model_dir, "cpu"), card)
-        probes = [decode(sample.path) for sample in plan.holdout[:_AGREEMENT_IMAGES]]
-        extra["onnx_disagreement"] = disagreement(registry.load_predictor(model_dir), reference, probes)
+        probes = [sample.path for sample in plan.holdout[:_AGREEMENT_IMAGES]]
+        serving = registry.load_predictor(model_dir)
+        extra["onnx_disagreement"] = disagreement(predict(serving, probes), predict(reference, probes))
         agrees = extra["onnx_disagreement"] <= SCORE_TOLERANCE
     except Exception as error:  # noqa: BLE001 - the torch form serves as well, only slower
         extra["onnx_disagreement"] = None
@@ -143,8 +144,7 @@ def predict_all(predictor: Predictor, samples: Sequence[Sample], report: Report)
     """Predictions for all samples, decoded and batched as serving does it."""
     found: list[list[Detection]] = []
     for start in range(0, len(samples), _EVALUATION_BATCH):
-        batch = [decode(sample.path) for sample in samples[start : start + _EVALUATION_BATCH]]
-        found += predictor.predict(batch)
+        found += predict(predictor, [sample.path for sample in samples[start : start + _EVALUATION_BATCH]])
         report(Progress("evaluating", len(found), len(samples)))
     return found
 

@@ -90,16 +90,12 @@ def test_suppression_keeps_the_best_of_each_class() -> None:
 
 
 def test_disagreement_counts_what_only_one_found() -> None:
-    class Says:
-        def __init__(self, *scores: float) -> None:
-            self.scores = scores
+    def says(*scores: float) -> list[list[Detection]]:
+        return [[Detection("a", score) for score in scores]]
 
-        def predict(self, images: object) -> list[list[Detection]]:
-            return [[Detection("a", score) for score in self.scores]]
-
-    assert disagreement(Says(0.9, 0.3), Says(0.9), []) == pytest.approx(0.3)
-    assert disagreement(Says(0.9, 0.01), Says(0.9), []) == pytest.approx(0.0)
-    assert disagreement(Says(float("nan")), Says(0.9), []) == float("inf")
+    assert disagreement(says(0.9, 0.3), says(0.9)) == pytest.approx(0.3)
+    assert disagreement(says(0.9, 0.01), says(0.9)) == pytest.approx(0.0)
+    assert disagreement(says(float("nan")), says(0.9)) == float("inf")
 
 
 @pytest.mark.parametrize("any_way_up", [False, True])

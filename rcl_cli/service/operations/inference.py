@@ -43,7 +43,7 @@ def start_project_version(context: Context, params: dict[str, Any]) -> dict[str,
         address = hosts.socket_address(context.layout, version.id, nonce)
         versions.assign(db, version.id, nonce, this_process(), address)
     try:
-        pid = hosts.launch_host(context.layout, version.id, nonce, units)
+        pid = hosts.launch_host(context.layout, version.id, nonce, units, min(most or units, MAX_UNITS))
     except OSError as error:
         with context.database.write() as db:
             versions.move(db, version.id, ("STARTING",), "FAILED", f"The model's host can't be started: {error}.")
