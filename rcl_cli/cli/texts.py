@@ -55,6 +55,7 @@ GROUPS: tuple[tuple[str, dict[str, str]], ...] = (
 )
 
 LOCAL: dict[str, str] = {
+    "detect": "Find labels in many images with one model.",
     "draw": "Draw detected boxes and labels into an image.",
     "example": "Make an example project: images and manifests.",
     "logs": "Show the log of a model's training or host.",

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 DEFAULT_BATCH = 4
+BUSY = "The model has more requests than it can answer: try again."
 _QUEUE_LENGTH = 128
 
 
@@ -59,7 +60,7 @@ class Batcher:
         try:
             self._arriving.put_nowait(_Waiting(pixels, deadline, future))
         except queue.Full as error:
-            raise ProvisionedThroughputExceeded("The model has more requests than it can answer: try again.") from error
+            raise ProvisionedThroughputExceeded(BUSY) from error
         return future
 
     def _run(self) -> None:

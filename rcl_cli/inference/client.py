@@ -48,7 +48,14 @@ class HostConnection:
         self._socket.close()
 
     def detect(self, image: bytes, min_confidence: float | None, max_results: int | None) -> list[dict[str, Any]]:
-        """CustomLabels of an image, as the API returns them.
+        """CustomLabels of an image, as the API returns them; see `ask`."""
+        labels: list[dict[str, Any]] = self.ask(image, min_confidence, max_results)["labels"]
+        return labels
+
+    def ask(
+        self, image: bytes, min_confidence: float | None, max_results: int | None, *, sized: bool = False
+    ) -> dict[str, Any]:
+        """`labels`: CustomLabels of an image; with `sized` also its upright `width` and `height` in pixels.
 
         Args:
             min_confidence: 0..100, None for the assumed thresholds.
@@ -59,7 +66,7 @@ class HostConnection:
         """
         header = {
             "op": "detect", "nonce": self._nonce, "timeout_s": _HOST_TIMEOUT_S,
-            "min_confidence": min_confidence, "max_results": max_results,
+            "min_confidence": min_confidence, "max_results": max_results, "sized": sized,
         }  # fmt: skip
         try:
             send_frame(self._socket, header, image)
@@ -73,8 +80,7 @@ class HostConnection:
         reply, _ = answer
         if "error" in reply:
             raise service_error(reply["error"]["code"], reply["error"]["message"])
-        labels: list[dict[str, Any]] = reply["labels"]
-        return labels
+        return reply
 
 
 def detect(

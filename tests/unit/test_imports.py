@@ -84,7 +84,7 @@ def test_only_backends_and_training_stages_import_the_heavy_libraries(path: Path
         elif isinstance(node, ast.ImportFrom) and node.module:
             found.add(node.module.split(".")[0])
     inside = str(path.relative_to(ROOT))
-    allowed = inside.startswith("backends/") or inside in {"training/stages.py", "inference/worker.py"}
+    allowed = inside.startswith("backends/") or inside in {"training/stages.py", "inference/model.py"}
     assert allowed or not found & heavy
 
 

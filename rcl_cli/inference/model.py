@@ -1,0 +1,101 @@
+"""A trained model in this process: from an image's bytes to CustomLabels, from as many threads as there are."""
+
+from __future__ import annotations
+
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from rcl_cli.backends.registry import load_predictor, read_card
+from rcl_cli.config import cpu_cores
+from rcl_cli.domain import Detection
+from rcl_cli.errors import ProvisionedThroughputExceeded
+from rcl_cli.inference.batching import BUSY, DEFAULT_BATCH, Batcher
+
+_DEFAULT_THRESHOLD = 0.5
+_ROUNDING = 1e-6
+
+
+class LoadedModel:
+    """Decodes and reads results on the caller's thread; the network runs on one of its own, in batches.
+
+    Args:
+        folder: what training wrote.
+        threads: CPU threads for one forward pass.
+
+    Raises:
+        ConfigError: the folder holds no model that this rcl can load.
+    """
+
+    def __init__(self, folder: Path, threads: int) -> None:
+        _, extra = read_card(folder)
+        self._thresholds: dict[str, float] = extra["thresholds"]
+        self._predictor = load_predictor(folder, _device(str(extra.get("device", "cpu"))), threads)
+        self._batcher = Batcher(self._predictor.forward, int(extra.get("batch", DEFAULT_BATCH)))
+        # Decoding more images at once than there are cores makes all of them late.
+        self._cores = threading.BoundedSemaphore(max(2, cpu_cores()))
+
+    def detect(
+        self, image: bytes, min_confidence: float | None, max_results: int | None, timeout_s: float
+    ) -> list[dict[str, Any]]:
+        """CustomLabels of one image.
+
+        Args:
+            min_confidence: 0..100 for all labels; None for each label's own threshold.
+
+        Raises:
+            ServiceError: the image can't be used, or there is too much to do.
+        """
+        deadline = time.monotonic() + timeout_s
+        floor = min(self._thresholds.values(), default=0.0) if min_confidence is None else min_confidence / 100
+        if not self._cores.acquire(timeout=timeout_s):
+            raise ProvisionedThroughputExceeded(BUSY)
+        try:
+            # A bad image is answered here, before it meets others in a batch.
+            prepared = self._predictor.prepare(image)
+        finally:
+            self._cores.release()
+        output = self._batcher.submit(prepared.pixels, deadline).result()
+        # Rounding must not lose what lies on the floor; `custom_labels` looks again.
+        found = self._predictor.read(output, prepared, floor - _ROUNDING)
+        return custom_labels(found, self._thresholds, min_confidence, max_results)
+
+
+def custom_labels(
+    found: list[Detection], thresholds: dict[str, float], min_confidence: float | None, max_results: int | None
+) -> list[dict[str, Any]]:
+    """CustomLabels of the API, best first.
+
+    Args:
+        min_confidence: 0..100 for all labels; None for each label's own threshold.
+    """
+    kept = [d for d in found if _is_shown(d, thresholds, min_confidence)]
+    kept.sort(key=lambda d: -d.score)
+    return [_as_label(d) for d in (kept if max_results is None else kept[:max_results])]
+
+
+def _is_shown(detection: Detection, thresholds: dict[str, float], min_confidence: float | None) -> bool:
+    if min_confidence is not None:
+        return detection.score * 100 >= min_confidence
+    return detection.score >= thresholds.get(detection.label, _DEFAULT_THRESHOLD)
+
+
+def _as_label(detection: Detection) -> dict[str, Any]:
+    label: dict[str, Any] = {"Name": detection.label, "Confidence": detection.score * 100}
+    if detection.box is not None:
+        box = detection.box
+        label["Geometry"] = {
+            "BoundingBox": {"Width": box.width, "Height": box.height, "Left": box.left, "Top": box.top}
+        }
+    return label
+
+
+def _device(evaluated_on: str) -> str:
+    """The device to serve on: the one that the model was evaluated on, or the CPU where that is gone."""
+    if evaluated_on == "cpu":
+        return "cpu"
+    import torch
+
+    there = torch.cuda.is_available() if evaluated_on == "cuda" else torch.backends.mps.is_available()
+    return evaluated_on if there else "cpu"
