@@ -28,6 +28,8 @@ class OnnxRunner:
         # Threads that sleep between layers cost a quarter of the speed; those that wait for long take the processor
         # from decoding, and from other models (bench/RESULTS.md).
         options.add_session_config_entry("session.intra_op.spin_duration_us", "200")
+        # Work in pieces, so that a thread that comes late finds less left to do.
+        options.add_session_config_entry("session.dynamic_block_base", "4")
         self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         self._input = self._session.get_inputs()[0].name
 

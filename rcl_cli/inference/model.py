@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import threading
 import time
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from rcl_cli.backends.registry import load_predictor, read_card
 from rcl_cli.config import cpu_cores
 from rcl_cli.domain import Detection
-from rcl_cli.errors import ProvisionedThroughputExceeded
-from rcl_cli.inference.batching import BUSY, DEFAULT_BATCH, Batcher
+from rcl_cli.inference.engines import Batches, Engine, SideBySide
 
 _DEFAULT_THRESHOLD = 0.5
 _ROUNDING = 1e-6
 
 
 class LoadedModel:
-    """Decodes and reads results on the caller's thread; the network runs on one of its own, in batches.
+    """Answers for one model; everything but the network on an accelerator runs on the callers' threads.
 
     Args:
         folder: what training wrote.
@@ -30,11 +29,15 @@ class LoadedModel:
 
     def __init__(self, folder: Path, threads: int) -> None:
         _, extra = read_card(folder)
+        device = _device(str(extra.get("device", "cpu")))
         self._thresholds: dict[str, float] = extra["thresholds"]
-        self._predictor = load_predictor(folder, _device(str(extra.get("device", "cpu"))), threads)
-        self._batcher = Batcher(self._predictor.forward, int(extra.get("batch", DEFAULT_BATCH)))
-        # Decoding more images at once than there are cores makes all of them late.
-        self._cores = threading.BoundedSemaphore(max(2, cpu_cores()))
+        self._predictor = load_predictor(folder, device, threads)
+        self._engine: Engine
+        if device == "cpu" and extra.get("runtime") == "onnx":
+            narrow = cache(lambda: load_predictor(folder, device, 1).forward)
+            self._engine = SideBySide(self._predictor.forward, narrow, threads)
+        else:
+            self._engine = Batches(self._predictor.forward, cpu_cores())
 
     def detect(
         self, image: bytes, min_confidence: float | None, max_results: int | None, timeout_s: float
@@ -47,16 +50,8 @@ class LoadedModel:
         Raises:
             ServiceError: the image can't be used, or there is too much to do.
         """
-        deadline = time.monotonic() + timeout_s
         floor = min(self._thresholds.values(), default=0.0) if min_confidence is None else min_confidence / 100
-        if not self._cores.acquire(timeout=timeout_s):
-            raise ProvisionedThroughputExceeded(BUSY)
-        try:
-            # A bad image is answered here, before it meets others in a batch.
-            prepared = self._predictor.prepare(image)
-        finally:
-            self._cores.release()
-        output = self._batcher.submit(prepared.pixels, deadline).result()
+        prepared, output = self._engine.run(lambda: self._predictor.prepare(image), time.monotonic() + timeout_s)
         # Rounding must not lose what lies on the floor; `custom_labels` looks again.
         found = self._predictor.read(output, prepared, floor - _ROUNDING)
         return custom_labels(found, self._thresholds, min_confidence, max_results)

@@ -18,7 +18,7 @@ from typing import Any
 
 from rcl_cli.errors import InternalServerError, ProvisionedThroughputExceeded, ServiceError
 from rcl_cli.imaging.decode import read_header
-from rcl_cli.inference.batching import BUSY
+from rcl_cli.inference.engines import BUSY
 from rcl_cli.inference.model import LoadedModel
 from rcl_cli.inference.protocol import ProtocolError, receive_frame, send_frame
 
