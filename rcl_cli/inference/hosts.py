@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import sqlite3
-import tempfile
 from pathlib import Path
 
 from rcl_cli.store import versions
 from rcl_cli.store.layout import Layout
 from rcl_cli.store.versions import Version, Worker
-from rcl_cli.training.job import spawn, terminate
 
 RUNNING = "The model is running."
 STOPPED = "The model is stopped."
@@ -27,6 +24,9 @@ def socket_address(layout: Layout, version_id: int, nonce: str) -> str:
     address = str(layout.host(version_id) / f"{nonce[:8]}.sock")
     if len(os.fsencode(address)) <= _MAX_ADDRESS_BYTES:
         return address
+    import hashlib
+    import tempfile
+
     home = hashlib.sha256(os.fsencode(layout.home)).hexdigest()[:12]
     runtime = Path(os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir())
     return str(runtime / f"rcl-{home}" / f"{version_id}-{nonce[:8]}.sock")
@@ -45,6 +45,8 @@ def make_private(folder: Path) -> None:
 
 def launch_host(layout: Layout, version_id: int, nonce: str, least: int, most: int) -> int:
     """Start the host of a version with so many workers; returns its pid."""
+    from rcl_cli.training.job import spawn
+
     folder = layout.host(version_id)
     folder.mkdir(parents=True, exist_ok=True)
     arguments = [
@@ -68,6 +70,8 @@ def host_log(layout: Layout, version_id: int) -> Path:
 
 def ask_to_stop(worker: Worker, layout: Layout, version_id: int) -> None:
     """Tell a host to finish what it has and end; telling it twice does no harm."""
+    from rcl_cli.training.job import terminate
+
     if not worker.identity.is_foreign and worker.identity.is_alive(layout.lock(version_id)):
         terminate(worker.identity.pid)
 
