@@ -18,9 +18,10 @@ from safetensors.torch import save_file
 from rcl_cli.backends.backbones import LITE0, Backbone, build, is_known, load_pretrained, weights_url
 from rcl_cli.backends.base import WEIGHTS_FILE, Cancelled, Report
 from rcl_cli.backends.checkpoints import load_tensors
-from rcl_cli.backends.classifier_head import fit_head
+from rcl_cli.backends.classifier_head import fit_head, way_up_matters
 from rcl_cli.backends.classifier_run import Best, ClassifierNet, Run
 from rcl_cli.backends.classifier_tune import EMA_DECAY, LEARNING_RATE, WEIGHT_DECAY, fine_tune
+from rcl_cli.backends.features import extractor_for
 from rcl_cli.backends.weights import Offer, WeightsChoice
 from rcl_cli.domain import ModelCard, Progress, TrainingPlan
 from rcl_cli.errors import ConfigError
@@ -45,12 +46,16 @@ class ClassifierTrainer:
         best: Best | None = None
         first_usable_s = None
         if pretrained:
-            best = fit_head(run, net, backbone.head)
+            extractor = extractor_for(run, net, out_dir)
+            best = fit_head(run, net, backbone.head, extractor)
             self._save(best, out_dir)
             first_usable_s = time.monotonic() - run.started
             note = f"a first usable model is there after {first_usable_s:.0f} s"
             report(Progress("head", 1, 1, metric=run.metric_name, value=best.quality[0], note=note))
             run.history.append({"stage": "head", run.metric_name: best.quality[0], "holdout_loss": -best.quality[1]})
+            if plan.epochs > 0 and not run.over_budget:
+                any_way_up = not way_up_matters(run, net, extractor)
+                run.augmentation = replace(run.augmentation, any_way_up=any_way_up)
             net.network.load_state_dict(fresh)
         if plan.epochs > 0 and not run.over_budget:
             best = fine_tune(run, net, best, pretrained=pretrained)

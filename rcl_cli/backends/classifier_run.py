@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from rcl_cli.backends.augment import Augmentation
 from rcl_cli.backends.backbones import Backbone
 from rcl_cli.backends.base import Cancelled, Report, TrainingCancelled
 from rcl_cli.backends.selection import argmax_f1, mean_average_precision
+from rcl_cli.config import cpu_cores
 from rcl_cli.domain import Progress, Sample, TrainingPlan
 from rcl_cli.imaging.decode import decode
 from rcl_cli.imaging.geometry import stretch
@@ -77,12 +79,17 @@ def load_samples(samples: tuple[Sample, ...], labels: tuple[str, ...], size_px: 
     index = {name: i for i, name in enumerate(labels)}
     images = torch.empty(len(samples), 3, size_px, size_px, dtype=torch.uint8)
     targets = torch.zeros(len(samples), len(labels))
+
+    def load(number: int) -> None:
+        pixels = stretch(decode(samples[number].path, shorter_px=size_px), size_px)
+        images[number] = torch.from_numpy(pixels.copy()).permute(2, 0, 1)
+
     for number, sample in enumerate(samples):
-        images[number] = torch.from_numpy(stretch(decode(sample.path, shorter_px=size_px), size_px)).permute(2, 0, 1)
-        for label in sample.labels:
-            targets[number, index[label]] = 1
-        if number % 50 == 49:
-            report(Progress("preparing", number + 1, len(samples), note=note))
+        targets[number, [index[label] for label in sample.labels]] = 1
+    with ThreadPoolExecutor(cpu_cores()) as pool:
+        for number, _ in enumerate(pool.map(load, range(len(samples))), 1):
+            if number % 50 == 0:
+                report(Progress("preparing", number, len(samples), note=note))
     return Data(images, targets)
 
 

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import logging
 import math
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import torch
-
 from rcl_cli.backends.base import ONNX_FILE
+from rcl_cli.backends.onnx_form import write_onnx
 from rcl_cli.backends.registry import example_input, load_network
 from rcl_cli.domain import Detection, ModelCard
 
 if TYPE_CHECKING:
     pass
 
-_OPSET = 17
 # Scores may differ by this much between the runtimes before the ONNX form is turned down.
 SCORE_TOLERANCE = 2e-3
 _COMPARED_SCORE = 0.05
@@ -26,22 +22,9 @@ _COMPARED_SCORE = 0.05
 
 def export_onnx(card: ModelCard, folder: Path) -> Path:
     """Write the ONNX form beside the weights: uint8 (N, H, W, 3) in, batch and sides free where the family allows."""
-    module = load_network(card, folder)
     dynamic = {0: "batch", 1: "height", 2: "width"} if card.family == "yolo" else {0: "batch"}
     path = folder / ONNX_FILE
-    with warnings.catch_warnings(), torch.no_grad():
-        warnings.simplefilter("ignore")
-        logging.getLogger("torch.onnx").setLevel(logging.ERROR)
-        torch.onnx.export(
-            module,
-            (example_input(card),),
-            str(path),
-            input_names=["pixels"],
-            output_names=["scores"],
-            dynamic_axes={"pixels": dynamic, "scores": {0: "batch"}},
-            opset_version=_OPSET,
-            dynamo=False,
-        )
+    write_onnx(load_network(card, folder), example_input(card), path, "pixels", "scores", dynamic)
     return path
 
 

@@ -1,0 +1,27 @@
+"""Models that are trained once a test run, and left running as they were found."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.functional.models import Trained, trained
+
+
+@pytest.fixture(scope="session")
+def classifier(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trained]:
+    made = trained(tmp_path_factory.mktemp("classifier") / "home", boxes=False)
+    yield made
+    made.home.call("StopProjectVersion", ProjectVersionArn=made.version)
+    assert made.home.wait(made.project, "v", leaving="STOPPING")[0] == "STOPPED"
+    made.home.context.database.close()
+
+
+@pytest.fixture(scope="session")
+def detector(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trained]:
+    made = trained(tmp_path_factory.mktemp("detector") / "home", boxes=True)
+    yield made
+    made.home.call("StopProjectVersion", ProjectVersionArn=made.version)
+    assert made.home.wait(made.project, "v", leaving="STOPPING")[0] == "STOPPED"
+    made.home.context.database.close()

@@ -1,0 +1,240 @@
+"""`rcl detect`: many images, from everywhere, in two forms, through failures and kills."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import Home, noisy, wait_until
+from tests.functional.models import Trained
+
+
+def detect(home: Home, *words: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "rcl_cli", "detect", "p/v", *words]
+    environment = home.environment(PYTHONPATH=str(Path(__file__).resolve().parents[2]))
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, cwd=cwd)
+
+
+def lines_of(text: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in text.splitlines()]
+
+
+@pytest.fixture
+def folder(detector: Trained, tmp_path: Path) -> Path:
+    """Images with an odd name among them, below each other."""
+    made = tmp_path / "ph otos"
+    (made / "deep").mkdir(parents=True)
+    for number, name in enumerate(["a.jpg", "b ü%20.JPEG", "deep/c.png", "deep/ignored.txt"]):
+        if name.endswith(".txt"):
+            (made / name).write_text("no image")
+        else:
+            noisy((200, 40, 40), (128, 96), number).save(made / name)
+    return made
+
+
+def test_a_folder(detector: Trained, folder: Path) -> None:
+    done = detect(detector.home, str(folder), "--min-confidence", "0", "--max-results", "3")
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = lines_of(done.stdout)
+    paths = [folder / "a.jpg", folder / "b ü%20.JPEG", folder / "deep/c.png"]
+    assert [line["source-ref"] for line in lines] == [path.as_uri() for path in paths]
+    for line, path in zip(lines, paths, strict=True):
+        assert line["CustomLabels"] == detector.detect(path.read_bytes(), MinConfidence=0.0, MaxResults=3)
+        assert line["CustomLabels"]
+
+
+def test_all_kinds_of_sources_each_image_once(detector: Trained, folder: Path, tmp_path: Path) -> None:
+    listed = tmp_path / "list.jsonl"
+    listed.write_text('{"source-ref": "s3://data/box-3.jpg"}\n\n{"source-ref": "s3://data/box-1.jpg", "x": 1}\n')
+    sources = [str(listed), "s3://data/box-1", str(folder / "*.jpg"), str(folder / "a.jpg"), f"{folder}/**/*.png"]
+    done = detect(detector.home, *sources)
+    assert (done.returncode, done.stderr) == (0, "")
+    refs = [line["source-ref"] for line in lines_of(done.stdout)]
+    keys = sorted(path.name for path in (detector.home.buckets / "data").glob("box-1*.jpg"))
+    expected = [
+        "s3://data/box-3.jpg",
+        "s3://data/box-1.jpg",
+        *(f"s3://data/{key}" for key in keys if key != "box-1.jpg"),
+    ]
+    assert refs == [*expected, (folder / "a.jpg").as_uri(), (folder / "deep/c.png").as_uri()]
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("nothing/here", "is no file, folder, pattern with a match, s3:// URL or list"),
+        ("s3://none/at/all", "out of reach"),
+        ("s3://data/nothing-like-this", "There are no images in s3://data/nothing-like-this"),
+        ("broken.jsonl", "line 2: needs a JSON object with a source-ref"),
+        ("empty", "There are no images in empty"),
+    ],
+)
+def test_sources_that_are_none(detector: Trained, tmp_path: Path, source: str, message: str) -> None:
+    (tmp_path / "broken.jsonl").write_text('{"source-ref": "s3://data/0.jpg"}\n["no"]\n')
+    (tmp_path / "empty").mkdir()
+    done = detect(detector.home, source, "-o", "out.jsonl", cwd=tmp_path)
+    assert done.returncode == 252
+    assert message in done.stderr
+    assert done.stdout == ""
+    assert not (tmp_path / "out.jsonl").exists()
+
+
+def test_broken_images_are_counted_and_the_others_answered(detector: Trained, folder: Path) -> None:
+    (folder / "a-broken.jpg").write_bytes((folder / "a.jpg").read_bytes()[:300])
+    done = detect(detector.home, str(folder), str(folder / "gone.jsonl"))
+    assert done.returncode == 252
+    (folder / "gone.jsonl").write_text('{"source-ref": "s3://data/gone.jpg"}\n')
+    done = detect(detector.home, str(folder), str(folder / "gone.jsonl"))
+    assert done.returncode == 255
+    assert "2 of 5 images failed" in done.stderr
+    errors = {line["source-ref"]: line["Error"]["Code"] for line in lines_of(done.stdout) if "Error" in line}
+    assert errors == {
+        (folder / "a-broken.jpg").as_uri(): "InvalidImageFormatException",
+        "s3://data/gone.jpg": "InvalidS3ObjectException",
+    }
+    assert sum("CustomLabels" in line for line in lines_of(done.stdout)) == 3
+
+
+@pytest.mark.parametrize("kind", ["detector", "classifier"])
+def test_manifest_lines_go_into_a_dataset(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    model: Trained = request.getfixturevalue(kind)
+    out = tmp_path / "found.manifest"
+    prefix = "s3://data/box-" if kind == "detector" else "s3://data/1"
+    done = detect(model.home, prefix, "--format", "manifest", "-o", str(out), "--min-confidence", "0")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    project = model.home.project(f"again-{kind}")
+    dataset = model.home.call("CreateDataset", ProjectArn=project, DatasetType="TRAIN")["DatasetArn"]
+    model.home.call("UpdateDatasetEntries", DatasetArn=dataset, Changes={"GroundTruth": out.read_bytes()})
+    described = model.home.describe(dataset)
+    assert described["Status"] == "UPDATE_COMPLETE", described
+    stats = described["DatasetStats"]
+    lines = lines_of(out.read_text())
+    assert stats["TotalEntries"] == len(lines) > 5
+    assert stats["LabeledEntries"] == sum(len(line) > 1 for line in lines) > 0
+    assert stats["ErrorEntries"] == 0
+    model.home.call("DeleteDataset", DatasetArn=dataset)
+    model.home.call("DeleteProject", ProjectArn=project)
+    for line in lines[:3]:
+        key = line["source-ref"].removeprefix("s3://data/")
+        found = model.detect((model.home.buckets / "data" / key).read_bytes(), MinConfidence=0.0)
+        names = [label["Name"] for label in found]
+        metadata = [value for name, value in line.items() if name.endswith("-metadata")]
+        if kind == "detector":
+            classes = metadata[0]["class-map"] if metadata else {}
+            boxes = line["detected"]["annotations"] if metadata else []
+            assert [classes[str(box["class_id"])] for box in boxes] == names[:50]
+        else:
+            assert [one["class-name"] for one in metadata] == names
+
+
+@pytest.fixture
+def many(tmp_path: Path) -> Iterator[Path]:
+    """Enough images to kill something in the middle of them."""
+    made = tmp_path / "many"
+    made.mkdir()
+    noisy((40, 200, 40), (128, 96), 1).save(made / "0000.jpg")
+    for number in range(1, 600):
+        shutil.copyfile(made / "0000.jpg", made / f"{number:04d}.jpg")
+    yield made
+    shutil.rmtree(made)
+
+
+def test_a_killed_run_goes_on_where_it_was(detector: Trained, many: Path, tmp_path: Path) -> None:
+    out = tmp_path / "found.jsonl"
+    command = [
+        sys.executable,
+        "-m",
+        "rcl_cli",
+        "detect",
+        "p/v",
+        str(many),
+        "-o",
+        str(out),
+        "--resume",
+        "--threads",
+        "2",
+    ]
+    for goal in (50, 300):
+        with subprocess.Popen(command, env=detector.home.environment(), stderr=subprocess.PIPE) as process:
+            wait_until(lambda at_least=goal: out.exists() and out.read_text().count("\n") > at_least, 60)
+            process.kill()
+    kept = out.read_text().splitlines()[:-1]
+    # A line that was not written to its end, and one of an image that failed.
+    with out.open("a") as file:
+        file.write(json.dumps({"source-ref": (many / "0599.jpg").as_uri(), "Error": {"Code": "x", "Message": "y"}}))
+        file.write('\n{"source-ref": "file:///half')
+    refused = detect(detector.home, str(many), "-o", str(out))
+    assert refused.returncode == 252
+    assert "--resume" in refused.stderr
+    done = detect(detector.home, str(many), "-o", str(out), "--resume")
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = out.read_text().splitlines()
+    assert lines[: len(kept)] == kept
+    refs = [json.loads(line)["source-ref"] for line in lines]
+    assert sorted(refs) == [path.as_uri() for path in sorted(many.iterdir())]
+    assert all("CustomLabels" in json.loads(line) for line in lines)
+
+
+def test_once_needs_no_host_and_says_the_same(detector: Trained, classifier: Trained, folder: Path) -> None:
+    for model in (detector, classifier):
+        running = detect(model.home, str(folder), "--min-confidence", "0")
+        model.home.call("StopProjectVersion", ProjectVersionArn=model.version)
+        assert model.home.wait(model.project, "v", leaving="STOPPING")[0] == "STOPPED"
+        try:
+            alone = detect(model.home, str(folder), "--min-confidence", "0", "--once")
+            refused = detect(model.home, str(folder))
+        finally:
+            model.home.call("StartProjectVersion", ProjectVersionArn=model.version, MinInferenceUnits=1)
+            assert model.home.wait(model.project, "v", leaving="STARTING")[0] == "RUNNING"
+        assert alone.returncode == 0, alone.stderr
+        for mine, theirs in zip(lines_of(alone.stdout), lines_of(running.stdout), strict=True):
+            assert mine["source-ref"] == theirs["source-ref"]
+            assert len(mine["CustomLabels"]) == len(theirs["CustomLabels"])
+            for a, b in zip(mine["CustomLabels"], theirs["CustomLabels"], strict=True):
+                assert a["Name"] == b["Name"]
+                assert a["Confidence"] == pytest.approx(b["Confidence"], abs=0.01)
+        assert refused.returncode == 254
+        assert "start it, or add --once" in refused.stderr
+
+
+def test_a_model_that_stops_ends_the_run(detector: Trained, many: Path, tmp_path: Path) -> None:
+    out = tmp_path / "found.jsonl"
+    command = [sys.executable, "-m", "rcl_cli", "detect", "p/v", str(many), "-o", str(out), "--threads", "2"]
+    with subprocess.Popen(command, env=detector.home.environment(), stderr=subprocess.PIPE, text=True) as process:
+        wait_until(lambda: out.exists() and out.read_text().count("\n") > 20, 60)
+        detector.home.call("StopProjectVersion", ProjectVersionArn=detector.version)
+        _, stderr = process.communicate(timeout=60)
+    assert detector.home.wait(detector.project, "v", leaving="STOPPING")[0] == "STOPPED"
+    detector.home.call("StartProjectVersion", ProjectVersionArn=detector.version, MinInferenceUnits=1)
+    assert detector.home.wait(detector.project, "v", leaving="STARTING")[0] == "RUNNING"
+    # It may have been done by then.
+    if process.returncode:
+        assert process.returncode == 254
+        assert "host has gone" in stderr
+
+
+def test_a_busy_model_gets_more_workers(detector: Trained, many: Path) -> None:
+    home = detector.home
+    home.call("StopProjectVersion", ProjectVersionArn=detector.version)
+    assert home.wait(detector.project, "v", leaving="STOPPING")[0] == "STOPPED"
+    home.call("StartProjectVersion", ProjectVersionArn=detector.version, MinInferenceUnits=1, MaxInferenceUnits=2)
+    assert home.wait(detector.project, "v", leaving="STARTING")[0] == "RUNNING"
+    log = home.context.layout.host(1) / "host.log"
+    began = time.monotonic()
+    while "one worker more" not in log.read_text() and time.monotonic() - began < 120:
+        assert detect(home, str(many), "--threads", "32").returncode == 0
+    text = log.read_text()
+    home.call("StopProjectVersion", ProjectVersionArn=detector.version)
+    assert home.wait(detector.project, "v", leaving="STOPPING")[0] == "STOPPED"
+    home.call("StartProjectVersion", ProjectVersionArn=detector.version, MinInferenceUnits=1)
+    assert home.wait(detector.project, "v", leaving="STARTING")[0] == "RUNNING"
+    assert "running with 1 to 2 worker(s)" in text
+    assert text.count("one worker more") == 1
