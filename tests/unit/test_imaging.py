@@ -17,6 +17,7 @@ from PIL import Image
 from rcl_cli.errors import ImageTooLarge, InvalidImageFormat, InvalidParameter, ServiceError
 from rcl_cli.imaging.decode import decode, read_header
 from rcl_cli.imaging.geometry import letterbox, stretch
+from tests.conftest import noisy
 
 
 def encoded(image: Image.Image, kind: str = "PNG", **options: Any) -> bytes:
@@ -134,3 +135,37 @@ def test_letterbox_centres_with_a_margin() -> None:
 
 def test_stretch() -> None:
     assert stretch(np.zeros((480, 640, 3), np.uint8), 128).shape == (128, 128, 3)
+
+
+def test_large_jpegs_are_decoded_no_larger_than_needed() -> None:
+    big = noisy((90, 120, 150), (1600, 1200), 3)
+    for kind, longer, shorter, expected in (
+        ("JPEG", 0, 0, (1200, 1600)),
+        ("JPEG", 640, 0, (600, 800)),
+        ("JPEG", 801, 0, (1200, 1600)),
+        ("JPEG", 100, 0, (150, 200)),
+        ("JPEG", 0, 300, (300, 400)),
+        ("JPEG", 0, 301, (600, 800)),
+        ("PNG", 100, 0, (1200, 1600)),
+    ):
+        assert decode(encoded(big, kind), longer_px=longer, shorter_px=shorter).shape[:2] == expected
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    turned = decode(encoded(big, "JPEG", exif=exif), longer_px=400)
+    assert turned.shape[:2] == (400, 300)
+
+
+def test_decoding_small_looks_like_resizing() -> None:
+    rows = np.linspace(0, 255, 1200)[:, None, None] * np.ones((1, 1600, 3))
+    data = encoded(Image.fromarray(rows.astype(np.uint8)), "JPEG", quality=95)
+    small = letterbox(decode(data, longer_px=400), 400, 32)[0].astype(int)
+    whole = letterbox(decode(data), 400, 32)[0].astype(int)
+    assert small.shape == whole.shape
+    assert np.abs(small - whole).max() <= 3
+
+
+def test_truncated_jpegs_are_refused_at_any_size() -> None:
+    data = encoded(noisy((90, 120, 150), (1600, 1200), 3))
+    for longer in (0, 640, 100):
+        with pytest.raises(InvalidImageFormat):
+            decode(data[: len(data) // 2], longer_px=longer)
