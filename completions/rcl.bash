@@ -7,14 +7,15 @@ _rcl_option() {
     case "$1 $2" in
         *" --project-names" | *" --contains-labels" | *" --datasets" | *" --version-names" | *" --tag-keys") takes=many ;;
         *" --features") takes=many; choices="CONTENT_MODERATION CUSTOM_LABELS" ;;
-        *" --no-sign-request" | *" --no-verify-ssl" | *" --no-cli-pager" | *" --debug" | *" --cli-auto-prompt" | *" --no-cli-auto-prompt" | *" --no-paginate" | *" --labeled" | *" --no-labeled" | *" --has-errors" | *" --no-has-errors" | *" --wait" | *" --follow" | "logs --host" | *" --access-log") takes=none ;;
-        *" --ca-bundle" | *" --labels" | *" --out" | *" --access-key-file") files=1 ;;
+        *" --no-sign-request" | *" --no-verify-ssl" | *" --no-cli-pager" | *" --debug" | *" --cli-auto-prompt" | *" --no-cli-auto-prompt" | *" --no-paginate" | *" --labeled" | *" --no-labeled" | *" --has-errors" | *" --no-has-errors" | *" --wait" | *" --resume" | *" --once" | *" --follow" | "logs --host" | *" --access-log") takes=none ;;
+        *" --ca-bundle" | *" --out" | *" --labels" | *" --access-key-file") files=1 ;;
         *" --feature") choices="CONTENT_MODERATION CUSTOM_LABELS" ;;
         *" --auto-update") choices="ENABLED DISABLED" ;;
         *" --dataset-type") choices="TRAIN TEST" ;;
         *" --cli-binary-format") choices="base64 raw-in-base64-out" ;;
         *" --generate-cli-skeleton") choices="input output yaml-input" ;;
         *" --output") choices="json yaml yaml-stream text table off" ;;
+        *" --format") choices="jsonl manifest" ;;
         *" --cli-error-format") choices="legacy json yaml text table enhanced" ;;
         *" --color") choices="on off auto" ;;
     esac
@@ -24,11 +25,12 @@ _rcl_option() {
 _rcl_words() {
     choices= files= asked=
     case "$1" in
-        help) choices="create-project describe-projects delete-project create-dataset describe-dataset delete-dataset list-dataset-entries list-dataset-labels update-dataset-entries distribute-dataset-entries create-project-version describe-project-versions delete-project-version copy-project-version put-project-policy list-project-policies delete-project-policy wait tag-resource untag-resource list-tags-for-resource start-project-version stop-project-version detect-custom-labels draw example logs serve" ;;
+        help) choices="create-project describe-projects delete-project create-dataset describe-dataset delete-dataset list-dataset-entries list-dataset-labels update-dataset-entries distribute-dataset-entries create-project-version describe-project-versions delete-project-version copy-project-version put-project-policy list-project-policies delete-project-policy wait tag-resource untag-resource list-tags-for-resource start-project-version stop-project-version detect-custom-labels detect draw example logs serve" ;;
         wait) choices="project-version-training-completed project-version-running" ;;
         draw) files=1 ;;
         example) choices="circuits logos"; files=1 ;;
         logs) asked=version ;;
+        detect) asked=image ;;
     esac
 }
 
@@ -58,6 +60,7 @@ _rcl_flags() {
         start-project-version) flags="--project-version-arn --min-inference-units --max-inference-units --output --query --region --profile --endpoint-url --no-sign-request --no-verify-ssl --ca-bundle --cli-read-timeout --cli-connect-timeout --cli-binary-format --color --no-cli-pager --cli-error-format --debug --cli-auto-prompt --no-cli-auto-prompt --no-paginate --cli-input-json --cli-input-yaml --generate-cli-skeleton --help" ;;
         stop-project-version) flags="--project-version-arn --output --query --region --profile --endpoint-url --no-sign-request --no-verify-ssl --ca-bundle --cli-read-timeout --cli-connect-timeout --cli-binary-format --color --no-cli-pager --cli-error-format --debug --cli-auto-prompt --no-cli-auto-prompt --no-paginate --cli-input-json --cli-input-yaml --generate-cli-skeleton --help" ;;
         detect-custom-labels) flags="--project-version-arn --image --max-results --min-confidence --image-bytes --output --query --region --profile --endpoint-url --no-sign-request --no-verify-ssl --ca-bundle --cli-read-timeout --cli-connect-timeout --cli-binary-format --color --no-cli-pager --cli-error-format --debug --cli-auto-prompt --no-cli-auto-prompt --no-paginate --cli-input-json --cli-input-yaml --generate-cli-skeleton --help" ;;
+        detect) flags="--out --format --min-confidence --max-results --attribute --resume --once --threads --help" ;;
         draw) flags="--labels --out --help" ;;
         example) flags="--seed --train --test --help" ;;
         logs) flags="--follow --host --help" ;;
@@ -104,7 +107,7 @@ _rcl() {
     elif [[ -n $option ]]; then
         _rcl_option "$command" "$option"
     elif [[ -z $command ]]; then
-        COMPREPLY=($(compgen -W "create-project describe-projects delete-project create-dataset describe-dataset delete-dataset list-dataset-entries list-dataset-labels update-dataset-entries distribute-dataset-entries create-project-version describe-project-versions delete-project-version copy-project-version put-project-policy list-project-policies delete-project-policy wait tag-resource untag-resource list-tags-for-resource start-project-version stop-project-version detect-custom-labels draw example logs serve help" -- "$cur"))
+        COMPREPLY=($(compgen -W "create-project describe-projects delete-project create-dataset describe-dataset delete-dataset list-dataset-entries list-dataset-labels update-dataset-entries distribute-dataset-entries create-project-version describe-project-versions delete-project-version copy-project-version put-project-policy list-project-policies delete-project-policy wait tag-resource untag-resource list-tags-for-resource start-project-version stop-project-version detect-custom-labels detect draw example logs serve help" -- "$cur"))
         return
     else
         _rcl_words "$command"

@@ -24,7 +24,7 @@ end
 
 function __rcl_is_operation
     set -l command (__rcl_command)
-    and not contains -- $command help draw example logs serve
+    and not contains -- $command help detect draw example logs serve
 end
 
 function __rcl_needs_command
@@ -49,8 +49,9 @@ complete -c rcl -f
 complete -c rcl -n __rcl_needs_command -l version -d 'Show the version.'
 complete -c rcl -l help -d 'Show what the command does.'
 complete -c rcl -n __rcl_needs_command -a help -d 'Show the help of a command.'
-complete -c rcl -n '__rcl_is help' -a 'create-project describe-projects delete-project create-dataset describe-dataset delete-dataset list-dataset-entries list-dataset-labels update-dataset-entries distribute-dataset-entries create-project-version describe-project-versions delete-project-version copy-project-version put-project-policy list-project-policies delete-project-policy wait tag-resource untag-resource list-tags-for-resource start-project-version stop-project-version detect-custom-labels draw example logs serve'
+complete -c rcl -n '__rcl_is help' -a 'create-project describe-projects delete-project create-dataset describe-dataset delete-dataset list-dataset-entries list-dataset-labels update-dataset-entries distribute-dataset-entries create-project-version describe-project-versions delete-project-version copy-project-version put-project-policy list-project-policies delete-project-policy wait tag-resource untag-resource list-tags-for-resource start-project-version stop-project-version detect-custom-labels detect draw example logs serve'
 complete -c rcl -n '__rcl_is logs' -a '(__rcl_ask version)'
+complete -c rcl -n '__rcl_is detect' -a '(__rcl_ask image)'
 complete -c rcl -n __rcl_is_operation -l output -x -a 'json yaml yaml-stream text table off' -d 'Format of the result (default json); off prints nothing'
 complete -c rcl -n __rcl_is_operation -l query -x -a '(__rcl_ask --query)' -d 'Print a part of the whole result, also as text, where aws does each page; in yaml-stream, of each page'
 complete -c rcl -n __rcl_is_operation -l region -x -a '(__rcl_ask --region)' -d 'Region in the ARNs of new resources; local resources are the same in every region'
@@ -203,6 +204,15 @@ complete -c rcl -n '__rcl_is detect-custom-labels' -l image -x -a '(__rcl_ask --
 complete -c rcl -n '__rcl_is detect-custom-labels' -l max-results -x -a '(__rcl_ask --max-results)' -d 'Most labels to return, highest confidence first; 0 returns none (default: all)'
 complete -c rcl -n '__rcl_is detect-custom-labels' -l min-confidence -x -a '(__rcl_ask --min-confidence)' -d 'Lowest confidence shown, 0 to 100 percent (default: each label\'s own threshold)'
 complete -c rcl -n '__rcl_is detect-custom-labels' -l image-bytes -x -a '(__rcl_ask --image-bytes)' -d 'The image itself, PNG or JPEG of up to 4 MB'
+complete -c rcl -n __rcl_needs_command -a detect -d 'Find labels in many images with one model.'
+complete -c rcl -n '__rcl_is detect' -l out -r -F -d 'File to write; without it, stdout.'
+complete -c rcl -n '__rcl_is detect' -l format -x -a 'jsonl manifest' -d 'CustomLabels a line, or Ground Truth lines for update-dataset-entries.'
+complete -c rcl -n '__rcl_is detect' -l min-confidence -x -a '(__rcl_ask --min-confidence)' -d 'For all labels, instead of their thresholds.'
+complete -c rcl -n '__rcl_is detect' -l max-results -x -a '(__rcl_ask --max-results)' -d 'Labels an image at most.'
+complete -c rcl -n '__rcl_is detect' -l attribute -x -a '(__rcl_ask --attribute)' -d 'Name of the label attribute in a manifest.'
+complete -c rcl -n '__rcl_is detect' -l resume -d 'Go on with --out after a kill; images that failed are tried again.'
+complete -c rcl -n '__rcl_is detect' -l once -d 'Load the model here; it need not be running.'
+complete -c rcl -n '__rcl_is detect' -l threads -x -a '(__rcl_ask --threads)' -d 'Images asked about at once.'
 complete -c rcl -n __rcl_needs_command -a draw -d 'Draw detected boxes and labels into an image.'
 complete -c rcl -n '__rcl_is draw' -F
 complete -c rcl -n '__rcl_is draw' -l labels -r -F -d 'Output of detect-custom-labels; - reads it from stdin.'

@@ -54,7 +54,7 @@ def _word_cases(tree: list[Command]) -> str:
             lines.append(f'        {command.name}) choices="{" ".join(command.words)}" ;;')
         elif command.files:
             lines.append(f"        {command.name}) files=1 ;;")
-    lines.append("        logs) asked=version ;;")
+    lines += ["        logs) asked=version ;;", "        detect) asked=image ;;"]
     return "\n".join(lines)
 
 
@@ -365,6 +365,7 @@ complete -c rcl -l help -d 'Show what the command does.'
 complete -c rcl -n __rcl_needs_command -a help -d 'Show the help of a command.'
 complete -c rcl -n '__rcl_is help' -a '{names}'
 complete -c rcl -n '__rcl_is logs' -a '(__rcl_ask version)'
+complete -c rcl -n '__rcl_is detect' -a '(__rcl_ask image)'
 {lines}
 """
 

@@ -10,7 +10,7 @@ import os
 import signal
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
-from itertools import islice, pairwise
+from itertools import chain, islice, pairwise
 from pathlib import Path
 
 from rcl_cli.api.model import Shape, load
@@ -101,7 +101,7 @@ def _resources(store: Store) -> Rows:
         yield from rows
 
 
-def _sources(store: Store, words: list[str]) -> dict[str, Callable[[], Rows]]:
+def _sources(store: Store, words: list[str], word: str) -> dict[str, Callable[[], Rows]]:
     """Where the values of an option come from, by option."""
     project = _given(words, "--project-arn")
     return {
@@ -118,6 +118,8 @@ def _sources(store: Store, words: list[str]) -> dict[str, Callable[[], Rows]]:
         "--tag-keys": lambda: store.tag_keys(_given(words, "--resource-arn")),
         "--policy-name": lambda: store.policies(project),
         "version": store.short_versions,
+        # What `detect` takes: a model, then images.
+        "image": lambda: chain(store.short_versions(), ((path, "") for path in _files(word))),
     }
 
 
@@ -137,7 +139,7 @@ def candidates(home: Path, command: str, option: str, word: str, words: list[str
     if word.startswith("s3://"):
         yield from _objects(home, word)
         return
-    source = _sources(store, words).get(option)
+    source = _sources(store, words, word).get(option)
     if source is not None:
         yield from _fitting(source(), word)
         return

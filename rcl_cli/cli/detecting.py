@@ -33,13 +33,23 @@ class SomeFailed(RclError):
     "--format", "kind", type=click.Choice(["jsonl", "manifest"]), default="jsonl", show_default=True,
     help="CustomLabels a line, or Ground Truth lines for update-dataset-entries.",
 )  # fmt: skip
-@click.option("--min-confidence", type=click.FloatRange(0, 100), help="For all labels, instead of their thresholds.")
-@click.option("--max-results", type=click.IntRange(0), help="Labels an image at most.")
+@click.option(
+    "--min-confidence",
+    type=click.FloatRange(0, 100),
+    metavar="NUMBER",
+    help="For all labels, instead of their thresholds.",
+)
+@click.option("--max-results", type=click.IntRange(0), metavar="N", help="Labels an image at most.")
 @click.option("--attribute", default="detected", show_default=True, help="Name of the label attribute in a manifest.")
 @click.option("--resume", is_flag=True, help="Go on with --out after a kill; images that failed are tried again.")
 @click.option("--once", is_flag=True, help="Load the model here; it need not be running.")
 @click.option(
-    "--threads", type=click.IntRange(1, 256), default=16, show_default=True, help="Images asked about at once."
+    "--threads",
+    type=click.IntRange(1, 256),
+    metavar="N",
+    default=16,
+    show_default=True,
+    help="Images asked about at once.",
 )
 @click.pass_obj
 def detect(

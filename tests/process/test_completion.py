@@ -179,6 +179,8 @@ def test_completion(terminal: Terminal, store: dict[str, str]) -> None:
         "rcl detect-custom-labels --image-bytes fileb://ph", "rcl detect-custom-labels --image-bytes fileb://photo.jpg"
     )
     terminal.becomes("rcl draw ph", "rcl draw photo.jpg")
+    terminal.becomes("rcl detect other/v1 ph", "rcl detect other/v1 photo.jpg")
+    terminal.becomes("rcl detect other/v1 s3://da", "rcl detect other/v1 s3://data/")
     terminal.becomes(
         "rcl list-dataset-entries --source-ref-contains s3://da",
         "rcl list-dataset-entries --source-ref-contains s3://data/",
