@@ -10,7 +10,7 @@ from __future__ import annotations
 import heapq
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import groupby, islice
+from itertools import chain, groupby, islice
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ _BATCH = 500
 _POSITION_BITS = 32
 _POSITION_MASK = 2**_POSITION_BITS - 1
 _LABEL_SHIFT = _POSITION_BITS + 1
+_MOST_VALUES = 600
 
 
 class EntryFilter(NamedTuple):
@@ -66,6 +67,17 @@ def _marks(count: int) -> str:
     return ", ".join("?" * count)
 
 
+def _insert_rows(db: sqlite3.Connection, into: str, rows: Sequence[tuple[object, ...]]) -> None:
+    """Insert many rows a statement, which takes two thirds of the time of a statement a row."""
+    if not rows:
+        return
+    row_marks = f"({_marks(len(rows[0]))})"
+    most = _MOST_VALUES // len(rows[0])
+    for start in range(0, len(rows), most):
+        part = rows[start : start + most]
+        db.execute(f"INSERT INTO {into} VALUES {', '.join([row_marks] * len(part))}", list(chain.from_iterable(part)))
+
+
 class Labels:
     """The labels of a dataset.
 
@@ -95,7 +107,7 @@ class Labels:
 
     def use(self, lines: Iterable[tuple[int, Line]]) -> None:
         """Remember the labels of (position, line)s."""
-        self._db.executemany("INSERT INTO entry_labels VALUES (?)", self._keys(lines))
+        _insert_rows(self._db, "entry_labels", self._keys(lines))
 
     def unuse(self, lines: Iterable[tuple[int, Line]]) -> None:
         """Forget the labels of (position, line)s."""
@@ -153,9 +165,7 @@ def _insert(db: sqlite3.Connection, dataset_id: int, last: int, lines: Sequence[
         (key, dataset_id, line.source_ref, line.is_labeled, bool(line.problems) and line.has_listed_errors, line.text)
         for key, line in enumerate(lines, last + 1)
     ]
-    db.executemany(
-        "INSERT INTO entries (id, dataset_id, source_ref, is_labeled, has_errors, line) VALUES (?, ?, ?, ?, ?, ?)", rows
-    )
+    _insert_rows(db, "entries (id, dataset_id, source_ref, is_labeled, has_errors, line)", rows)
     labels.use(enumerate(lines, (last & _POSITION_MASK) + 1))
     return Counts(len(rows), sum([row[3] for row in rows]), sum([row[4] for row in rows]))
 
