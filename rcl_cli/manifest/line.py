@@ -84,7 +84,7 @@ def parse_line(text: str) -> Line:
     if found is None:
         return _diagnosed(text)
     source_ref, labels = found
-    named = frozenset([(name, box is not None) for name, box in labels])
+    named = frozenset([(label[0], label[1] is not None) for label in labels])
     return Line(text, source_ref, tuple(labels), named, is_labeled=True)
 
 

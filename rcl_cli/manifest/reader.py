@@ -13,6 +13,9 @@ MAX_MANIFEST_BYTES = 2**30
 MAX_ROWS = 250_000
 MAX_LABELS = 250
 MAX_REMOVED_SHARE = 0.2
+# A character takes at most 4 bytes in UTF-8; a longer line can't be within the limit.
+_MAX_LINE_BYTES = 4 * MAX_LINE_CHARS + 2
+_BLOCK_BYTES = 2**18
 
 
 class TerminalManifestError(Exception):
@@ -36,13 +39,8 @@ def read_rows(stream: BinaryIO) -> Iterator[str | None]:
         TerminalManifestError: not UTF-8 text.
     """
     first = True
-    # A character takes at most 4 bytes in UTF-8; a longer line can't be within the limit.
-    max_bytes = 4 * MAX_LINE_CHARS + 2
-    while raw := stream.readline(max_bytes):
-        too_long = not raw.endswith(b"\n") and len(raw) == max_bytes
-        while too_long and (rest := stream.readline(max_bytes)) and not rest.endswith(b"\n"):
-            pass
-        if too_long:
+    for raw in _lines(stream):
+        if raw is None:
             yield None
             continue
         try:
@@ -52,8 +50,22 @@ def read_rows(stream: BinaryIO) -> Iterator[str | None]:
         if "\0" in text:
             raise TerminalManifestError(codes.MANIFEST_INACCESSIBLE)
         first = False
-        text = text.rstrip("\r\n")
+        text = text.rstrip("\r")
         yield text if len(text) <= MAX_LINE_CHARS else None
+
+
+def _lines(stream: BinaryIO) -> Iterator[bytes | None]:
+    """Lines without newlines; None for one that is too long to be kept, which it is not."""
+    rest, is_skipping = b"", False
+    while block := stream.read(_BLOCK_BYTES):
+        *lines, rest = (rest + block).split(b"\n")
+        for line in lines:
+            yield None if is_skipping or len(line) > _MAX_LINE_BYTES else line
+            is_skipping = False
+        if len(rest) > _MAX_LINE_BYTES:
+            rest, is_skipping = b"", True
+    if rest or is_skipping:
+        yield None if is_skipping or len(rest) > _MAX_LINE_BYTES else rest
 
 
 class DatasetReader:
@@ -75,21 +87,21 @@ class DatasetReader:
         self.removed = 0
 
     def __iter__(self) -> Iterator[Line]:
+        seen = self._seen
         for text in read_rows(self._stream):
             self.rows += 1
             if self.rows > MAX_ROWS:
                 raise TerminalManifestError(codes.MANIFEST_ROWS_EXCEEDS_MAXIMUM)
             line = parse_line(text) if text is not None else None
-            if line is None or (line.problems and line.removed_from_datasets) or line.source_ref in self._seen:
+            if line is None or (line.problems and line.removed_from_datasets) or line.source_ref in seen:
                 self.removed += 1
                 continue
-            self._seen.add(line.source_ref)
-            self._check_bucket(line.source_ref)
+            seen.add(line.source_ref)
+            if not line.source_ref.startswith(self._prefix):
+                self._check_bucket(line.source_ref)
             yield line
 
     def _check_bucket(self, source_ref: str) -> None:
-        if self._bucket and source_ref.startswith(self._prefix):
-            return
         bucket = bucket_of(source_ref)
         if bucket and self._bucket:
             raise TerminalManifestError(codes.IMAGES_IN_MULTIPLE_BUCKETS)

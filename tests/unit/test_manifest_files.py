@@ -7,8 +7,10 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from rcl_cli.manifest import codes
+from rcl_cli.manifest import codes, reader
 from rcl_cli.manifest.line import parse_line
 from rcl_cli.manifest.reader import DatasetReader, TerminalManifestError
 from rcl_cli.manifest.training import CheckedLine, FileCheck, TrainingCheck, check_pair
@@ -157,3 +159,23 @@ def test_nothing_usable_is_not_determined() -> None:
     checked = check(["junk", "junk"], images("a", "b"))
     assert checked.use_case == "NOT_DETERMINED"
     assert checked.terminal is codes.TOO_MANY_INVALID_ROWS
+
+
+@given(
+    st.lists(st.text(alphabet="aé\r🦊", max_size=30), max_size=12),
+    st.booleans(),
+    st.integers(1, 9),
+)
+def test_rows_do_not_depend_on_how_the_file_is_read(texts: list[str], ends: bool, block: int) -> None:
+    data = "\n".join(texts).encode() + (b"\n" if ends and texts else b"")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(reader, "_BLOCK_BYTES", block)
+        patch.setattr(reader, "_MAX_LINE_BYTES", 40)
+        patch.setattr(reader, "MAX_LINE_CHARS", 12)
+        found = list(reader.read_rows(io.BytesIO(data)))
+    rows = data.split(b"\n")
+    rows = rows[:-1] if rows[-1] == b"" else rows
+    plain = [row.decode().rstrip("\r") for row in rows]
+    assert found == [
+        text if len(row) <= 40 and len(text) <= 12 else None for row, text in zip(rows, plain, strict=True)
+    ]
