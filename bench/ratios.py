@@ -130,7 +130,7 @@ def compare(
 def report_limit(claim: str, unit: str, value: float, limit: float, device: str = "CPU") -> None:
     """A figure that must not pass a limit, as a ratio to it."""
     ratio = round(value / limit, 4)
-    note, today = f"{value:.0f} {unit}", f"{datetime.now(UTC):%Y-%m-%d}"
+    note, today = f"{value:.3g} {unit}".strip(), f"{datetime.now(UTC):%Y-%m-%d}"
     report(
         Ratio(
             Path(sys.argv[0]).name, claim, f"{limit:g} {unit}", 1, ratio, (ratio, ratio), 1, False, note, device, today

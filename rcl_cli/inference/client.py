@@ -27,17 +27,21 @@ class HostConnection:
     """
 
     def __init__(self, address: str, nonce: str) -> None:
-        self._nonce = nonce
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self._socket.settimeout(_TIMEOUT_S)
+        self._address, self._nonce = address, nonce
+        self._socket = self._connected()
+
+    def _connected(self) -> socket.socket:
+        made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        made.settimeout(_TIMEOUT_S)
         try:
-            self._socket.connect(address)
+            made.connect(self._address)
         except (ConnectionError, FileNotFoundError) as error:
-            self._socket.close()
+            made.close()
             raise ResourceNotReady(_GONE) from error
         except OSError as error:
-            self._socket.close()
+            made.close()
             raise InternalServerError(f"The model host does not answer: {error}.") from error
+        return made
 
     def __enter__(self) -> HostConnection:
         return self
@@ -69,18 +73,28 @@ class HostConnection:
             "min_confidence": min_confidence, "max_results": max_results, "sized": sized,
         }  # fmt: skip
         try:
-            send_frame(self._socket, header, image)
-            answer = receive_frame(self._socket)
-        except ConnectionError as error:
-            raise ResourceNotReady(_GONE) from error
+            reply = self._exchange(header, image)
+            if reply is None:
+                # One worker of several has ended, as they do when there is little to do; the host may well be there.
+                self._socket.close()
+                self._socket = self._connected()
+                reply = self._exchange(header, image)
         except (OSError, ProtocolError) as error:
             raise InternalServerError(f"The model host does not answer: {error}.") from error
-        if answer is None:
+        if reply is None:
             raise ResourceNotReady(_GONE)
-        reply, _ = answer
         if "error" in reply:
             raise service_error(reply["error"]["code"], reply["error"]["message"])
         return reply
+
+    def _exchange(self, header: dict[str, Any], image: bytes) -> dict[str, Any] | None:
+        """What is answered, None where the other side has gone."""
+        try:
+            send_frame(self._socket, header, image)
+            answer = receive_frame(self._socket)
+        except ConnectionError:
+            return None
+        return answer[0] if answer else None
 
 
 def detect(

@@ -11,8 +11,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
+from rcl_cli.store import versions
 from tests.conftest import Home, noisy, wait_until
 from tests.functional.models import Trained
 
@@ -238,3 +240,18 @@ def test_a_busy_model_gets_more_workers(detector: Trained, many: Path) -> None:
     assert home.wait(detector.project, "v", leaving="STARTING")[0] == "RUNNING"
     assert "running with 1 to 2 worker(s)" in text
     assert text.count("one worker more") == 1
+
+
+def test_a_worker_that_dies_costs_no_answer(detector: Trained, many: Path, tmp_path: Path) -> None:
+    out = tmp_path / "found.jsonl"
+    with detector.home.context.database.read() as db:
+        worker = versions.worker_of(db, 1)
+    assert worker is not None
+    command = [sys.executable, "-m", "rcl_cli", "detect", "p/v", str(many), "-o", str(out), "--threads", "4"]
+    with subprocess.Popen(command, env=detector.home.environment(), stderr=subprocess.PIPE, text=True) as process:
+        wait_until(lambda: out.exists() and out.read_text().count("\n") > 20, 60)
+        for child in psutil.Process(worker.identity.pid).children():
+            child.kill()
+        _, stderr = process.communicate(timeout=120)
+    assert (process.returncode, stderr) == (0, "")
+    assert len(out.read_text().splitlines()) == 600
