@@ -62,6 +62,9 @@ class LocalBucket:
         except OSError:
             return
         for entry in entries:
+            if entry.is_symlink() and entry.is_dir() and path and path.is_relative_to(os.path.realpath(entry.path)):
+                # It leads back to where we are.
+                continue
             if entry.name.startswith(start):
                 yield f"{folder}{slash}{entry.name}{'/' if entry.is_dir() else ''}"
 

@@ -99,7 +99,8 @@ def split(words: list[str]) -> tuple[str, list[str]]:
         return split([*rest[1:], *early])
     if early and rest[0] in LOCAL:
         raise BadArguments(f"{early[0]} goes with the operations of the API, not with {rest[0]}")
-    return rest[0], [*rest[1:], *early]
+    # Of no use to help.
+    return rest[0], [*rest[1:], *([] if rest[0] == "help" else early)]
 
 
 def _asks_for_help(command: str, words: list[str]) -> bool:
@@ -142,7 +143,7 @@ def _dispatch(argv: list[str]) -> None:
     if command not in SUMMARIES or _asks_for_help(command, words):
         from rcl_cli.cli import tree
 
-        tree.main([command, *words], settings)
+        tree.main([command, *(["--help"] if command in LOCAL and words == ["help"] else words)], settings)
     elif command == "wait":
         _wait(words, settings)
     else:

@@ -84,8 +84,12 @@ def detect(
                 # A manifest has no place for errors; stderr has.
                 if answer.error is None or kind == "jsonl":
                     output.line(as_line(answer))
+    except BrokenPipeError as error:
+        from rcl_cli.cli.app import ReaderGone
+
+        raise ReaderGone from error
     except OSError as error:
-        raise RclError(f"{error.filename or out}: {error.strerror or error}") from error
+        raise RclError(f"{error.filename or out or 'output'}: {error.strerror or error}") from error
     finally:
         output.close()
     _report(failed, len(left))

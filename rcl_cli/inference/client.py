@@ -28,7 +28,7 @@ class HostConnection:
 
     def __init__(self, address: str, nonce: str) -> None:
         self._address, self._nonce = address, nonce
-        self._socket = self._connected()
+        self._socket: socket.socket | None = self._connected()
 
     def _connected(self) -> socket.socket:
         made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -49,7 +49,12 @@ class HostConnection:
     def __exit__(
         self, _kind: type[BaseException] | None, _error: BaseException | None, _traceback: TracebackType | None
     ) -> None:
-        self._socket.close()
+        self.close()
+
+    def close(self) -> None:
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
 
     def detect(self, image: bytes, min_confidence: float | None, max_results: int | None) -> list[dict[str, Any]]:
         """CustomLabels of an image, as the API returns them; see `ask`."""
@@ -76,10 +81,10 @@ class HostConnection:
             reply = self._exchange(header, image)
             if reply is None:
                 # One worker of several has ended, as they do when there is little to do; the host may well be there.
-                self._socket.close()
-                self._socket = self._connected()
                 reply = self._exchange(header, image)
         except (OSError, ProtocolError) as error:
+            # What comes later on this connection would be taken for the answer to the next request.
+            self.close()
             raise InternalServerError(f"The model host does not answer: {error}.") from error
         if reply is None:
             raise ResourceNotReady(_GONE)
@@ -89,12 +94,17 @@ class HostConnection:
 
     def _exchange(self, header: dict[str, Any], image: bytes) -> dict[str, Any] | None:
         """What is answered, None where the other side has gone."""
+        if self._socket is None:
+            self._socket = self._connected()
         try:
             send_frame(self._socket, header, image)
             answer = receive_frame(self._socket)
         except ConnectionError:
+            answer = None
+        if answer is None:
+            self.close()
             return None
-        return answer[0] if answer else None
+        return answer[0]
 
 
 def detect(

@@ -72,9 +72,10 @@ class SideBySide:
     """
 
     def __init__(self, wide: Forward, narrow: Callable[[], Forward], cores: int) -> None:
-        self._wide, self._narrow = wide, narrow
+        self._wide, self._make_narrow = wide, narrow
+        self._narrow: Forward | None = None
         self._turns = _Turns(cores)
-        self._lock = threading.Lock()
+        self._lock, self._making = threading.Lock(), threading.Lock()
         self._here = 0
 
     def run(self, prepare: Callable[[], Prepared], deadline: float) -> tuple[Prepared, NDArray[np.float32]]:
@@ -89,8 +90,15 @@ class SideBySide:
                 self._here -= 1
 
     def _forward(self) -> Forward:
-        with self._lock:
-            return self._wide if self._here == 1 else self._narrow()
+        if self._here == 1:
+            return self._wide
+        with self._making:
+            if self._narrow is None:
+                try:
+                    self._narrow = self._make_narrow()
+                except Exception:  # noqa: BLE001 - too little memory for a second one, say; the first does it as well
+                    self._narrow = self._wide
+            return self._narrow
 
 
 class _Waiting(NamedTuple):
@@ -129,13 +137,16 @@ class Batches:
     def _work(self) -> None:
         while True:
             batch = self._next_batch()
+            if not batch:
+                continue
             try:
-                outputs = self._forward_batch(_stacked([one.pixels for one in batch])) if batch else ()
+                outputs = self._forward_batch(_stacked([one.pixels for one in batch]))
+                answers = list(zip(batch, outputs, strict=True))
             except Exception as error:  # noqa: BLE001 - the thread must live; callers get the error
                 for one in batch:
                     one.future.set_exception(error)
                 continue
-            for one, output in zip(batch, outputs, strict=True):
+            for one, output in answers:
                 one.future.set_result(output)
 
     def _next_batch(self) -> list[_Waiting]:

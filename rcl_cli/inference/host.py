@@ -178,7 +178,7 @@ class Host:
         """One worker more where all have had their hands full for a while, one less where it would not be missed."""
         serving = [one for pid, one in self._workers.items() if pid not in self._leaving]
         load = sum(one.load for one in serving)
-        if load < _FULL * len(serving) or not all(one.is_ready for one in serving):
+        if not all(one.is_ready and one.load >= _FULL for one in serving):
             self._full_since = now
         if load > _FULL * (len(serving) - 1) // 2:
             self._idle_since = now

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +33,9 @@ class LoadedModel:
         self._predictor = load_predictor(folder, device, threads)
         self._engine: Engine
         if device == "cpu" and extra.get("runtime") == "onnx":
-            narrow = cache(lambda: load_predictor(folder, device, 1).forward)
-            self._engine = SideBySide(self._predictor.forward, narrow, threads)
+            self._engine = SideBySide(
+                self._predictor.forward, lambda: load_predictor(folder, device, 1).forward, threads
+            )
         else:
             self._engine = Batches(self._predictor.forward, cpu_cores())
 

@@ -29,7 +29,7 @@ def _receive(connection: socket.socket, count: int) -> bytes:
     while len(chunks) < count:
         chunk = connection.recv(min(count - len(chunks), 1 << 20))
         if not chunk:
-            raise ProtocolError("the connection was closed in the middle of a frame")
+            raise ConnectionResetError("the connection was closed in the middle of a frame")
         chunks += chunk
     return bytes(chunks)
 
@@ -39,6 +39,7 @@ def receive_frame(connection: socket.socket) -> tuple[dict[str, Any], bytes] | N
 
     Raises:
         ProtocolError: anything that is no frame.
+        ConnectionResetError: it was closed in the middle of one.
     """
     first = connection.recv(1)
     if not first:

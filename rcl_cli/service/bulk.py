@@ -6,13 +6,12 @@ import glob
 import json
 import os
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, BinaryIO, NamedTuple, Protocol, TextIO
 
 from rcl_cli.buckets.base import Bucket, NoSuchObjectError
 from rcl_cli.buckets.resolve import local_file
@@ -25,6 +24,7 @@ from rcl_cli.errors import (
     ServiceError,
     UsageError,
 )
+from rcl_cli.manifest.document import COMPUTED_KEYS, SOURCE_REF
 from rcl_cli.service.context import Context
 from rcl_cli.store import versions
 from rcl_cli.store.versions import Version
@@ -34,6 +34,7 @@ _LIST_NAMES = (".jsonl", ".manifest")
 _MAX_IMAGE_BYTES = 15 * 2**20
 _TIMEOUT_S = 110.0
 _RETRY_S = 0.05
+_REQUESTS = 64
 
 
 # --- images -----------------------------------------------------------------------------------------------------------
@@ -52,11 +53,14 @@ def find_images(context: Context, sources: Sequence[str]) -> Iterator[str]:
     seen: set[str] = set()
     for source in sources:
         found = False
-        for ref in _images_of(context, source):
-            found = True
-            if ref not in seen:
-                seen.add(ref)
-                yield ref
+        try:
+            for ref in _images_of(context, source):
+                found = True
+                if ref not in seen:
+                    seen.add(ref)
+                    yield ref
+        except OSError as error:
+            raise UsageError(f"{source} can't be looked through: {error.strerror or error}.") from error
         if not found:
             raise UsageError(f"There are no images in {source}.")
 
@@ -86,14 +90,17 @@ def _is_image(name: str) -> bool:
 
 
 def _of_list(path: Path) -> Iterator[str]:
-    with path.open(encoding="utf-8") as lines:
-        for number, text in enumerate(lines, 1):
-            if not text.strip():
-                continue
-            try:
-                yield str(json.loads(text)["source-ref"])
-            except (ValueError, KeyError, TypeError) as error:
-                raise UsageError(f"{path}, line {number}: needs a JSON object with a source-ref.") from error
+    number = 0
+    try:
+        with path.open(encoding="utf-8-sig") as lines:
+            for text in lines:
+                number += 1
+                if text.strip():
+                    ref = str(json.loads(text)["source-ref"])
+                    ref.encode()  # half of a surrogate pair names nothing
+                    yield ref
+    except (ValueError, KeyError, TypeError) as error:
+        raise UsageError(f"{path}, line {number}: needs a JSON object with a source-ref, in UTF-8.") from error
 
 
 def _of_bucket(context: Context, url: str) -> Iterator[str]:
@@ -121,24 +128,22 @@ def read_image(context: Context, source_ref: str) -> bytes:
         InvalidS3Object: it is not there.
         ImageTooLarge: over 15 MB.
     """
+    stream: BinaryIO
     try:
         if path := local_file(source_ref):
-            return _small_enough(path.read_bytes)(path.stat().st_size)
-        name, _, key = source_ref.removeprefix("s3://").partition("/")
-        bucket = context.buckets.get(name)
-        with bucket.open(key) as stream:
-            return _small_enough(stream.read)(bucket.size(key))
-    except (NoSuchObjectError, OSError) as error:
+            if not path.is_file():
+                raise NoSuchObjectError(source_ref)
+            size_bytes, stream = path.stat().st_size, path.open("rb")
+        else:
+            name, _, key = source_ref.removeprefix("s3://").partition("/")
+            bucket = context.buckets.get(name)
+            size_bytes, stream = bucket.size(key), bucket.open(key)
+        with stream:
+            if size_bytes > _MAX_IMAGE_BYTES:
+                raise ImageTooLarge("The image is larger than 15 MB.")
+            return stream.read(_MAX_IMAGE_BYTES)
+    except (NoSuchObjectError, OSError, ValueError) as error:
         raise InvalidS3Object(f"{source_ref} can't be read.") from error
-
-
-def _small_enough(read: Callable[[], bytes]) -> Callable[[int], bytes]:
-    def check(size_bytes: int) -> bytes:
-        if size_bytes > _MAX_IMAGE_BYTES:
-            raise ImageTooLarge("The image is larger than 15 MB.")
-        return read()
-
-    return check
 
 
 # --- models -----------------------------------------------------------------------------------------------------------
@@ -165,7 +170,7 @@ class Detector(Protocol):
 
 
 class HostDetector:
-    """A running model's host; a connection a thread."""
+    """A running model's host; a connection a thread, now and then a new one, so that new workers get some."""
 
     def __init__(self, worker: versions.Worker) -> None:
         self._worker = worker
@@ -174,15 +179,14 @@ class HostDetector:
     def __call__(self, image: bytes, min_confidence: float | None, max_results: int | None) -> Found:
         from rcl_cli.inference.client import HostConnection
 
-        if not hasattr(self._local, "connection"):
-            self._local.connection = HostConnection(self._worker.address or "", self._worker.nonce)
-        while True:
-            try:
-                reply = self._local.connection.ask(image, min_confidence, max_results, sized=True)
-                return Found(reply["labels"], reply["width"], reply["height"])
-            except ProvisionedThroughputExceeded:
-                # Others ask it too; there is no hurry.
-                time.sleep(_RETRY_S)
+        mine = self._local
+        if getattr(mine, "left", 0) == 0:
+            if hasattr(mine, "connection"):
+                mine.connection.close()
+            mine.connection, mine.left = HostConnection(self._worker.address or "", self._worker.nonce), _REQUESTS
+        mine.left -= 1
+        reply = mine.connection.ask(image, min_confidence, max_results, sized=True)
+        return Found(reply["labels"], reply["width"], reply["height"])
 
 
 class OwnDetector:
@@ -248,11 +252,18 @@ def detect_all(
     Raises:
         ResourceNotReady: the model is gone.
     """
+    over = threading.Event()
 
     def ask(source_ref: str) -> Answer:
         try:
             image = read_image(context, source_ref)
-            return Answer(source_ref, detector(image, min_confidence, max_results))
+            while True:
+                try:
+                    return Answer(source_ref, detector(image, min_confidence, max_results))
+                except ProvisionedThroughputExceeded:
+                    # Others ask it too; there is no hurry.
+                    if over.wait(_RETRY_S):
+                        raise
         except ResourceNotReady:
             raise
         except ServiceError as error:
@@ -269,6 +280,7 @@ def detect_all(
             while pending:
                 yield pending.popleft().result()
         finally:
+            over.set()
             pool.shutdown(wait=False, cancel_futures=True)
 
 
@@ -292,9 +304,14 @@ class ManifestWriter:
         labels: of the model, in the order of their class ids.
         attribute: the name of the label attribute.
         created: the creation date of all lines.
+
+    Raises:
+        UsageError: the attribute would be taken for something else.
     """
 
     def __init__(self, labels: Sequence[str], attribute: str, created: str) -> None:
+        if not attribute or attribute in {SOURCE_REF, *COMPUTED_KEYS}:
+            raise UsageError(f"--attribute {attribute!r} means something else in a manifest: choose another name.")
         self._ids = {name: number for number, name in enumerate(labels)}
         self._attribute, self._created = attribute, created
 
@@ -316,15 +333,16 @@ class ManifestWriter:
         }  # fmt: skip
 
     def _boxes(self, labels: Sequence[dict[str, Any]], width: int, height: int) -> dict[str, Any]:
-        from rcl_cli.manifest.checks import MAX_BOXES
+        from rcl_cli.manifest.checks import MAX_BOXES, scale_of
 
+        least = int(1 / scale_of(width, height)) + 1
         annotations, objects = [], []
         for label in labels[:MAX_BOXES]:
             box = label["Geometry"]["BoundingBox"]
             left, top = int(box["Left"] * width), int(box["Top"] * height)
             # A box that ends beyond the image, or is a line, would be no valid annotation.
-            w = min(max(2, round(box["Width"] * width)), width)
-            h = min(max(2, round(box["Height"] * height)), height)
+            w = min(max(least, round(box["Width"] * width)), width)
+            h = min(max(least, round(box["Height"] * height)), height)
             left, top = min(left, width - w), min(top, height - h)
             class_id = self._ids[label["Name"]]
             annotations.append({"class_id": class_id, "left": left, "top": top, "width": w, "height": h})
@@ -363,24 +381,53 @@ class Output:
         self._write, self._file = write, None
         if path is None:
             return
+        # What a link leads to is what is written.
+        path = Path(os.path.realpath(path))
+        if path.exists() and not path.is_file():
+            raise UsageError(f"{path} is no file; leave --out away to write to stdout.")
         if path.exists() and not resume:
             raise UsageError(f"{path} is there already: add --resume to go on with it, or remove it.")
         if path.exists():
-            self._keep_good(path)
-        self._file = path.open("a", encoding="utf-8")
+            with path.open("r+", encoding="utf-8", errors="surrogateescape", newline="") as old:
+                _lock(old, path)
+                self._keep_good(old, path)
+        self._file = path.open("a", encoding="utf-8", newline="\n")
+        _lock(self._file, path)
 
-    def _keep_good(self, path: Path) -> None:
+    def _keep_good(self, old: TextIO, path: Path) -> None:
+        """Drop what a kill left of the last line, and images that failed.
+
+        Raises:
+            UsageError: the file holds something else than answers.
+        """
+        kept, failed, at = [], False, 0
+        for number, text in enumerate(old, 1):
+            if not text.endswith("\n"):
+                break
+            try:
+                line = json.loads(text)
+                ref, has_failed = str(line["source-ref"]), "Error" in line
+            except (ValueError, KeyError, TypeError) as error:
+                raise UsageError(f"{path}, line {number}: no answer of rcl detect; nothing was changed.") from error
+            failed = failed or has_failed
+            if not has_failed:
+                self.done.add(ref)
+                kept.append(text)
+            at += len(text.encode("utf-8", "surrogateescape"))
+        if not failed:
+            os.truncate(old.fileno(), at)
+            return
         partial = path.with_name(f".{path.name}.part")
-        with path.open(encoding="utf-8", errors="replace") as old, partial.open("w", encoding="utf-8") as new:
-            for text in old:
-                with suppress(ValueError, KeyError, TypeError):
-                    line = json.loads(text)
-                    if text.endswith("\n") and "Error" not in line:
-                        self.done.add(str(line["source-ref"]))
-                        new.write(text)
-            new.flush()
-            os.fsync(new.fileno())
-        partial.replace(path)
+        try:
+            with partial.open("w", encoding="utf-8", errors="surrogateescape", newline="") as new:
+                new.writelines(kept)
+                new.flush()
+                os.fsync(new.fileno())
+            partial.chmod(path.stat().st_mode)
+            partial.replace(path)
+        except OSError:
+            partial.unlink(missing_ok=True)
+            raise
 
     def line(self, text: str) -> None:
         if self._file is None:
@@ -391,4 +438,20 @@ class Output:
 
     def close(self) -> None:
         if self._file is not None:
-            self._file.close()
+            # Every line was flushed; a disk that is full has said so then.
+            with suppress(OSError):
+                self._file.close()
+
+
+def _lock(file: TextIO, path: Path) -> None:
+    """Keep other runs from the same file until it is closed.
+
+    Raises:
+        UsageError: one is at it.
+    """
+    import fcntl
+
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise UsageError(f"{path} is being written by another run.") from error

@@ -255,3 +255,76 @@ def test_a_worker_that_dies_costs_no_answer(detector: Trained, many: Path, tmp_p
         _, stderr = process.communicate(timeout=120)
     assert (process.returncode, stderr) == (0, "")
     assert len(out.read_text().splitlines()) == 600
+
+
+def test_names_and_lists_that_make_no_sense(detector: Trained, tmp_path: Path) -> None:
+    refs = ["file:///tmp/%00x.jpg", "s3://[my]/x.jpg", "file://[x/y.jpg", "file:///dev/zero", "nonsense"]
+    listed = tmp_path / "odd.jsonl"
+    listed.write_text("\ufeff" + "".join(json.dumps({"source-ref": ref}) + "\n" for ref in refs))
+    done = detect(detector.home, str(listed))
+    assert done.returncode == 255
+    lines = lines_of(done.stdout)
+    assert [line["source-ref"] for line in lines] == refs
+    assert {line["Error"]["Code"] for line in lines} == {"InvalidS3ObjectException"}
+    for data in (b'{"source-ref": "file:///\xff.jpg"}\n', b'{"source-ref": "\\ud800"}\n'):
+        listed.write_bytes(data)
+        done = detect(detector.home, str(listed))
+        assert done.returncode == 252
+        assert "Traceback" not in done.stderr
+    assert detect(detector.home, "x" * 300).returncode == 252
+
+
+def test_a_bucket_that_leads_into_itself(detector: Trained) -> None:
+    folder = detector.home.buckets / "round" / "sub"
+    folder.mkdir(parents=True)
+    shutil.copyfile(detector.home.buckets / "data" / "box-1.jpg", folder / "a.jpg")
+    (folder / "loop").symlink_to(folder, target_is_directory=True)
+    (folder / "up").symlink_to(folder.parent, target_is_directory=True)
+    done = detect(detector.home, "s3://round/")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [line["source-ref"] for line in lines_of(done.stdout)] == ["s3://round/sub/a.jpg"]
+
+
+def test_files_that_are_not_its_own_stay_as_they_are(detector: Trained, folder: Path, tmp_path: Path) -> None:
+    notes = tmp_path / "notes.txt"
+    notes.write_text("dear diary\n")
+    done = detect(detector.home, str(folder), "-o", str(notes), "--resume")
+    assert done.returncode == 252
+    assert "no answer of rcl detect" in done.stderr
+    assert notes.read_text() == "dear diary\n"
+    assert detect(detector.home, str(folder), "-o", "/dev/null", "--resume").returncode == 252
+    target, link = tmp_path / "target.jsonl", tmp_path / "link.jsonl"
+    target.touch(0o600)
+    link.symlink_to(target)
+    assert detect(detector.home, str(folder), "-o", str(link), "--resume").returncode == 0
+    assert link.is_symlink()
+    assert target.stat().st_mode & 0o777 == 0o600
+    assert len(target.read_text().splitlines()) == 3
+
+
+def test_two_runs_do_not_share_a_file(detector: Trained, many: Path, tmp_path: Path) -> None:
+    out = tmp_path / "found.jsonl"
+    command = [sys.executable, "-m", "rcl_cli", "detect", "p/v", str(many), "-o", str(out), "--threads", "1"]
+    with subprocess.Popen(command, env=detector.home.environment()) as process:
+        wait_until(lambda: out.exists() and out.read_text().count("\n") > 5, 60)
+        done = detect(detector.home, str(many), "-o", str(out), "--resume")
+        assert process.wait(120) == 0
+    assert done.returncode == 252
+    assert "another run" in done.stderr
+    assert len(out.read_text().splitlines()) == 600
+
+
+@pytest.mark.parametrize("name", ["source-ref", "cl-metadata", "errors", ""])
+def test_attributes_that_mean_something_else(detector: Trained, folder: Path, name: str) -> None:
+    done = detect(detector.home, str(folder), "--format", "manifest", "--attribute", name)
+    assert done.returncode == 252
+    assert "choose another name" in done.stderr
+
+
+def test_a_reader_that_leaves_ends_it_quietly(detector: Trained, many: Path) -> None:
+    command = f"{sys.executable} -m rcl_cli detect p/v '{many}' | head -n 1"
+    done = subprocess.run(
+        ["bash", "-c", command], env=detector.home.environment(), capture_output=True, text=True, timeout=120
+    )
+    assert done.stderr == ""
+    assert len(done.stdout.splitlines()) == 1

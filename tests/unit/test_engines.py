@@ -184,6 +184,8 @@ def test_a_host_grows_only_after_a_while_of_full_hands() -> None:
     assert started == [2]
     host._workers[2].load = 20
     host._scale(2.1)
+    assert started == [2]
+    host._scale(2.6)
     assert started == [2, 3]
     for now in (4.0, 9.0):
         host._scale(now)
