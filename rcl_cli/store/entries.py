@@ -67,7 +67,7 @@ def _marks(count: int) -> str:
     return ", ".join("?" * count)
 
 
-def _insert_rows(db: sqlite3.Connection, into: str, rows: Sequence[tuple[object, ...]]) -> None:
+def _insert_rows(db: sqlite3.Connection, into: str, rows: Sequence[tuple[object, ...]], otherwise: str = "") -> None:
     """Insert many rows a statement, which takes two thirds of the time of a statement a row."""
     if not rows:
         return
@@ -75,7 +75,8 @@ def _insert_rows(db: sqlite3.Connection, into: str, rows: Sequence[tuple[object,
     most = _MOST_VALUES // len(rows[0])
     for start in range(0, len(rows), most):
         part = rows[start : start + most]
-        db.execute(f"INSERT INTO {into} VALUES {', '.join([row_marks] * len(part))}", list(chain.from_iterable(part)))
+        marks = ", ".join([row_marks] * len(part))
+        db.execute(f"INSERT INTO {into} VALUES {marks} {otherwise}", list(chain.from_iterable(part)))
 
 
 class Labels:
@@ -111,7 +112,10 @@ class Labels:
 
     def unuse(self, lines: Iterable[tuple[int, Line]]) -> None:
         """Forget the labels of (position, line)s."""
-        self._db.executemany("DELETE FROM entry_labels WHERE id = ?", self._keys(lines))
+        keys = [key for (key,) in self._keys(lines)]
+        for start in range(0, len(keys), _MOST_VALUES):
+            part = keys[start : start + _MOST_VALUES]
+            self._db.execute(f"DELETE FROM entry_labels WHERE id IN ({_marks(len(part))})", part)
 
     def forget_unused(self) -> None:
         """Remove labels that no entry has."""
@@ -176,11 +180,18 @@ def _replace(db: sqlite3.Connection, there: dict[str, sqlite3.Row], lines: Seque
 
     labels.unuse((key & _POSITION_MASK, parse_line(line)) for _, key, _, _, line in there.values())
     placed = [(there[line.source_ref][1], line) for line in lines]
-    rows = [(line.is_labeled, line.has_listed_errors, line.text, key) for key, line in placed]
-    db.executemany("UPDATE entries SET is_labeled = ?, has_errors = ?, line = ? WHERE id = ?", rows)
+    rows = [
+        (key, key >> _POSITION_BITS, line.source_ref, line.is_labeled, line.has_listed_errors, line.text)
+        for key, line in placed
+    ]
+    _insert_rows(
+        db, "entries (id, dataset_id, source_ref, is_labeled, has_errors, line)", rows,
+        "ON CONFLICT (id) DO UPDATE SET is_labeled = excluded.is_labeled, has_errors = excluded.has_errors, "
+        "line = excluded.line",
+    )  # fmt: skip
     labels.use((key & _POSITION_MASK, line) for key, line in placed)
-    labeled = sum(row[0] for row in rows) - sum(row[2] for row in there.values())
-    errors = sum(row[1] for row in rows) - sum(row[3] for row in there.values())
+    labeled = sum(row[3] for row in rows) - sum(row[2] for row in there.values())
+    errors = sum(row[4] for row in rows) - sum(row[3] for row in there.values())
     return Counts(0, labeled, errors)
 
 
