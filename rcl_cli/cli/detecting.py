@@ -14,7 +14,8 @@ import click
 from rcl_cli.errors import RclError
 
 if TYPE_CHECKING:
-    from rcl_cli.service.bulk import Answer, ManifestWriter
+    from rcl_cli.service.bulk.asking import Answer
+    from rcl_cli.service.bulk.lines import ManifestWriter
     from rcl_cli.service.context import Context
     from rcl_cli.store.versions import Version
 
@@ -64,19 +65,23 @@ def detect(
 
     Example: rcl detect circuits/v1 ./photos -o found.jsonl
     """
-    from rcl_cli.service import bulk
+    from rcl_cli.service.bulk.asking import detect_all
+    from rcl_cli.service.bulk.detectors import detector_of
+    from rcl_cli.service.bulk.lines import json_line
+    from rcl_cli.service.bulk.output import Output
+    from rcl_cli.service.bulk.sources import find_images
     from rcl_cli.service.local import named_version
 
     context: Context = settings.context()
     found = named_version(context, version)
-    detector = bulk.detector_of(context, found, once=once)
-    refs = list(bulk.find_images(context, sources))
-    as_line = _manifest_writer(context, found, attribute) if kind == "manifest" else bulk.json_line
-    output = bulk.Output(out, sys.stdout.write, resume=resume)
+    detector = detector_of(context, found, once=once)
+    refs = list(find_images(context, sources))
+    as_line = _manifest_writer(context, found, attribute) if kind == "manifest" else json_line
+    output = Output(out, sys.stdout.write, resume=resume)
     left = [ref for ref in refs if ref not in output.done]
     failed: list[Answer] = []
     try:
-        answers = bulk.detect_all(context, detector, left, min_confidence, max_results, min(threads, max(1, len(left))))
+        answers = detect_all(context, detector, left, min_confidence, max_results, min(threads, max(1, len(left))))
         with _shown(answers, len(left)) as shown:
             for answer in shown:
                 if answer.error is not None:
@@ -97,7 +102,7 @@ def detect(
 
 def _manifest_writer(context: Context, version: Version, attribute: str) -> ManifestWriter:
     from rcl_cli.backends.registry import read_card
-    from rcl_cli.service.bulk import ManifestWriter
+    from rcl_cli.service.bulk.lines import ManifestWriter
 
     card, _ = read_card(context.layout.model(version.id))
     return ManifestWriter(card.labels, attribute, time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime()))

@@ -16,14 +16,10 @@ import numpy as np
 from PIL import Image
 
 from rcl_cli.errors import ImageTooLarge, InvalidImageFormat, InvalidParameter
+from rcl_cli.imaging.limits import MAX_ASPECT_RATIO, MAX_SIDE_PX, MIN_SIDE_PX
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-MIN_SIDE_PX = 64
-MAX_SIDE_PX = 4096
-MAX_ASPECT_RATIO = 20
-MAX_FILE_BYTES = 15 * 2**20
 
 # Pillow opens MPO, a JPEG with more pictures behind the first as many phones write it, as JPEG.
 _FORMATS = ("JPEG", "PNG")

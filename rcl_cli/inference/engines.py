@@ -8,6 +8,7 @@ cores from waiting for each other, and a lone image gets all of them (bench/RESU
 from __future__ import annotations
 
 import queue
+import sys
 import threading
 import time
 from collections import deque
@@ -96,7 +97,8 @@ class SideBySide:
             if self._narrow is None:
                 try:
                     self._narrow = self._make_narrow()
-                except Exception:  # noqa: BLE001 - too little memory for a second one, say; the first does it as well
+                except Exception as error:  # noqa: BLE001 - too little memory, say; the first one does it as well
+                    print(f"images share one network: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
                     self._narrow = self._wide
             return self._narrow
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, TypeGuard
 
 from rcl_cli.domain import Box
+from rcl_cli.imaging.limits import MAX_SIDE_PX, MIN_SIDE_PX
 from rcl_cli.manifest import codes
 from rcl_cli.manifest.codes import Code
 from rcl_cli.manifest.document import METADATA_SUFFIX, SOURCE_REF
@@ -19,7 +20,6 @@ S3_URL = r"s3://([0-9A-Za-z.\-_]{3,255})/(.{1,1024})"
 SOURCE_REF_PATTERN = re.compile(rf"{S3_URL}|file:///.+", re.DOTALL)
 MAX_BOXES = 50
 MAX_LABEL_CHARS = 256
-MIN_SIDE_PX, MAX_SIDE_PX = 64, 4096
 MAX_NUMBER = 1e9
 IMAGE, BOXES = "groundtruth/image-classification", "groundtruth/object-detection"
 _SCALED_SIDE_PX = 1280

@@ -13,14 +13,13 @@ from msgspec import DecodeError, Meta, Raw, Struct, field
 from msgspec.json import Decoder
 
 from rcl_cli.domain import Box
+from rcl_cli.imaging.limits import MAX_SIDE_PX, MIN_SIDE_PX
 from rcl_cli.manifest.checks import (
     BOXES,
     IMAGE,
     MAX_BOXES,
     MAX_LABEL_CHARS,
     MAX_NUMBER,
-    MAX_SIDE_PX,
-    MIN_SIDE_PX,
     SOURCE_REF_PATTERN,
     Label,
     scale_of,

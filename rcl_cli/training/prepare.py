@@ -14,7 +14,8 @@ from rcl_cli.buckets.base import Bucket, BucketOutOfReachError, NoSuchObjectErro
 from rcl_cli.buckets.resolve import Buckets, local_file
 from rcl_cli.config import cpu_cores
 from rcl_cli.domain import Sample
-from rcl_cli.imaging.decode import MAX_FILE_BYTES, decode
+from rcl_cli.imaging.decode import decode
+from rcl_cli.imaging.limits import MAX_FILE_BYTES
 from rcl_cli.manifest import codes
 from rcl_cli.manifest.checks import Problem
 from rcl_cli.manifest.line import Line, parse_line, split_s3_url

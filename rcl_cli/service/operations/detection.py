@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from rcl_cli.errors import ImageTooLarge, InvalidParameter, InvalidS3Object, ResourceNotReady
+from rcl_cli.imaging.limits import MAX_FILE_BYTES
 from rcl_cli.inference import client
 from rcl_cli.service.context import Context
 from rcl_cli.service.resources import find_version
@@ -12,7 +13,6 @@ from rcl_cli.store import versions
 from rcl_cli.store.versions import Version
 
 _MAX_IMAGE_BYTES = 4 * 2**20
-_MAX_S3_IMAGE_BYTES = 15 * 2**20
 _NO_OBJECT = "Unable to get object metadata from S3. Check object key, region and/or access permissions."
 
 
@@ -36,7 +36,7 @@ def _image(context: Context, image: dict[str, Any]) -> bytes:
 
     try:
         bucket, key, version = context.buckets.get(s3_object["Bucket"]), s3_object["Name"], s3_object.get("Version")
-        if bucket.size(key, version) > _MAX_S3_IMAGE_BYTES:
+        if bucket.size(key, version) > MAX_FILE_BYTES:
             raise ImageTooLarge("The image is larger than 15 MB.")
         with bucket.open(key, version) as stream:
             return stream.read()
