@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import math
 import time
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,9 +15,10 @@ from torch import nn
 from rcl_cli.backends.augment import Augmentation
 from rcl_cli.backends.backbones import Backbone
 from rcl_cli.backends.base import Cancelled, Report, TrainingCancelled
+from rcl_cli.backends.pixels import fill, shared_bytes
 from rcl_cli.backends.selection import argmax_f1, mean_average_precision
-from rcl_cli.config import cpu_cores
 from rcl_cli.domain import Progress, Sample, TrainingPlan
+from rcl_cli.errors import TrainingFailed
 from rcl_cli.imaging.decode import decode
 from rcl_cli.imaging.geometry import stretch
 
@@ -75,22 +76,32 @@ class Best:
     choice: str
 
 
-def load_samples(samples: tuple[Sample, ...], labels: tuple[str, ...], size_px: int, report: Report, note: str) -> Data:
-    index = {name: i for i, name in enumerate(labels)}
-    images = torch.empty(len(samples), 3, size_px, size_px, dtype=torch.uint8)
-    targets = torch.zeros(len(samples), len(labels))
+def load_samples(plan: TrainingPlan, part: str, size_px: int, folder: Path, report: Report) -> Data:
+    """Read the images of a part of the plan, `train` or `holdout`.
 
-    def load(number: int) -> None:
-        pixels = stretch(decode(samples[number].path, shorter_px=size_px), size_px)
-        images[number] = torch.from_numpy(pixels.copy()).permute(2, 0, 1)
-
+    Raises:
+        TrainingFailed: neither memory nor disk has room for them.
+    """
+    samples: tuple[Sample, ...] = getattr(plan, part)
+    index = {name: i for i, name in enumerate(plan.labels)}
+    targets = torch.zeros(len(samples), len(plan.labels))
     for number, sample in enumerate(samples):
         targets[number, [index[label] for label in sample.labels]] = 1
-    with ThreadPoolExecutor(cpu_cores()) as pool:
-        for number, _ in enumerate(pool.map(load, range(len(samples))), 1):
-            if number % 50 == 0:
-                report(Progress("preparing", number, len(samples), note=note))
-    return Data(images, targets)
+    shape = (len(samples), 3, size_px, size_px)
+    block = shared_bytes(math.prod(shape), folder)
+    if block is None:
+        raise TrainingFailed(
+            f"{len(samples)} images of {size_px} pixels take {math.prod(shape) / 2**30:.0f} GiB, and the disk of "
+            f"{folder} has no room for them: make some, or train with a smaller image_size."
+        )
+    images = block.reshape(shape)
+
+    def load(number: int) -> None:
+        images[number] = stretch(decode(samples[number].path, shorter_px=size_px), size_px).transpose(2, 0, 1)
+
+    note = f"reading {'training' if part == 'train' else part} images"
+    fill(len(samples), load, lambda done, total: report(Progress("preparing", done, total, note=note)))
+    return Data(torch.from_numpy(images), targets)
 
 
 class Run:
@@ -103,8 +114,8 @@ class Run:
         self.started = time.monotonic()
         self.history: list[dict[str, Any]] = []
         cache_px = round(plan.image_size * _CACHE_SCALE)
-        self.train = load_samples(plan.train, plan.labels, cache_px, report, "reading training images")
-        self.holdout = load_samples(plan.holdout, plan.labels, plan.image_size, report, "reading holdout images")
+        self.train = load_samples(plan, "train", cache_px, out_dir, report)
+        self.holdout = load_samples(plan, "holdout", plan.image_size, out_dir, report)
         self.metric_name = "mAP" if plan.multi_label else "F1"
         self.augmentation = Augmentation(smallest_view=0.87 if plan.multi_label else 0.77)
 

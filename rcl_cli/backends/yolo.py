@@ -6,30 +6,33 @@ from rcl's own decoder, so training sees exactly what serving will see.
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import re
 import shutil
+import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
 import torch
 from safetensors.torch import save_file
 from torch import nn
 
 from rcl_cli.backends.base import WEIGHTS_FILE, Cancelled, Report, TrainingCancelled
 from rcl_cli.backends.checkpoints import load_matching, load_tensors
+from rcl_cli.backends.pixels import ResizedImages
 from rcl_cli.backends.predictors import YOLO_STRIDE
 from rcl_cli.backends.quiet import has_native_bf16, quiet_ultralytics
 from rcl_cli.backends.weights import Offer, WeightsChoice
 from rcl_cli.config import cpu_cores
 from rcl_cli.domain import ModelCard, Progress, Sample, TrainingPlan
 from rcl_cli.errors import ConfigError, TrainingFailed
-from rcl_cli.imaging.decode import decode
-from rcl_cli.imaging.geometry import fit_longer_side
+from rcl_cli.imaging.decode import decode, read_header
+from rcl_cli.imaging.geometry import fitted_size, resize
 
 quiet_ultralytics(Path(os.environ.get("RCL_WORK_DIR") or tempfile.mkdtemp(prefix="rcl-")), cpu_cores())
 
@@ -44,7 +47,6 @@ _SHA256 = {
     "yolo11n": "0ebbc80d4a7680d14987a577cd21342b65ecfd94632bd9a8da63ae6417644ee1",
     "yolo11s": "85a76fe86dd8afe384648546b56a7a78580c7cb7b404fc595f97969322d502d5",
 }
-_CACHE_SHARE_OF_MEMORY = 0.25
 _MIN_FILLED = 0.5
 
 
@@ -52,17 +54,26 @@ class ManifestDataset(YOLODataset):
     """A YOLO dataset over samples in memory.
 
     Args:
-        loader_workers: processes that load from it, each with a cache of its own.
+        step: told how many of how many images have been read.
+        folder: for images that memory does not hold.
     """
 
     def __init__(
-        self, samples: tuple[Sample, ...], labels: tuple[str, ...], *, loader_workers: int, **kwargs: Any
+        self,
+        samples: tuple[Sample, ...],
+        labels: tuple[str, ...],
+        *,
+        step: Callable[[int, int], None],
+        folder: Path,
+        **kwargs: Any,
     ) -> None:
         self._samples = {s.path: s for s in samples}
         self._class_ids = {name: i for i, name in enumerate(labels)}
-        self._pixels: dict[int, tuple[np.ndarray, tuple[int, int]]] = {}
-        self._copies = max(1, loader_workers)
         super().__init__(img_path=[s.path for s in samples], data={"names": dict(enumerate(labels))}, **kwargs)
+        # Only now: rectangular batches bring the files into an order of their own.
+        self._originals = [_size_of(self._samples[path]) for path in self.im_files]
+        self._fitted = [fitted_size(height, width, self.imgsz) for height, width in self._originals]
+        self._images = ResizedImages(self._fitted, self._read, folder, step)
 
     def get_img_files(self, img_path: list[str]) -> list[str]:
         return list(img_path)
@@ -75,7 +86,7 @@ class ManifestDataset(YOLODataset):
         xywh = [(b.left + b.width / 2, b.top + b.height / 2, b.width, b.height) for _, b in boxes]
         return {
             "im_file": sample.path,
-            "shape": (sample.height, sample.width),
+            "shape": _size_of(sample),
             "cls": np.array([[c] for c, _ in boxes], dtype=np.float32).reshape(-1, 1),
             "bboxes": np.array(xywh, dtype=np.float32).reshape(-1, 4),
             "segments": [],
@@ -89,30 +100,33 @@ class ManifestDataset(YOLODataset):
         self.cache = "ram"
         return super().build_transforms(hyp)
 
+    def _read(self, i: int) -> np.ndarray:
+        """An image at the training size in BGR, Ultralytics' order."""
+        rgb = decode(self.im_files[i], longer_px=self.imgsz)
+        return np.ascontiguousarray(resize(rgb, *self._fitted[i])[..., ::-1])
+
     def load_image(self, i: int, **_modes: Any) -> tuple[np.ndarray, tuple[int, int], tuple[int, int]]:
-        """The image resized to the training size in BGR (Ultralytics' order), its original and its resized (h, w)."""
-        if i in self._pixels:
-            image, original = self._pixels[i]
-        else:
-            sample = self._samples[self.im_files[i]]
-            rgb = decode(sample.path, longer_px=self.imgsz)
-            original = (sample.height, sample.width) if sample.height else rgb.shape[:2]
-            image = np.ascontiguousarray(fit_longer_side(rgb, self.imgsz)[..., ::-1])
-            if _fits_in_memory(image.nbytes * self.ni * self._copies):
-                self._pixels[i] = (image, original)
-        return image, original, image.shape[:2]
+        """The image resized to the training size in BGR, its original and its resized (h, w)."""
+        image = self._images[i]
+        return image, self._originals[i], image.shape[:2]
 
 
-def _fits_in_memory(size_bytes: int) -> bool:
-    return size_bytes < _CACHE_SHARE_OF_MEMORY * psutil.virtual_memory().total
+def _size_of(sample: Sample) -> tuple[int, int]:
+    """(height, width) of a sample's upright image."""
+    if sample.height:
+        return sample.height, sample.width
+    header = read_header(sample.path)
+    return header.height, header.width
 
 
 # Ultralytics adds its online-platform callbacks to every class whose name contains "Trainer"; this one must not.
 class ManifestDetection(DetectionTrainer):
     """Ultralytics' training loop over a plan."""
 
-    def __init__(self, plan: TrainingPlan, overrides: dict[str, Any], model: DetectionModel) -> None:
-        self.plan = plan
+    def __init__(
+        self, plan: TrainingPlan, overrides: dict[str, Any], model: DetectionModel, report: Report, folder: Path
+    ) -> None:
+        self.plan, self._report, self._folder = plan, report, folder
         self._prepared = model
         self.best_state: dict[str, torch.Tensor] = {}
         self.best_epoch = 0
@@ -142,7 +156,8 @@ class ManifestDetection(DetectionTrainer):
         return ManifestDataset(
             self.plan.train if train else self.plan.holdout,
             self.plan.labels,
-            loader_workers=self.args.workers * (1 if train else 2),
+            step=lambda done, total: self._report(Progress("preparing", done, total, note="reading images")),
+            folder=self._folder,
             imgsz=self.args.imgsz,
             batch_size=batch,
             augment=train,
@@ -223,6 +238,7 @@ class _Watch:
     def __init__(self, plan: TrainingPlan, report: Report, cancelled: Cancelled) -> None:
         self.plan, self.report, self.cancelled = plan, report, cancelled
         self.history: list[dict[str, Any]] = []
+        # Reading images and building the network are paid from the budget too.
         self.began = self.epoch_began = time.monotonic()
 
     def attach(self, loop: ManifestDetection) -> None:
@@ -231,7 +247,7 @@ class _Watch:
         loop.add_callback("on_fit_epoch_end", self.on_epoch)
 
     def on_start(self, loop: ManifestDetection) -> None:
-        self.began = self.epoch_began = time.monotonic()
+        self.epoch_began = time.monotonic()
         self.report(Progress("training", 0, loop.epochs))
 
     def on_batch(self, loop: ManifestDetection) -> None:
@@ -255,9 +271,10 @@ class _Watch:
 
     def _shorten(self, loop: ManifestDetection, epoch_s: float) -> None:
         """Plan the epochs that the budget has time for, and lay the learning rate schedule over them."""
-        affordable = int((self.plan.time_budget_s or 0) / epoch_s)
+        left_s = (self.plan.time_budget_s or 0) - (time.monotonic() - self.began)
+        affordable = loop.epoch + 1 + max(0, int(left_s / epoch_s))
         if affordable < loop.epochs:
-            loop.epochs = loop.args.epochs = max(1, affordable)
+            loop.epochs = loop.args.epochs = affordable
             loop.args.close_mosaic = _close_mosaic(loop.epochs)
             loop._setup_scheduler()
             loop.scheduler.last_epoch = loop.epoch
@@ -266,6 +283,14 @@ class _Watch:
 def _close_mosaic(epochs: int) -> int:
     """How many last epochs see plain images. Ultralytics' fixed 10 would leave short trainings without any mosaic."""
     return min(10, max(1, epochs // 2))
+
+
+def _loader_workers() -> int:
+    """Processes that augment images while a GPU trains. They share the images, which takes forking."""
+    if sys.platform != "linux":
+        return 0
+    multiprocessing.set_start_method("fork", force=True)
+    return min(8, cpu_cores())
 
 
 def _overrides(plan: TrainingPlan, run_dir: Path) -> dict[str, Any]:
@@ -278,7 +303,7 @@ def _overrides(plan: TrainingPlan, run_dir: Path) -> dict[str, Any]:
         "amp": "bf16" if on_gpu and torch.cuda.is_available() and has_native_bf16() else False,
         # A warm-up that outlasts a short training would be all of it.
         "warmup_epochs": 1.0 if plan.time_budget_s is not None else 3.0,
-        "workers": min(8, cpu_cores()) if on_gpu else 0,
+        "workers": _loader_workers() if on_gpu else 0,
         "project": str(run_dir), "name": "run", "exist_ok": True, "plots": False, "save": True, "val": True,
         "verbose": False,
     }  # fmt: skip
@@ -302,7 +327,7 @@ class YoloTrainer:
         run_dir = out_dir / "ultralytics"
         watch = _Watch(plan, report, cancelled)
         try:
-            loop = ManifestDetection(plan, _overrides(plan, run_dir), model)
+            loop = ManifestDetection(plan, _overrides(plan, run_dir), model, report, out_dir)
             watch.attach(loop)
             loop.train()
         finally:

@@ -25,19 +25,23 @@ class Letterbox:
     height: int
 
 
+def fitted_size(height: int, width: int, size_px: int) -> tuple[int, int]:
+    """(height, width) in pixels of what `fit_longer_side` gives."""
+    ratio = size_px / max(height, width)
+    return min(math.ceil(height * ratio), size_px), min(math.ceil(width * ratio), size_px)
+
+
 def fit_longer_side(image: NDArray[np.uint8], size_px: int) -> NDArray[np.uint8]:
     """Resize so that the longer side is `size_px`, keeping the aspect ratio."""
     height, width = image.shape[:2]
-    ratio = size_px / max(height, width)
-    if ratio == 1:
-        return image
-    target = (min(math.ceil(width * ratio), size_px), min(math.ceil(height * ratio), size_px))
-    return _resized(image, target)
+    return resize(image, *fitted_size(height, width, size_px))
 
 
-def _resized(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+def resize(image: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
     """Bilinear, averaging over all pixels that fall into one where the image becomes smaller."""
-    return np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BILINEAR), dtype=np.uint8)
+    if image.shape[:2] == (height, width):
+        return image
+    return np.asarray(Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR), dtype=np.uint8)
 
 
 def letterbox(image: NDArray[np.uint8], size_px: int, stride: int) -> tuple[NDArray[np.uint8], Letterbox]:
@@ -57,4 +61,4 @@ def letterbox(image: NDArray[np.uint8], size_px: int, stride: int) -> tuple[NDAr
 
 def stretch(image: NDArray[np.uint8], size_px: int) -> NDArray[np.uint8]:
     """Resize to a square of `size_px`, ignoring the aspect ratio."""
-    return image if image.shape[:2] == (size_px, size_px) else _resized(image, (size_px, size_px))
+    return resize(image, size_px, size_px)

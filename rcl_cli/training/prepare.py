@@ -14,7 +14,7 @@ from rcl_cli.buckets.base import Bucket, BucketOutOfReachError, NoSuchObjectErro
 from rcl_cli.buckets.resolve import Buckets, local_file
 from rcl_cli.config import cpu_cores
 from rcl_cli.domain import Sample
-from rcl_cli.imaging.decode import decode
+from rcl_cli.imaging.decode import verify
 from rcl_cli.imaging.limits import MAX_FILE_BYTES
 from rcl_cli.manifest import codes
 from rcl_cli.manifest.checks import Problem
@@ -101,7 +101,7 @@ def _check_image(fetcher: ImageFetcher, line: Line) -> CheckedLine:
         return CheckedLine(line)
     try:
         path = fetcher.fetch(line.source_ref)
-        height, width = decode(path).shape[:2]
+        height, width = verify(path)
     except Exception:  # noqa: BLE001 - whatever is wrong with one image must not end the training of all
         return CheckedLine(line, (Problem(codes.INVALID_IMAGE),))
     return CheckedLine(line, (), str(path), width, height)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import struct
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from rcl_cli.errors import ImageTooLarge, InvalidImageFormat, InvalidParameter, ServiceError
-from rcl_cli.imaging.decode import decode, read_header
+from rcl_cli.imaging.decode import decode, read_header, verify
 from rcl_cli.imaging.geometry import letterbox, stretch
 from tests.conftest import noisy
 
@@ -169,3 +170,30 @@ def test_truncated_jpegs_are_refused_at_any_size() -> None:
     for longer in (0, 640, 100):
         with pytest.raises(InvalidImageFormat):
             decode(data[: len(data) // 2], longer_px=longer)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+@pytest.mark.parametrize("options", [{}, {"progressive": True}], ids=["plain", "progressive"])
+def test_verifying_finds_what_decoding_would(kind: str, options: dict[str, bool]) -> None:
+    data = encoded(noisy((90, 120, 150), (320, 240), 3), kind, **options)
+    assert verify(data) == (240, 320)
+    verdicts = []
+    for end in range(10, len(data), max(1, len(data) // 60)):
+        found = [_verdict(look, data[:end]) for look in (decode, verify)]
+        assert found[0] == found[1], end
+        verdicts.append(found[0])
+    assert InvalidImageFormat in verdicts
+
+
+def _verdict(look: Callable[[bytes], object], data: bytes) -> type | None:
+    try:
+        look(data)
+    except ServiceError as error:
+        return type(error)
+    return None
+
+
+def test_verifying_tells_the_size_of_the_upright_image() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    assert verify(encoded(noisy((90, 120, 150), (320, 240), 3), "JPEG", exif=exif)) == (320, 240)
