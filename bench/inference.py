@@ -358,7 +358,7 @@ def agreement(running: Running) -> None:
     figures = []
     for predictor in (
         registry.load_predictor(running.model),
-        registry.predictor_on(registry.torch_runner(card, running.model, "cpu"), card),
+        registry.on_torch(card, running.model, "cpu"),
     ):
         found = predict(predictor, [sample.path for sample in samples])
         matched = [match_image(one, sample) for one, sample in zip(found, samples, strict=True)]

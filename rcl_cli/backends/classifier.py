@@ -147,9 +147,14 @@ def load_network(card: ModelCard, weights_file: Path) -> ClassifierNet:
     return net.eval()
 
 
+def in_half(net: ClassifierNet) -> ClassifierNet:
+    """A loaded network in half precision."""
+    return net.half()
+
+
 def example_input(card: ModelCard) -> torch.Tensor:
     """A uint8 batch of two images of the size that the network takes."""
     return torch.zeros(2, card.image_size, card.image_size, 3, dtype=torch.uint8)
 
 
-__all__ = ["LITE0", "ClassifierTrainer", "example_input", "load_network"]
+__all__ = ["LITE0", "ClassifierTrainer", "example_input", "in_half", "load_network"]

@@ -22,8 +22,8 @@ class Family:
     """Where a family's parts live.
 
     Args:
-        module: has the trainer class, `load_network(card, weights_file)`, `example_input(card)` and
-            `offers(model, device, images)`.
+        module: has the trainer class, `load_network(card, weights_file)`, `in_half(network)`, `example_input(card)`
+            and `offers(model, device, images)`.
         trainer: the trainer's name in `module`.
         predictor: the predictor's name in `backends.predictors`.
     """
@@ -74,33 +74,36 @@ def _predictor_class(card: ModelCard) -> Callable[[Runner, ModelCard], Predictor
 
 
 def load_predictor(folder: Path, device: str = "cpu", threads: int = 0) -> Predictor:
-    """Load a saved model for inference.
+    """Load a saved model for inference, in the fastest form that agreed with torch.
 
     Args:
         folder: what training wrote.
-        device: `cpu` takes the ONNX form where it agreed with torch; accelerators run torch.
+        threads: CPU threads for one forward pass; 0 takes the runtime's default.
 
     Raises:
         ConfigError: the folder holds no model that this rcl can load.
     """
     card, extra = read_card(folder)
     if device == "cpu" and extra.get("runtime") == "onnx":
-        from rcl_cli.backends.onnx_runner import OnnxRunner
-
-        runner: Runner = OnnxRunner(folder / ONNX_FILE, threads)
-    else:
-        runner = torch_runner(card, folder, device)
-    return _predictor_class(card)(runner, card)
+        return on_onnx(card, folder, threads)
+    return on_torch(card, folder, device, half=device != "cpu" and extra.get("precision") == "float16")
 
 
-def torch_runner(card: ModelCard, folder: Path, device: str) -> Runner:
+def on_onnx(card: ModelCard, folder: Path, threads: int = 0) -> Predictor:
+    """A model in ONNX Runtime on the CPU."""
+    from rcl_cli.backends.onnx_runner import OnnxRunner
+
+    return _predictor_class(card)(OnnxRunner(folder / ONNX_FILE, threads), card)
+
+
+def on_torch(card: ModelCard, folder: Path, device: str, *, half: bool = False) -> Predictor:
+    """A model in torch."""
     from rcl_cli.backends.torch_runner import TorchRunner
 
-    return TorchRunner(load_network(card, folder), device)
-
-
-def predictor_on(runner: Runner, card: ModelCard) -> Predictor:
-    return _predictor_class(card)(runner, card)
+    network = load_network(card, folder)
+    if half:
+        network = import_module(_family(card.family).module).in_half(network)
+    return _predictor_class(card)(TorchRunner(network, device), card)
 
 
 def write_card(folder: Path, card: ModelCard, extra: dict[str, Any]) -> None:

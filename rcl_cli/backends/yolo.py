@@ -371,6 +371,25 @@ def load_network(card: ModelCard, weights_file: Path) -> YoloNet:
     return YoloNet(model)
 
 
+def in_half(net: YoloNet) -> YoloNet:
+    """A loaded network in half precision, but for its boxes: from 1024 pixels on, half has whole ones only."""
+    net.half()
+    head = net.model.model[-1]
+    head.dfl.float()
+    decode = head._inference
+
+    def in_single(raw: dict[str, Any]) -> torch.Tensor:
+        # Of the features only shape, type and device are looked at.
+        features = [torch.empty(f.shape, device=f.device) for f in raw["feats"]]
+        out: torch.Tensor = decode(
+            {**raw, "boxes": raw["boxes"].float(), "scores": raw["scores"].float(), "feats": features}
+        )
+        return out
+
+    head._inference = in_single
+    return net
+
+
 def example_input(card: ModelCard) -> torch.Tensor:
     """A uint8 batch of a size that is not square, so that a mixed-up side shows."""
     short = max(YOLO_STRIDE, card.image_size // 2 // YOLO_STRIDE * YOLO_STRIDE)

@@ -14,7 +14,7 @@ import torch
 from rcl_cli import __version__
 from rcl_cli.backends import registry
 from rcl_cli.backends.base import Cancelled, Predictor, Report
-from rcl_cli.backends.export import SCORE_TOLERANCE, disagreement, export_onnx
+from rcl_cli.backends.forms import choose_forms
 from rcl_cli.backends.predictors import predict
 from rcl_cli.backends.weights import WeightsChoice, choose_weights
 from rcl_cli.config import cpu_cores
@@ -119,24 +119,12 @@ def make_plan(
 def train_model(
     plan: TrainingPlan, weights: WeightsChoice, model_dir: Path, report: Report, cancelled: Cancelled
 ) -> ModelCard:
-    """Train, and write the ONNX form if it agrees with torch."""
+    """Train, and find the form that will serve."""
     card = registry.trainer(plan.family).train(plan, weights, model_dir, report, cancelled)
     report(Progress("exporting"))
-    extra: dict[str, Any] = {"runtime": "onnx", "device": plan.device.partition(":")[0]}
-    registry.write_card(model_dir, card, extra)
-    try:
-        export_onnx(card, model_dir)
-        reference = registry.predictor_on(registry.torch_runner(card, model_dir, "cpu"), card)
-        probes = [sample.path for sample in plan.holdout[:_AGREEMENT_IMAGES]]
-        serving = registry.load_predictor(model_dir)
-        extra["onnx_disagreement"] = disagreement(predict(serving, probes), predict(reference, probes))
-        agrees = extra["onnx_disagreement"] <= SCORE_TOLERANCE
-    except Exception as error:  # noqa: BLE001 - the torch form serves as well, only slower
-        extra["onnx_disagreement"] = None
-        report(Progress("exporting", note=f"no ONNX form ({type(error).__name__}: {error}), torch will serve"))
-        agrees = False
-    extra["runtime"] = "onnx" if agrees else "torch"
-    registry.write_card(model_dir, card, extra)
+    probes = [sample.path for sample in plan.holdout[:_AGREEMENT_IMAGES]]
+    forms = choose_forms(card, model_dir, plan.device, probes, report)
+    registry.write_card(model_dir, card, {"device": plan.device.partition(":")[0], **forms})
     return card
 
 

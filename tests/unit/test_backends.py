@@ -10,7 +10,7 @@ from PIL import Image
 from rcl_cli.backends import registry
 from rcl_cli.backends.augment import Augmentation, augmented
 from rcl_cli.backends.backbones import LITE0, build
-from rcl_cli.backends.export import disagreement
+from rcl_cli.backends.forms import disagreement
 from rcl_cli.backends.predictors import suppress
 from rcl_cli.domain import Detection, Sample
 from rcl_cli.errors import ConfigError, InvalidImageFormat

@@ -31,7 +31,8 @@ def place(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> st
 
 def test_what_one_process_writes_another_reads(place: str, tmp_path: Path) -> None:
     block = shared_bytes(1000, tmp_path)
-    assert block is not None and not block.any()
+    assert block is not None
+    assert not block.any()
     child = os.fork()
     if not child:
         block[-1] = 7
@@ -84,5 +85,5 @@ def test_classification_that_fits_nowhere_says_what_to_do(monkeypatch: pytest.Mo
     plan = TrainingPlan(
         "classifier", "m", ("a",), samples, samples, False, "cpu", 224, 8, 1, 1, 0, "auto", None, False
     )  # fmt: skip
-    with pytest.raises(TrainingFailed, match="1 images of 224 pixels .* make some"):
+    with pytest.raises(TrainingFailed, match=r"1 images of 224 pixels .* make some"):
         load_samples(plan, "train", 224, tmp_path, lambda _: None)
