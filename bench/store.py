@@ -7,17 +7,41 @@ import random
 import resource
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from ratios import BIN, CACHE, clean_environment, compare, process, report_limit
+from ratios import BIN, CACHE, clean_environment, compare, process, report_limit, timed
 
 ENTRIES = 250_000
 DEPTH = 240_000
 CHANGES_BYTES = 5_000_000
 LABELS = [f"label-{number:03d}" for number in range(40)]
 RARE = "rare"
+PROJECT_OF = "ProjectDescriptions[?Datasets[?DatasetArn=='{}']].ProjectArn | [0]"
+DECODES = """
+import os, sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from PIL import Image
+def decode(path):
+    with Image.open(path) as image: image.load()
+with ThreadPoolExecutor(os.cpu_count()) as pool:
+    for _ in pool.map(decode, list(Path(sys.argv[1]).rglob("*.jpg"))): pass
+"""
+PREPARES = """
+import resource, sys
+from pathlib import Path
+from rcl_cli.service.context import make_context
+from rcl_cli.training.prepare import ImageFetcher, check_manifests, fingerprint, hold_out, samples_of
+fetcher = ImageFetcher(make_context().buckets, Path(sys.argv[2]) / "images")
+check = check_manifests(fetcher, Path(sys.argv[1]), None, 0, lambda *_: None)
+training = samples_of(check.training.lines, "image")
+assert not check.terminal and len(training) > 190_000
+hold_out(training, 0), fingerprint(training)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+"""
 LOADS = "import sys, json\nfor line in open(sys.argv[1]): json.loads(line)"
 
 
@@ -178,6 +202,75 @@ def updating(rcl: Rcl, full: str, folder: Path) -> None:
     )  # fmt: skip
 
 
+def whole_datasets(rcl: Rcl, full: str, manifest: Path) -> None:
+    """What touches all of a dataset, or tells about all of it."""
+    loads = process([sys.executable, "-c", LOADS, manifest], rcl.environment)
+    page = process([BIN / "rcl", "list-dataset-entries", "--dataset-arn", full, "--no-paginate"], rcl.environment)
+    for name in ("describe-dataset", "list-dataset-labels"):
+        asked = process([BIN / "rcl", name, "--dataset-arn", full], rcl.environment)
+        compare(f"`{name}`, 250 000 entries", "first page of `list-dataset-entries`", 2, asked, page)
+    copies: list[str] = []
+
+    def copy() -> float:
+        words = ["create-dataset", "--project-arn", rcl.project(), "--dataset-type", "TRAIN", "--dataset-source"]
+        words += [f"DatasetArn={full}", "--query", "DatasetArn", "--output", "text"]
+
+        def run() -> None:
+            copies.append(rcl(*words))
+
+        return timed(run)()
+
+    def distribute() -> float:
+        project = rcl("describe-projects", "--query", PROJECT_OF.format(copies[-1]), "--output", "text")
+        words = ["create-dataset", "--project-arn", project, "--dataset-type", "TEST", "--query", "DatasetArn"]
+        test = rcl(*words, "--output", "text")
+        return process(
+            [BIN / "rcl", "distribute-dataset-entries", "--datasets", f"Arn={copies[-1]}", f"Arn={test}"],
+            rcl.environment,
+        )()
+
+    def delete() -> float:
+        return process([BIN / "rcl", "delete-dataset", "--dataset-arn", copies.pop()], rcl.environment)()
+
+    against = "one `json.loads` pass over the file"
+    compare("`create-dataset` from a dataset of 250 000", against, 4, copy, loads, rounds=5)
+    compare("`distribute-dataset-entries`, 250 000 to 200 000 and 50 000", against, 4, distribute, loads, rounds=3)
+    compare("`delete-dataset`, 250 000 entries", against, 4, delete, loads, rounds=3)
+
+
+def preparing(rcl: Rcl, folder: Path, manifest: Path) -> None:
+    """Measure what comes before a training of 250 000 images: small ones, so that little of it is decoding."""
+    import numpy as np
+    from PIL import Image
+
+    bucket = folder / "home" / "buckets" / "photos"
+    random = np.random.default_rng(0)
+    for number in range(16):
+        pixels = random.integers(0, 255, (96, 128, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(bucket / f"seed-{number}.jpg", quality=70)
+    for number in range(ENTRIES):
+        path = bucket / source_ref(number).removeprefix("s3://photos/")
+        if number % 1000 == 0:
+            path.parent.mkdir(parents=True)
+        path.hardlink_to(bucket / f"seed-{number % 16}.jpg")
+    decode = process([sys.executable, "-c", DECODES, bucket / "2024"], rcl.environment)
+    peaks: list[float] = []
+
+    def prepare() -> float:
+        words = [sys.executable, "-c", PREPARES, str(manifest), str(folder)]
+        began = time.perf_counter()
+        done = subprocess.run(words, env=rcl.environment, capture_output=True, text=True, check=True)
+        took = time.perf_counter() - began
+        peaks.append(float(done.stdout))
+        return took
+
+    compare(
+        "checking and splitting 250 000 lines and their images (128×96) for a training",
+        "Pillow decoding the same images on all cores", 2, prepare, decode, rounds=3,
+    )  # fmt: skip
+    report_limit("the same, peak memory", "MB", max(peaks), 1000)
+
+
 def main() -> None:
     folder = CACHE / "store"
     bucket = folder / "home" / "buckets" / "photos"
@@ -190,7 +283,9 @@ def main() -> None:
         arn = importing(rcl, path)
         if line is image_line:
             listing(rcl, arn)
+            whole_datasets(rcl, arn, path)
             updating(rcl, arn, folder)
+            preparing(rcl, folder, path)
         rcl("delete-dataset", "--dataset-arn", arn)
     subprocess.run(["rm", "-rf", str(folder)], check=True)
 

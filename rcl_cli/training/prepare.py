@@ -38,6 +38,7 @@ class ImageFetcher:
 
     def __init__(self, buckets: Buckets, cache: Path) -> None:
         self._buckets, self._cache = buckets, cache
+        self._found: dict[str, Bucket] = {}
         self._out_of_reach: set[str] = set()
         self._reached: set[str] = set()
 
@@ -57,7 +58,8 @@ class ImageFetcher:
             return self._checked_size(path)
         bucket_name, key = split_s3_url(source_ref) or ("", "")
         try:
-            bucket = self._buckets.get(bucket_name)
+            bucket = self._found.get(bucket_name) or self._buckets.get(bucket_name)
+            self._found[bucket_name] = bucket
         except NoSuchObjectError:
             self._out_of_reach.add(bucket_name)
             raise
