@@ -10,7 +10,8 @@ from typing import Any, BinaryIO
 from rcl_cli.buckets.base import NoSuchObjectError
 from rcl_cli.errors import InvalidParameter, InvalidS3Object, ResourceAlreadyExists
 from rcl_cli.manifest import codes
-from rcl_cli.manifest.reader import MAX_LABELS, MAX_MANIFEST_BYTES, DatasetReader, TerminalManifestError
+from rcl_cli.manifest.apart import reader_of
+from rcl_cli.manifest.reader import MAX_LABELS, MAX_MANIFEST_BYTES, TerminalManifestError
 from rcl_cli.service.context import Context
 from rcl_cli.service.resources import arn, find_dataset, find_project, unused_ms
 from rcl_cli.store import datasets, entries, tags
@@ -80,7 +81,7 @@ def _import(context: Context, db: sqlite3.Connection, dataset_id: int, stream: B
     db.execute("SAVEPOINT import")
     counts = Counts()
     try:
-        reader = DatasetReader(stream, size_bytes)
+        reader = reader_of(stream, size_bytes)
         counts = entries.put(db, dataset_id, reader)
         reader.check()
         if entries.label_count(db, dataset_id) > MAX_LABELS:
