@@ -107,6 +107,46 @@ def labels_of(text: str) -> tuple[str, list[Label]] | None:
     return (source_ref, labels) if labels else None
 
 
+class _NamedImage(Struct, tag_field="type", tag=IMAGE, gc=False):
+    name: str = field(name="class-name")
+
+
+class _NamedBoxes(Struct, tag_field="type", tag=BOXES, gc=False):
+    class_map: dict[str, str] = field(name="class-map")
+
+
+class _Id(Struct, gc=False):
+    class_id: int
+
+
+class _Ids(Struct, gc=False):
+    annotations: list[_Id]
+
+
+_naming, _ids = Decoder(_NamedImage | _NamedBoxes), Decoder(_Ids)
+
+
+def named_by(text: str) -> set[tuple[str, bool]] | None:
+    """(label, is a box) of all that a line without errors names; None where that takes a closer look."""
+    found: set[tuple[str, bool]] = set()
+    try:
+        parts = _line.decode(text)
+        if not COMPUTED_KEYS.isdisjoint(parts):
+            return None
+        for name, value in parts.items():
+            metadata = parts.get(name + METADATA_SUFFIX)
+            if metadata is None or name == SOURCE_REF:
+                continue
+            naming = _naming.decode(metadata)
+            if isinstance(naming, _NamedImage):
+                found.add((naming.name, False))
+            else:
+                found |= {(naming.class_map[str(one.class_id)], True) for one in _ids.decode(value).annotations}
+    except (DecodeError, KeyError, RecursionError):
+        return None
+    return None if ("", True) in found or ("", False) in found else found
+
+
 def _add_boxes(value: _BoxesValue, metadata: _Boxes, labels: list[Label]) -> bool:
     """Add the labels of boxes; false where they are not all sound.
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import heapq
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from itertools import chain, groupby, islice
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -21,6 +22,10 @@ _POSITION_BITS = 32
 _POSITION_MASK = 2**_POSITION_BITS - 1
 _LABEL_SHIFT = _POSITION_BITS + 1
 _MOST_VALUES = 600
+
+
+# (label, is on a box) of what an entry names.
+Named = AbstractSet[tuple[str, bool]]
 
 
 class EntryFilter(NamedTuple):
@@ -98,21 +103,21 @@ class Labels:
             self.ids[name] = int(self._db.execute(insert, (self._dataset_id, name)).lastrowid or 0)
         return self.ids[name]
 
-    def _keys(self, lines: Iterable[tuple[int, Line]]) -> list[tuple[int]]:
+    def _keys(self, entries: Iterable[tuple[int, Named]]) -> list[tuple[int]]:
         known = self.ids
         return [
             ((known[name] if name in known else self.id_of(name)) << _LABEL_SHIFT | position << 1 | boxed,)
-            for position, line in lines
-            for name, boxed in line.named
+            for position, named in entries
+            for name, boxed in named
         ]
 
-    def use(self, lines: Iterable[tuple[int, Line]]) -> None:
-        """Remember the labels of (position, line)s."""
-        _insert_rows(self._db, "entry_labels", self._keys(lines))
+    def use(self, entries: Iterable[tuple[int, Named]]) -> None:
+        """Remember the labels of entries, by their positions."""
+        _insert_rows(self._db, "entry_labels", self._keys(entries))
 
-    def unuse(self, lines: Iterable[tuple[int, Line]]) -> None:
-        """Forget the labels of (position, line)s."""
-        keys = [key for (key,) in self._keys(lines)]
+    def unuse(self, entries: Iterable[tuple[int, Named]]) -> None:
+        """Forget the labels of entries, by their positions."""
+        keys = [key for (key,) in self._keys(entries)]
         for start in range(0, len(keys), _MOST_VALUES):
             part = keys[start : start + _MOST_VALUES]
             self._db.execute(f"DELETE FROM entry_labels WHERE id IN ({_marks(len(part))})", part)
@@ -170,16 +175,15 @@ def _insert(db: sqlite3.Connection, dataset_id: int, last: int, lines: Sequence[
         for key, line in enumerate(lines, last + 1)
     ]
     _insert_rows(db, "entries (id, dataset_id, source_ref, is_labeled, has_errors, line)", rows)
-    labels.use(enumerate(lines, (last & _POSITION_MASK) + 1))
+    labels.use(enumerate([line.named for line in lines], (last & _POSITION_MASK) + 1))
     return Counts(len(rows), sum([row[3] for row in rows]), sum([row[4] for row in rows]))
 
 
 def _replace(db: sqlite3.Connection, there: dict[str, sqlite3.Row], lines: Sequence[Line], labels: Labels) -> Counts:
     """Put lines into the places of those with the same source-ref."""
-    from rcl_cli.manifest.line import parse_line
-
-    labels.unuse((key & _POSITION_MASK, parse_line(line)) for _, key, _, _, line in there.values())
     placed = [(there[line.source_ref][1], line) for line in lines]
+    before = [_named_before(there[line.source_ref]) for line in lines]
+    labels.unuse((key & _POSITION_MASK, old - line.named) for (key, line), old in zip(placed, before, strict=True))
     rows = [
         (key, key >> _POSITION_BITS, line.source_ref, line.is_labeled, line.has_listed_errors, line.text)
         for key, line in placed
@@ -189,10 +193,20 @@ def _replace(db: sqlite3.Connection, there: dict[str, sqlite3.Row], lines: Seque
         "ON CONFLICT (id) DO UPDATE SET is_labeled = excluded.is_labeled, has_errors = excluded.has_errors, "
         "line = excluded.line",
     )  # fmt: skip
-    labels.use((key & _POSITION_MASK, line) for key, line in placed)
+    labels.use((key & _POSITION_MASK, line.named - old) for (key, line), old in zip(placed, before, strict=True))
     labeled = sum(row[3] for row in rows) - sum(row[2] for row in there.values())
     errors = sum(row[4] for row in rows) - sum(row[3] for row in there.values())
     return Counts(0, labeled, errors)
+
+
+def _named_before(row: sqlite3.Row) -> Named:
+    """What a line that is there names: most have no error, and then little of them has to be read."""
+    from rcl_cli.manifest.faultless import named_by
+    from rcl_cli.manifest.line import parse_line
+
+    _, _, _, has_errors, line = row
+    named = None if has_errors else named_by(line)
+    return parse_line(line).named if named is None else named
 
 
 def copy(db: sqlite3.Connection, source_id: int, target_id: int) -> None:

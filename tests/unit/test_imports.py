@@ -19,7 +19,7 @@ LAYERS = (
     {"service"},
     {"training", "inference"},
     {"backends"},
-    {"store", "render", "examples"},
+    {"store", "render", "examples", "formats"},
     {"manifest", "buckets", "imaging"},
     {"api", "config"},
     {"domain", "errors"},

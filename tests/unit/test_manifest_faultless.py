@@ -128,6 +128,10 @@ def agrees(text: str) -> bool:
     """Whether the line was held to be faultless; if so, nothing may be wrong with it."""
     found, diagnosed = faultless.labels_of(text), _diagnosed(text)
     assert parse_line(text) == diagnosed
+    named = faultless.named_by(text)
+    # Asked only about lines that a dataset has, and that have no error.
+    if named is not None and not diagnosed.removed_from_datasets and not diagnosed.has_listed_errors:
+        assert named == diagnosed.named
     if found is None:
         return False
     assert diagnosed.problems == ()

@@ -1,0 +1,118 @@
+"""Finding the images that a format speaks of: exports are unpacked, moved and renamed, and their paths with them."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path, PurePosixPath
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from rcl_cli.errors import ServiceError
+from rcl_cli.formats.record import Notes
+from rcl_cli.imaging.decode import read_header
+
+IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png"})
+# Formats' own files know these too; rcl, as the service, does not.
+OTHER_SUFFIXES = frozenset({".bmp", ".webp", ".tif", ".tiff", ".gif", ".heic", ".avif", ".jfif", ".jp2"})
+MISSING = "images are missing"
+_UPLOAD_PREFIX = re.compile(r"^[0-9a-f]{8}-")
+
+
+def is_image(path: Path) -> bool:
+    return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
+
+
+def size_of(path: Path, notes: Notes) -> tuple[int, int] | None:
+    """(width, height) of the upright image; None, and a note, where it can't be used."""
+    try:
+        header = read_header(path)
+    except ServiceError as error:
+        notes.add(f"images can't be used ({error.code})", path)
+        return None
+    except OSError:
+        notes.add(MISSING, path)
+        return None
+    return header.width, header.height
+
+
+class ImageFinder:
+    """Finds images by what a format calls them.
+
+    Args:
+        folders: looked into in this order; the last one is searched through and through if need be.
+    """
+
+    def __init__(self, *folders: Path | None) -> None:
+        self._folders = [Path(os.path.realpath(folder)) for folder in folders if folder is not None]
+        self._by_name: dict[str, list[Path]] | None = None
+
+    def find(self, name: str) -> Path | None:
+        """The file that a name means.
+
+        Args:
+            name: a whole path; one relative to one of the folders, or what is left of one from another machine; or a
+                URL, as Label Studio writes them.
+        """
+        if name.startswith("/") and is_image(Path(name)) and Path(name).is_file():
+            return Path(name)
+        for candidate in _readings(name):
+            for folder in self._folders:
+                path = folder / candidate
+                if ".." not in PurePosixPath(candidate).parts and path.is_file():
+                    return path
+        for candidate in _readings(name):
+            if found := self._search(candidate):
+                return found
+        return None
+
+    def _search(self, name: str) -> Path | None:
+        """Of the files with that last part, the one whose folders agree most."""
+        if self._by_name is None:
+            self._by_name = {}
+            for folder in self._folders:
+                for path in _walk(folder):
+                    self._by_name.setdefault(path.name, []).append(path)
+        parts = PurePosixPath(name).parts
+        found = self._by_name.get(parts[-1] if parts else "", [])
+        return max(found, key=lambda path: _shared_tail(path.parts, parts), default=None)
+
+
+def _shared_tail(path: tuple[str, ...], parts: tuple[str, ...]) -> int:
+    count = 0
+    for one, other in zip(reversed(path), reversed(parts), strict=False):
+        if one != other:
+            break
+        count += 1
+    return count
+
+
+def _readings(name: str) -> list[str]:
+    """What a name may mean as a relative path, best first."""
+    name = name.replace("\\", "/").strip()
+    address = urlsplit(name) if "://" in name or "?d=" in name else None
+    if address is not None:
+        local = parse_qs(address.query).get("d")
+        name = local[0] if local else unquote(address.path)
+    plain = name.lstrip("/").removeprefix("./")
+    last = plain.rpartition("/")[2]
+    found = [plain, unquote(plain), last, _UPLOAD_PREFIX.sub("", last), unquote(_UPLOAD_PREFIX.sub("", last))]
+    return [one for one in dict.fromkeys(found) if one]
+
+
+def walk_images(folder: Path, notes: Notes) -> list[Path]:
+    """All images under a folder, in order of their paths; others are noted."""
+    found = []
+    for path in _walk(folder):
+        if is_image(path):
+            found.append(path)
+        elif path.suffix.lower() in OTHER_SUFFIXES:
+            notes.add("images are neither JPEG nor PNG: convert them", path)
+    return found
+
+
+def _walk(folder: Path) -> list[Path]:
+    found = []
+    for parent, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        found += [Path(parent, name) for name in sorted(names)]
+    return found

@@ -1,0 +1,68 @@
+"""The formats of labelled images, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+from typing import NamedTuple, cast
+
+from rcl_cli.formats.record import FormatError, Notes, Reader, Record
+
+
+class Format(NamedTuple):
+    """A format.
+
+    Args:
+        module: of `formats`; a `Reader`.
+        summary: what it is.
+    """
+
+    module: str
+    summary: str
+
+
+# In the order in which they are recognised: those that need least looking come last.
+FORMATS = {
+    "manifest": Format("manifests", "Ground Truth manifests"),
+    "cvat": Format("cvat", "CVAT for images 1.1"),
+    "voc": Format("voc", "Pascal VOC"),
+    "coco": Format("coco", "COCO"),
+    "labelstudio": Format("labelstudio", "Label Studio, JSON or JSON-MIN"),
+    "csv": Format("tables", "CSV: labels of images, or boxes"),
+    "yolo": Format("yolo", "YOLO, of Ultralytics or darknet"),
+    "folders": Format("folders", "a folder of images for each label"),
+}
+
+
+def reader_of(name: str) -> Reader:
+    return cast("Reader", import_module(f"rcl_cli.formats.{FORMATS[name].module}"))
+
+
+def recognise(source: Path) -> str:
+    """The name of the format of a file or folder.
+
+    Raises:
+        FormatError: it is none that rcl knows, or is not there.
+    """
+    if not source.exists():
+        raise FormatError(f"{source} is not there.")
+    if source.suffix.lower() in (".zip", ".tar", ".gz", ".tgz", ".7z"):
+        raise FormatError(f"{source} is packed: unpack it, and give the folder.")
+    found = next((name for name in FORMATS if reader_of(name).fits(source)), None)
+    if found is None:
+        names = "; ".join(f"{name} ({form.summary})" for name, form in FORMATS.items())
+        raise FormatError(f"{source} is in no format that rcl knows. It knows: {names}. --format says which it is.")
+    return found
+
+
+def read(source: Path, name: str, images: Path | None, notes: Notes) -> Iterator[Record]:
+    """The records of a file or folder in a named format.
+
+    Args:
+        images: a folder to look for images in, first of all.
+
+    Raises:
+        FormatError: it is not in that format.
+    """
+    return reader_of(name).read(source, images, notes)

@@ -1,0 +1,94 @@
+"""Pascal VOC: an XML file an image, in `Annotations`; parts in `ImageSets/Main`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from xml.etree import ElementTree
+
+from rcl_cli.formats.files import MISSING, ImageFinder, size_of
+from rcl_cli.formats.record import BoxPx, FormatError, Notes, Record
+
+_SPLITS = ("train", "val", "test")
+
+
+def fits(source: Path) -> bool:
+    return any(_is_voc(path) for path in _files(source)[:5])
+
+
+def _is_voc(path: Path) -> bool:
+    with path.open("rb") as stream:
+        start = stream.read(4096)
+    return b"<annotation" in start and b"<annotations" not in start
+
+
+def _files(source: Path) -> list[Path]:
+    if source.is_file():
+        return [source] if source.suffix.lower() == ".xml" else []
+    folder = _annotations(source)
+    return sorted((folder or source).glob("**/*.xml"))
+
+
+def _annotations(source: Path) -> Path | None:
+    """`Annotations`, at most two folders down, as in `VOCdevkit/VOC2012`."""
+    return next((p for pattern in ("", "*/", "*/*/") for p in sorted(source.glob(f"{pattern}Annotations"))), None)
+
+
+def read(source: Path, images: Path | None, notes: Notes) -> Iterator[Record]:
+    files = _files(source)
+    if not files:
+        raise FormatError(f"{source} holds no Pascal VOC annotations: XML files, usually in a folder Annotations.")
+    folder = _annotations(source) if source.is_dir() else None
+    root = folder.parent if folder else (source if source.is_dir() else source.parent)
+    finder = ImageFinder(images, root / "JPEGImages", root)
+    splits = _splits(root)
+    for path in files:
+        record = _record(path, finder, notes)
+        if record is not None:
+            yield record._replace(split=splits.get(path.stem, ""))
+
+
+def _splits(root: Path) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for split in _SPLITS:
+        path = root / "ImageSets" / "Main" / f"{split}.txt"
+        if path.is_file():
+            found |= {line.split()[0]: split for line in path.read_text("utf-8").splitlines() if line.strip()}
+    return found
+
+
+def _record(path: Path, finder: ImageFinder, notes: Notes) -> Record | None:
+    try:
+        tree = ElementTree.parse(path).getroot()  # noqa: S314 - expat itself bounds what entities grow to
+    except (ElementTree.ParseError, UnicodeDecodeError, ValueError):
+        notes.add("files are no XML", path)
+        return None
+    if tree.tag != "annotation":
+        notes.add("XML files are no annotations of Pascal VOC", path)
+        return None
+    name = (tree.findtext("filename") or "").strip()
+    candidates = [name, *(path.stem + suffix for suffix in (".jpg", ".jpeg", ".png", ".JPG", ".PNG"))]
+    image = next((found for one in candidates if one and (found := finder.find(one))), None)
+    if image is None:
+        notes.add(MISSING, name or path)
+        return None
+    size = size_of(image, notes)
+    if size is None:
+        return None
+    stated = tuple(round(float(tree.findtext(f"size/{side}") or 0)) for side in ("width", "height"))
+    if all(stated) and stated != size:
+        notes.add("images have another size than the file says; boxes were kept as they are", image)
+    return Record(image, size, (), tuple(_boxes(tree, path, notes)))
+
+
+def _boxes(tree: ElementTree.Element, path: Path, notes: Notes) -> Iterator[BoxPx]:
+    for found in tree.iter("object"):
+        label, box = found.findtext("name"), found.find("bndbox")
+        try:
+            if not label or box is None:
+                raise ValueError
+            left, top, right, bottom = (float(box.findtext(s) or "") for s in ("xmin", "ymin", "xmax", "ymax"))
+        except ValueError:
+            notes.add("objects have no name or no box", path)
+            continue
+        yield BoxPx(label, left, top, right - left, bottom - top)
