@@ -7,17 +7,21 @@ _rcl_option() {
     case "$1 $2" in
         *" --project-names" | *" --contains-labels" | *" --datasets" | *" --version-names" | *" --tag-keys") takes=many ;;
         *" --features") takes=many; choices="CONTENT_MODERATION CUSTOM_LABELS" ;;
-        *" --no-sign-request" | *" --no-verify-ssl" | *" --no-cli-pager" | *" --debug" | *" --cli-auto-prompt" | *" --no-cli-auto-prompt" | *" --no-paginate" | *" --labeled" | *" --no-labeled" | *" --has-errors" | *" --no-has-errors" | *" --wait" | *" --resume" | *" --once" | *" --follow" | "logs --host" | *" --access-log") takes=none ;;
-        *" --ca-bundle" | *" --out" | *" --labels" | *" --access-key-file") files=1 ;;
+        *" --no-sign-request" | *" --no-verify-ssl" | *" --no-cli-pager" | *" --debug" | *" --cli-auto-prompt" | *" --no-cli-auto-prompt" | *" --no-paginate" | *" --labeled" | *" --no-labeled" | *" --has-errors" | *" --no-has-errors" | *" --wait" | *" --json" | *" --all" | *" --resume" | *" --once" | *" --follow" | "logs --host" | *" --access-log") takes=none ;;
+        *" --ca-bundle" | *" --images" | *" --out" | *" --labels" | *" --access-key-file") files=1 ;;
         *" --feature") choices="CONTENT_MODERATION CUSTOM_LABELS" ;;
         *" --auto-update") choices="ENABLED DISABLED" ;;
         *" --dataset-type") choices="TRAIN TEST" ;;
         *" --cli-binary-format") choices="base64 raw-in-base64-out" ;;
+        "dataset export --format") choices="coco yolo voc folders csv manifest" ;;
+        *" --fail-on") choices="error warning never" ;;
         *" --generate-cli-skeleton") choices="input output yaml-input" ;;
         *" --output") choices="json yaml yaml-stream text table off" ;;
-        *" --format") choices="jsonl manifest" ;;
+        "detect --format") choices="jsonl manifest" ;;
         *" --cli-error-format") choices="legacy json yaml text table enhanced" ;;
+        "dataset import --format" | "dataset check --format") choices="manifest folders csv coco yolo voc labelstudio cvat" ;;
         *" --color") choices="on off auto" ;;
+        *" --part") choices="train test" ;;
     esac
 }
 
@@ -25,53 +29,61 @@ _rcl_option() {
 _rcl_words() {
     choices= files= asked=
     case "$1" in
-        help) choices="create-project describe-projects delete-project create-dataset describe-dataset delete-dataset list-dataset-entries list-dataset-labels update-dataset-entries distribute-dataset-entries create-project-version describe-project-versions delete-project-version copy-project-version put-project-policy list-project-policies delete-project-policy wait tag-resource untag-resource list-tags-for-resource start-project-version stop-project-version detect-custom-labels detect draw example logs serve" ;;
-        wait) choices="project-version-training-completed project-version-running" ;;
-        draw) files=1 ;;
-        example) choices="circuits logos"; files=1 ;;
-        logs) asked=version ;;
-        detect) asked=image ;;
+        help) choices="create-project describe-projects delete-project create-dataset describe-dataset delete-dataset list-dataset-entries list-dataset-labels update-dataset-entries distribute-dataset-entries create-project-version describe-project-versions delete-project-version copy-project-version put-project-policy list-project-policies delete-project-policy wait tag-resource untag-resource list-tags-for-resource start-project-version stop-project-version detect-custom-labels dataset detect draw example logs serve" ;;
+        "wait") choices="project-version-training-completed project-version-running" ;;
+        "dataset") choices="import export check" ;;
+        "dataset import") files=1 ;;
+        "dataset export") asked=source ;;
+        "dataset check") asked=source ;;
+        "detect") asked=image ;;
+        "draw") files=1 ;;
+        "example") choices="circuits logos"; files=1 ;;
+        "logs") asked=version ;;
     esac
 }
 
 _rcl_flags() {
     case "$1" in
-        create-project) flags="--project-name --feature --auto-update --tags --output --query --region --profile --endpoint-url --no-sign-request --no-verify-ssl --ca-bundle --cli-read-timeout --cli-connect-timeout --cli-binary-format --color --no-cli-pager --cli-error-format --debug --cli-auto-prompt --no-cli-auto-prompt --no-paginate --cli-input-json --cli-input-yaml --generate-cli-skeleton --help" ;;
-        describe-projects) flags="--next-token --max-results --project-names --features --output --query --region --profile --endpoint-url --no-sign-request --no-verify-ssl --ca-bundle --cli-read-timeout --cli-connect-timeout --cli-binary-format --color --no-cli-pager --cli-error-format --debug --cli-auto-prompt --no-cli-auto-prompt --no-paginate --cli-input-json --cli-input-yaml --generate-cli-skeleton --max-items --page-size --starting-token --help" ;;
-        delete-project) flags="--project-arn --output --query --region --profile --endpoint-url --no-sign-request --no-verify-ssl --ca-bundle --cli-read-timeout --cli-connect-timeout --cli-binary-format --color --no-cli-pager --cli-error-format --debug --cli-auto-prompt --no-cli-auto-prompt --no-paginate --cli-input-json --cli-input-yaml --generate-cli-skeleton --help" ;;
-        create-dataset) flags="--dataset-source --dataset-type --project-arn --tags --output --query --region --profile --endpoint-url --no-sign-request --no-verify-ssl --ca-bundle --cli-read-timeout --cli-connect-timeout --cli-binary-format --color --no-cli-pager --cli-error-format --debug --cli-auto-prompt --no-cli-auto-prompt --no-paginate --cli-input-json --cli-input-yaml --generate-cli-skeleton --help" ;;
-        describe-dataset) flags="--dataset-arn --output --query --region --profile --endpoint-url --no-sign-request --no-verify-ssl --ca-bundle --cli-read-timeout --cli-connect-timeout --cli-binary-format --color --no-cli-pager --cli-error-format --debug --cli-auto-prompt --no-cli-auto-prompt --no-paginate --cli-input-json --cli-input-yaml --generate-cli-skeleton --help" ;;
-        delete-dataset) flags="--dataset-arn --output --query --region --profile --endpoint-url --no-sign-request --no-verify-ssl --ca-bundle --cli-read-timeout --cli-connect-timeout --cli-binary-format --color --no-cli-pager --cli-error-format --debug --cli-auto-prompt --no-cli-auto-prompt --no-paginate --cli-input-json --cli-input-yaml --generate-cli-skeleton --help" ;;
-        list-dataset-entries) flags="--dataset-arn --contains-labels --labeled --no-labeled --source-ref-contains --has-errors --no-has-errors --next-token --max-results --output --query --region --profile --endpoint-url --no-sign-request --no-verify-ssl --ca-bundle --cli-read-timeout --cli-connect-timeout --cli-binary-format --color --no-cli-pager --cli-error-format --debug --cli-auto-prompt --no-cli-auto-prompt --no-paginate --cli-input-json --cli-input-yaml --generate-cli-skeleton --max-items --page-size --starting-token --help" ;;
-        list-dataset-labels) flags="--dataset-arn --next-token --max-results --output --query --region --profile --endpoint-url --no-sign-request --no-verify-ssl --ca-bundle --cli-read-timeout --cli-connect-timeout --cli-binary-format --color --no-cli-pager --cli-error-format --debug --cli-auto-prompt --no-cli-auto-prompt --no-paginate --cli-input-json --cli-input-yaml --generate-cli-skeleton --max-items --page-size --starting-token --help" ;;
-        update-dataset-entries) flags="--dataset-arn --changes --output --query --region --profile --endpoint-url --no-sign-request --no-verify-ssl --ca-bundle --cli-read-timeout --cli-connect-timeout --cli-binary-format --color --no-cli-pager --cli-error-format --debug --cli-auto-prompt --no-cli-auto-prompt --no-paginate --cli-input-json --cli-input-yaml --generate-cli-skeleton --help" ;;
-        distribute-dataset-entries) flags="--datasets --output --query --region --profile --endpoint-url --no-sign-request --no-verify-ssl --ca-bundle --cli-read-timeout --cli-connect-timeout --cli-binary-format --color --no-cli-pager --cli-error-format --debug --cli-auto-prompt --no-cli-auto-prompt --no-paginate --cli-input-json --cli-input-yaml --generate-cli-skeleton --help" ;;
-        create-project-version) flags="--project-arn --version-name --output-config --training-data --testing-data --tags --kms-key-id --version-description --feature-config --wait --output --query --region --profile --endpoint-url --no-sign-request --no-verify-ssl --ca-bundle --cli-read-timeout --cli-connect-timeout --cli-binary-format --color --no-cli-pager --cli-error-format --debug --cli-auto-prompt --no-cli-auto-prompt --no-paginate --cli-input-json --cli-input-yaml --generate-cli-skeleton --help" ;;
-        describe-project-versions) flags="--project-arn --version-names --next-token --max-results --output --query --region --profile --endpoint-url --no-sign-request --no-verify-ssl --ca-bundle --cli-read-timeout --cli-connect-timeout --cli-binary-format --color --no-cli-pager --cli-error-format --debug --cli-auto-prompt --no-cli-auto-prompt --no-paginate --cli-input-json --cli-input-yaml --generate-cli-skeleton --max-items --page-size --starting-token --help" ;;
-        delete-project-version) flags="--project-version-arn --output --query --region --profile --endpoint-url --no-sign-request --no-verify-ssl --ca-bundle --cli-read-timeout --cli-connect-timeout --cli-binary-format --color --no-cli-pager --cli-error-format --debug --cli-auto-prompt --no-cli-auto-prompt --no-paginate --cli-input-json --cli-input-yaml --generate-cli-skeleton --help" ;;
-        copy-project-version) flags="--source-project-arn --source-project-version-arn --destination-project-arn --version-name --output-config --tags --kms-key-id --output --query --region --profile --endpoint-url --no-sign-request --no-verify-ssl --ca-bundle --cli-read-timeout --cli-connect-timeout --cli-binary-format --color --no-cli-pager --cli-error-format --debug --cli-auto-prompt --no-cli-auto-prompt --no-paginate --cli-input-json --cli-input-yaml --generate-cli-skeleton --help" ;;
-        put-project-policy) flags="--project-arn --policy-name --policy-revision-id --policy-document --output --query --region --profile --endpoint-url --no-sign-request --no-verify-ssl --ca-bundle --cli-read-timeout --cli-connect-timeout --cli-binary-format --color --no-cli-pager --cli-error-format --debug --cli-auto-prompt --no-cli-auto-prompt --no-paginate --cli-input-json --cli-input-yaml --generate-cli-skeleton --help" ;;
-        list-project-policies) flags="--project-arn --next-token --max-results --output --query --region --profile --endpoint-url --no-sign-request --no-verify-ssl --ca-bundle --cli-read-timeout --cli-connect-timeout --cli-binary-format --color --no-cli-pager --cli-error-format --debug --cli-auto-prompt --no-cli-auto-prompt --no-paginate --cli-input-json --cli-input-yaml --generate-cli-skeleton --max-items --page-size --starting-token --help" ;;
-        delete-project-policy) flags="--project-arn --policy-name --policy-revision-id --output --query --region --profile --endpoint-url --no-sign-request --no-verify-ssl --ca-bundle --cli-read-timeout --cli-connect-timeout --cli-binary-format --color --no-cli-pager --cli-error-format --debug --cli-auto-prompt --no-cli-auto-prompt --no-paginate --cli-input-json --cli-input-yaml --generate-cli-skeleton --help" ;;
-        wait) flags="--project-arn --version-names --next-token --max-results --delay --max-attempts --output --query --region --profile --endpoint-url --no-sign-request --no-verify-ssl --ca-bundle --cli-read-timeout --cli-connect-timeout --cli-binary-format --color --no-cli-pager --cli-error-format --debug --cli-auto-prompt --no-cli-auto-prompt --no-paginate --cli-input-json --cli-input-yaml --generate-cli-skeleton --max-items --page-size --starting-token --help" ;;
-        tag-resource) flags="--resource-arn --tags --output --query --region --profile --endpoint-url --no-sign-request --no-verify-ssl --ca-bundle --cli-read-timeout --cli-connect-timeout --cli-binary-format --color --no-cli-pager --cli-error-format --debug --cli-auto-prompt --no-cli-auto-prompt --no-paginate --cli-input-json --cli-input-yaml --generate-cli-skeleton --help" ;;
-        untag-resource) flags="--resource-arn --tag-keys --output --query --region --profile --endpoint-url --no-sign-request --no-verify-ssl --ca-bundle --cli-read-timeout --cli-connect-timeout --cli-binary-format --color --no-cli-pager --cli-error-format --debug --cli-auto-prompt --no-cli-auto-prompt --no-paginate --cli-input-json --cli-input-yaml --generate-cli-skeleton --help" ;;
-        list-tags-for-resource) flags="--resource-arn --output --query --region --profile --endpoint-url --no-sign-request --no-verify-ssl --ca-bundle --cli-read-timeout --cli-connect-timeout --cli-binary-format --color --no-cli-pager --cli-error-format --debug --cli-auto-prompt --no-cli-auto-prompt --no-paginate --cli-input-json --cli-input-yaml --generate-cli-skeleton --help" ;;
-        start-project-version) flags="--project-version-arn --min-inference-units --max-inference-units --output --query --region --profile --endpoint-url --no-sign-request --no-verify-ssl --ca-bundle --cli-read-timeout --cli-connect-timeout --cli-binary-format --color --no-cli-pager --cli-error-format --debug --cli-auto-prompt --no-cli-auto-prompt --no-paginate --cli-input-json --cli-input-yaml --generate-cli-skeleton --help" ;;
-        stop-project-version) flags="--project-version-arn --output --query --region --profile --endpoint-url --no-sign-request --no-verify-ssl --ca-bundle --cli-read-timeout --cli-connect-timeout --cli-binary-format --color --no-cli-pager --cli-error-format --debug --cli-auto-prompt --no-cli-auto-prompt --no-paginate --cli-input-json --cli-input-yaml --generate-cli-skeleton --help" ;;
-        detect-custom-labels) flags="--project-version-arn --image --max-results --min-confidence --image-bytes --output --query --region --profile --endpoint-url --no-sign-request --no-verify-ssl --ca-bundle --cli-read-timeout --cli-connect-timeout --cli-binary-format --color --no-cli-pager --cli-error-format --debug --cli-auto-prompt --no-cli-auto-prompt --no-paginate --cli-input-json --cli-input-yaml --generate-cli-skeleton --help" ;;
-        detect) flags="--out --format --min-confidence --max-results --attribute --resume --once --threads --help" ;;
-        draw) flags="--labels --out --help" ;;
-        example) flags="--seed --train --test --help" ;;
-        logs) flags="--follow --host --help" ;;
-        serve) flags="--host --port --access-key-file --access-log --debug --help" ;;
+        "create-project") flags="--project-name --feature --auto-update --tags --output --query --region --profile --endpoint-url --no-sign-request --no-verify-ssl --ca-bundle --cli-read-timeout --cli-connect-timeout --cli-binary-format --color --no-cli-pager --cli-error-format --debug --cli-auto-prompt --no-cli-auto-prompt --no-paginate --cli-input-json --cli-input-yaml --generate-cli-skeleton --help" ;;
+        "describe-projects") flags="--next-token --max-results --project-names --features --output --query --region --profile --endpoint-url --no-sign-request --no-verify-ssl --ca-bundle --cli-read-timeout --cli-connect-timeout --cli-binary-format --color --no-cli-pager --cli-error-format --debug --cli-auto-prompt --no-cli-auto-prompt --no-paginate --cli-input-json --cli-input-yaml --generate-cli-skeleton --max-items --page-size --starting-token --help" ;;
+        "delete-project") flags="--project-arn --output --query --region --profile --endpoint-url --no-sign-request --no-verify-ssl --ca-bundle --cli-read-timeout --cli-connect-timeout --cli-binary-format --color --no-cli-pager --cli-error-format --debug --cli-auto-prompt --no-cli-auto-prompt --no-paginate --cli-input-json --cli-input-yaml --generate-cli-skeleton --help" ;;
+        "create-dataset") flags="--dataset-source --dataset-type --project-arn --tags --output --query --region --profile --endpoint-url --no-sign-request --no-verify-ssl --ca-bundle --cli-read-timeout --cli-connect-timeout --cli-binary-format --color --no-cli-pager --cli-error-format --debug --cli-auto-prompt --no-cli-auto-prompt --no-paginate --cli-input-json --cli-input-yaml --generate-cli-skeleton --help" ;;
+        "describe-dataset") flags="--dataset-arn --output --query --region --profile --endpoint-url --no-sign-request --no-verify-ssl --ca-bundle --cli-read-timeout --cli-connect-timeout --cli-binary-format --color --no-cli-pager --cli-error-format --debug --cli-auto-prompt --no-cli-auto-prompt --no-paginate --cli-input-json --cli-input-yaml --generate-cli-skeleton --help" ;;
+        "delete-dataset") flags="--dataset-arn --output --query --region --profile --endpoint-url --no-sign-request --no-verify-ssl --ca-bundle --cli-read-timeout --cli-connect-timeout --cli-binary-format --color --no-cli-pager --cli-error-format --debug --cli-auto-prompt --no-cli-auto-prompt --no-paginate --cli-input-json --cli-input-yaml --generate-cli-skeleton --help" ;;
+        "list-dataset-entries") flags="--dataset-arn --contains-labels --labeled --no-labeled --source-ref-contains --has-errors --no-has-errors --next-token --max-results --output --query --region --profile --endpoint-url --no-sign-request --no-verify-ssl --ca-bundle --cli-read-timeout --cli-connect-timeout --cli-binary-format --color --no-cli-pager --cli-error-format --debug --cli-auto-prompt --no-cli-auto-prompt --no-paginate --cli-input-json --cli-input-yaml --generate-cli-skeleton --max-items --page-size --starting-token --help" ;;
+        "list-dataset-labels") flags="--dataset-arn --next-token --max-results --output --query --region --profile --endpoint-url --no-sign-request --no-verify-ssl --ca-bundle --cli-read-timeout --cli-connect-timeout --cli-binary-format --color --no-cli-pager --cli-error-format --debug --cli-auto-prompt --no-cli-auto-prompt --no-paginate --cli-input-json --cli-input-yaml --generate-cli-skeleton --max-items --page-size --starting-token --help" ;;
+        "update-dataset-entries") flags="--dataset-arn --changes --output --query --region --profile --endpoint-url --no-sign-request --no-verify-ssl --ca-bundle --cli-read-timeout --cli-connect-timeout --cli-binary-format --color --no-cli-pager --cli-error-format --debug --cli-auto-prompt --no-cli-auto-prompt --no-paginate --cli-input-json --cli-input-yaml --generate-cli-skeleton --help" ;;
+        "distribute-dataset-entries") flags="--datasets --output --query --region --profile --endpoint-url --no-sign-request --no-verify-ssl --ca-bundle --cli-read-timeout --cli-connect-timeout --cli-binary-format --color --no-cli-pager --cli-error-format --debug --cli-auto-prompt --no-cli-auto-prompt --no-paginate --cli-input-json --cli-input-yaml --generate-cli-skeleton --help" ;;
+        "create-project-version") flags="--project-arn --version-name --output-config --training-data --testing-data --tags --kms-key-id --version-description --feature-config --wait --output --query --region --profile --endpoint-url --no-sign-request --no-verify-ssl --ca-bundle --cli-read-timeout --cli-connect-timeout --cli-binary-format --color --no-cli-pager --cli-error-format --debug --cli-auto-prompt --no-cli-auto-prompt --no-paginate --cli-input-json --cli-input-yaml --generate-cli-skeleton --help" ;;
+        "describe-project-versions") flags="--project-arn --version-names --next-token --max-results --output --query --region --profile --endpoint-url --no-sign-request --no-verify-ssl --ca-bundle --cli-read-timeout --cli-connect-timeout --cli-binary-format --color --no-cli-pager --cli-error-format --debug --cli-auto-prompt --no-cli-auto-prompt --no-paginate --cli-input-json --cli-input-yaml --generate-cli-skeleton --max-items --page-size --starting-token --help" ;;
+        "delete-project-version") flags="--project-version-arn --output --query --region --profile --endpoint-url --no-sign-request --no-verify-ssl --ca-bundle --cli-read-timeout --cli-connect-timeout --cli-binary-format --color --no-cli-pager --cli-error-format --debug --cli-auto-prompt --no-cli-auto-prompt --no-paginate --cli-input-json --cli-input-yaml --generate-cli-skeleton --help" ;;
+        "copy-project-version") flags="--source-project-arn --source-project-version-arn --destination-project-arn --version-name --output-config --tags --kms-key-id --output --query --region --profile --endpoint-url --no-sign-request --no-verify-ssl --ca-bundle --cli-read-timeout --cli-connect-timeout --cli-binary-format --color --no-cli-pager --cli-error-format --debug --cli-auto-prompt --no-cli-auto-prompt --no-paginate --cli-input-json --cli-input-yaml --generate-cli-skeleton --help" ;;
+        "put-project-policy") flags="--project-arn --policy-name --policy-revision-id --policy-document --output --query --region --profile --endpoint-url --no-sign-request --no-verify-ssl --ca-bundle --cli-read-timeout --cli-connect-timeout --cli-binary-format --color --no-cli-pager --cli-error-format --debug --cli-auto-prompt --no-cli-auto-prompt --no-paginate --cli-input-json --cli-input-yaml --generate-cli-skeleton --help" ;;
+        "list-project-policies") flags="--project-arn --next-token --max-results --output --query --region --profile --endpoint-url --no-sign-request --no-verify-ssl --ca-bundle --cli-read-timeout --cli-connect-timeout --cli-binary-format --color --no-cli-pager --cli-error-format --debug --cli-auto-prompt --no-cli-auto-prompt --no-paginate --cli-input-json --cli-input-yaml --generate-cli-skeleton --max-items --page-size --starting-token --help" ;;
+        "delete-project-policy") flags="--project-arn --policy-name --policy-revision-id --output --query --region --profile --endpoint-url --no-sign-request --no-verify-ssl --ca-bundle --cli-read-timeout --cli-connect-timeout --cli-binary-format --color --no-cli-pager --cli-error-format --debug --cli-auto-prompt --no-cli-auto-prompt --no-paginate --cli-input-json --cli-input-yaml --generate-cli-skeleton --help" ;;
+        "wait") flags="--project-arn --version-names --next-token --max-results --delay --max-attempts --output --query --region --profile --endpoint-url --no-sign-request --no-verify-ssl --ca-bundle --cli-read-timeout --cli-connect-timeout --cli-binary-format --color --no-cli-pager --cli-error-format --debug --cli-auto-prompt --no-cli-auto-prompt --no-paginate --cli-input-json --cli-input-yaml --generate-cli-skeleton --max-items --page-size --starting-token --help" ;;
+        "tag-resource") flags="--resource-arn --tags --output --query --region --profile --endpoint-url --no-sign-request --no-verify-ssl --ca-bundle --cli-read-timeout --cli-connect-timeout --cli-binary-format --color --no-cli-pager --cli-error-format --debug --cli-auto-prompt --no-cli-auto-prompt --no-paginate --cli-input-json --cli-input-yaml --generate-cli-skeleton --help" ;;
+        "untag-resource") flags="--resource-arn --tag-keys --output --query --region --profile --endpoint-url --no-sign-request --no-verify-ssl --ca-bundle --cli-read-timeout --cli-connect-timeout --cli-binary-format --color --no-cli-pager --cli-error-format --debug --cli-auto-prompt --no-cli-auto-prompt --no-paginate --cli-input-json --cli-input-yaml --generate-cli-skeleton --help" ;;
+        "list-tags-for-resource") flags="--resource-arn --output --query --region --profile --endpoint-url --no-sign-request --no-verify-ssl --ca-bundle --cli-read-timeout --cli-connect-timeout --cli-binary-format --color --no-cli-pager --cli-error-format --debug --cli-auto-prompt --no-cli-auto-prompt --no-paginate --cli-input-json --cli-input-yaml --generate-cli-skeleton --help" ;;
+        "start-project-version") flags="--project-version-arn --min-inference-units --max-inference-units --output --query --region --profile --endpoint-url --no-sign-request --no-verify-ssl --ca-bundle --cli-read-timeout --cli-connect-timeout --cli-binary-format --color --no-cli-pager --cli-error-format --debug --cli-auto-prompt --no-cli-auto-prompt --no-paginate --cli-input-json --cli-input-yaml --generate-cli-skeleton --help" ;;
+        "stop-project-version") flags="--project-version-arn --output --query --region --profile --endpoint-url --no-sign-request --no-verify-ssl --ca-bundle --cli-read-timeout --cli-connect-timeout --cli-binary-format --color --no-cli-pager --cli-error-format --debug --cli-auto-prompt --no-cli-auto-prompt --no-paginate --cli-input-json --cli-input-yaml --generate-cli-skeleton --help" ;;
+        "detect-custom-labels") flags="--project-version-arn --image --max-results --min-confidence --image-bytes --output --query --region --profile --endpoint-url --no-sign-request --no-verify-ssl --ca-bundle --cli-read-timeout --cli-connect-timeout --cli-binary-format --color --no-cli-pager --cli-error-format --debug --cli-auto-prompt --no-cli-auto-prompt --no-paginate --cli-input-json --cli-input-yaml --generate-cli-skeleton --help" ;;
+        "dataset") flags="--help" ;;
+        "dataset import") flags="--format --images --project --out --part --help" ;;
+        "dataset export") flags="--format --out --images --help" ;;
+        "dataset check") flags="--format --images --json --all --fail-on --help" ;;
+        "detect") flags="--out --format --min-confidence --max-results --attribute --resume --once --threads --help" ;;
+        "draw") flags="--labels --out --help" ;;
+        "example") flags="--seed --train --test --help" ;;
+        "logs") flags="--follow --host --help" ;;
+        "serve") flags="--host --port --access-key-file --access-log --debug --help" ;;
         *) flags="--help --version --output --query --region --profile --endpoint-url --no-sign-request --no-verify-ssl --ca-bundle --cli-read-timeout --cli-connect-timeout --cli-binary-format --color --no-cli-pager --cli-error-format --debug --cli-auto-prompt --no-cli-auto-prompt --no-paginate" ;;
     esac
 }
 
 _rcl() {
     local line=${COMP_LINE:0:COMP_POINT} cur= command= option= given=0 position=0 word
-    local takes choices files asked flags value quote= cut=0 candidate special IFS=$' \t\n'
+    local groups takes choices files asked flags value quote= cut=0 candidate special IFS=$' \t\n'
     local -a typed
     COMPREPLY=()
     read -ra typed <<< "$line"
@@ -79,6 +91,7 @@ _rcl() {
         cur=${typed[${#typed[@]}-1]}
         typed=("${typed[@]:0:${#typed[@]}-1}")
     fi
+    groups="dataset"
     for word in "${typed[@]:1}"; do
         if [[ $word == --*=* ]]; then
             option=
@@ -91,6 +104,8 @@ _rcl() {
             [[ $takes == one ]] && option=
         elif [[ -z $command ]]; then
             [[ $word == rekognition ]] || command=$word
+        elif [[ " $groups " == *" $command "* ]]; then
+            command="$command $word"
         else
             position=$((position + 1))
         fi
@@ -107,7 +122,7 @@ _rcl() {
     elif [[ -n $option ]]; then
         _rcl_option "$command" "$option"
     elif [[ -z $command ]]; then
-        COMPREPLY=($(compgen -W "create-project describe-projects delete-project create-dataset describe-dataset delete-dataset list-dataset-entries list-dataset-labels update-dataset-entries distribute-dataset-entries create-project-version describe-project-versions delete-project-version copy-project-version put-project-policy list-project-policies delete-project-policy wait tag-resource untag-resource list-tags-for-resource start-project-version stop-project-version detect-custom-labels detect draw example logs serve help" -- "$cur"))
+        COMPREPLY=($(compgen -W "create-project describe-projects delete-project create-dataset describe-dataset delete-dataset list-dataset-entries list-dataset-labels update-dataset-entries distribute-dataset-entries create-project-version describe-project-versions delete-project-version copy-project-version put-project-policy list-project-policies delete-project-policy wait tag-resource untag-resource list-tags-for-resource start-project-version stop-project-version detect-custom-labels dataset detect draw example logs serve help" -- "$cur"))
         return
     else
         _rcl_words "$command"

@@ -4,18 +4,25 @@
 # The words before the cursor without what stands before the command.
 function __rcl_command
     set -l skip 0
+    set -l group
     for word in (commandline -opc)[2..-1]
         if test $skip = 1
             set skip 0
         else if string match -q -- '--*' $word
             contains -- $word --output --query --region --profile --endpoint-url --ca-bundle --cli-read-timeout --cli-connect-timeout --cli-binary-format --color --cli-error-format --cli-input-json --cli-input-yaml --generate-cli-skeleton
             and set skip 1
+        else if test -n "$group"
+            echo "$group $word"
+            return 0
+        else if contains -- $word dataset
+            set group $word
         else if test $word != rekognition
             echo $word
             return 0
         end
     end
-    return 1
+    test -n "$group"
+    and echo $group
 end
 
 function __rcl_is
@@ -24,7 +31,7 @@ end
 
 function __rcl_is_operation
     set -l command (__rcl_command)
-    and not contains -- $command help detect draw example logs serve
+    and not contains -- $command help "dataset" "dataset import" "dataset export" "dataset check" "detect" "draw" "example" "logs" "serve"
 end
 
 function __rcl_needs_command
@@ -49,9 +56,7 @@ complete -c rcl -f
 complete -c rcl -n __rcl_needs_command -l version -d 'Show the version.'
 complete -c rcl -l help -d 'Show what the command does.'
 complete -c rcl -n __rcl_needs_command -a help -d 'Show the help of a command.'
-complete -c rcl -n '__rcl_is help' -a 'create-project describe-projects delete-project create-dataset describe-dataset delete-dataset list-dataset-entries list-dataset-labels update-dataset-entries distribute-dataset-entries create-project-version describe-project-versions delete-project-version copy-project-version put-project-policy list-project-policies delete-project-policy wait tag-resource untag-resource list-tags-for-resource start-project-version stop-project-version detect-custom-labels detect draw example logs serve'
-complete -c rcl -n '__rcl_is logs' -a '(__rcl_ask version)'
-complete -c rcl -n '__rcl_is detect' -a '(__rcl_ask image)'
+complete -c rcl -n '__rcl_is help' -a 'create-project describe-projects delete-project create-dataset describe-dataset delete-dataset list-dataset-entries list-dataset-labels update-dataset-entries distribute-dataset-entries create-project-version describe-project-versions delete-project-version copy-project-version put-project-policy list-project-policies delete-project-policy wait tag-resource untag-resource list-tags-for-resource start-project-version stop-project-version detect-custom-labels dataset detect draw example logs serve'
 complete -c rcl -n __rcl_is_operation -l output -x -a 'json yaml yaml-stream text table off' -d 'Format of the result (default json); off prints nothing'
 complete -c rcl -n __rcl_is_operation -l query -x -a '(__rcl_ask --query)' -d 'Print a part of the whole result, also as text, where aws does each page; in yaml-stream, of each page'
 complete -c rcl -n __rcl_is_operation -l region -x -a '(__rcl_ask --region)' -d 'Region in the ARNs of new resources; local resources are the same in every region'
@@ -204,7 +209,28 @@ complete -c rcl -n '__rcl_is detect-custom-labels' -l image -x -a '(__rcl_ask --
 complete -c rcl -n '__rcl_is detect-custom-labels' -l max-results -x -a '(__rcl_ask --max-results)' -d 'Most labels to return, highest confidence first; 0 returns none (default: all)'
 complete -c rcl -n '__rcl_is detect-custom-labels' -l min-confidence -x -a '(__rcl_ask --min-confidence)' -d 'Lowest confidence shown, 0 to 100 percent (default: each label\'s own threshold)'
 complete -c rcl -n '__rcl_is detect-custom-labels' -l image-bytes -x -a '(__rcl_ask --image-bytes)' -d 'The image itself, PNG or JPEG of up to 4 MB'
+complete -c rcl -n __rcl_needs_command -a dataset -d 'Bring labelled images in and out of other tools\' formats, and check them.'
+complete -c rcl -n '__rcl_is dataset' -a import -d 'Make datasets, or manifests, from labelled images of other tools.'
+complete -c rcl -n '__rcl_is "dataset import"' -F
+complete -c rcl -n '__rcl_is "dataset import"' -l format -x -a 'manifest folders csv coco yolo voc labelstudio cvat' -d 'Found out if it is not given.'
+complete -c rcl -n '__rcl_is "dataset import"' -l images -r -F -d 'Folder to look for images in, if they lie elsewhere than the files say.'
+complete -c rcl -n '__rcl_is "dataset import"' -l project -x -a '(__rcl_ask --project)' -d 'Make the datasets of this project; the project is made if need be.'
+complete -c rcl -n '__rcl_is "dataset import"' -l out -r -F -d 'Write manifests into this folder.'
+complete -c rcl -n '__rcl_is "dataset import"' -l part -x -a 'train test' -d 'Take all of it for training, or for testing.'
+complete -c rcl -n '__rcl_is dataset' -a export -d 'Write datasets, with their images, in the format of another tool.'
+complete -c rcl -n '__rcl_is "dataset export"' -a '(__rcl_ask source)'
+complete -c rcl -n '__rcl_is "dataset export"' -l format -x -a 'coco yolo voc folders csv manifest' -d 'What to write.'
+complete -c rcl -n '__rcl_is "dataset export"' -l out -r -F -d 'An empty folder, or a new one.'
+complete -c rcl -n '__rcl_is "dataset export"' -l images -r -F -d 'Folder to look for images in, if they lie elsewhere than the files say.'
+complete -c rcl -n '__rcl_is dataset' -a check -d 'Look for what spoils a model: broken images, copies, odd boxes, slips in labels, leaks into the test set.'
+complete -c rcl -n '__rcl_is "dataset check"' -a '(__rcl_ask source)'
+complete -c rcl -n '__rcl_is "dataset check"' -l format -x -a 'manifest folders csv coco yolo voc labelstudio cvat' -d 'Found out if it is not given.'
+complete -c rcl -n '__rcl_is "dataset check"' -l images -r -F -d 'Folder to look for images in, if they lie elsewhere than the files say.'
+complete -c rcl -n '__rcl_is "dataset check"' -l json -d 'A JSON object a finding.'
+complete -c rcl -n '__rcl_is "dataset check"' -l all -d 'Every finding, however many there are of a kind.'
+complete -c rcl -n '__rcl_is "dataset check"' -l fail-on -x -a 'error warning never' -d 'From what on the exit code is 1.'
 complete -c rcl -n __rcl_needs_command -a detect -d 'Find labels in many images with one model.'
+complete -c rcl -n '__rcl_is detect' -a '(__rcl_ask image)'
 complete -c rcl -n '__rcl_is detect' -l out -r -F -d 'File to write; without it, stdout.'
 complete -c rcl -n '__rcl_is detect' -l format -x -a 'jsonl manifest' -d 'CustomLabels a line, or Ground Truth lines for update-dataset-entries.'
 complete -c rcl -n '__rcl_is detect' -l min-confidence -x -a '(__rcl_ask --min-confidence)' -d 'For all labels, instead of their thresholds.'
@@ -224,6 +250,7 @@ complete -c rcl -n '__rcl_is example' -l seed -x -a '(__rcl_ask --seed)' -d 'Oth
 complete -c rcl -n '__rcl_is example' -l train -x -a '(__rcl_ask --train)' -d 'Training images of circuits.'
 complete -c rcl -n '__rcl_is example' -l test -x -a '(__rcl_ask --test)' -d 'Test images.'
 complete -c rcl -n __rcl_needs_command -a logs -d 'Show the log of a model\'s training or host.'
+complete -c rcl -n '__rcl_is logs' -a '(__rcl_ask version)'
 complete -c rcl -n '__rcl_is logs' -l follow -d 'Keep printing until the training ends.'
 complete -c rcl -n '__rcl_is logs' -l host -d 'The model host\'s log instead of the training\'s.'
 complete -c rcl -n __rcl_needs_command -a serve -d 'Answer AWS SDKs and the aws CLI over HTTP.'

@@ -46,16 +46,25 @@ def _option_cases(tree: list[Command]) -> str:
 
 def _word_cases(tree: list[Command]) -> str:
     """What a command takes besides options."""
-    lines = [f'        help) choices="{" ".join(command.name for command in tree)}" ;;']
+    lines = [f'        help) choices="{" ".join(_first_words(tree))}" ;;']
     for command in tree:
         if command.words and command.files:
-            lines.append(f'        {command.name}) choices="{" ".join(command.words)}"; files=1 ;;')
+            lines.append(f'        "{command.name}") choices="{" ".join(command.words)}"; files=1 ;;')
         elif command.words:
-            lines.append(f'        {command.name}) choices="{" ".join(command.words)}" ;;')
+            lines.append(f'        "{command.name}") choices="{" ".join(command.words)}" ;;')
         elif command.files:
-            lines.append(f"        {command.name}) files=1 ;;")
-    lines += ["        logs) asked=version ;;", "        detect) asked=image ;;"]
+            lines.append(f'        "{command.name}") files=1 ;;')
+        elif command.asked:
+            lines.append(f'        "{command.name}") asked={command.asked} ;;')
     return "\n".join(lines)
+
+
+def _first_words(tree: list[Command]) -> list[str]:
+    return [command.name for command in tree if " " not in command.name]
+
+
+def _groups(tree: list[Command]) -> str:
+    return " ".join(command.name for command in tree if command.is_group)
 
 
 def _flags(command: Command) -> str:
@@ -88,6 +97,7 @@ def _tables(tree: list[Command]) -> str:
 
 # Both shells walk over the words before the cursor in the same way, with variables of the same names.
 _WALK = """\
+    groups=GROUPS
     for word in "${typed[@]:1}"; do
         if [[ $word == --*=* ]]; then
             option=
@@ -100,11 +110,18 @@ _WALK = """\
             [[ $takes == one ]] && option=
         elif [[ -z $command ]]; then
             [[ $word == rekognition ]] || command=$word
+        elif [[ " $groups " == *" $command "* ]]; then
+            command="$command $word"
         else
             position=$((position + 1))
         fi
     done
 """
+
+
+def _walk(tree: list[Command]) -> str:
+    return _WALK.replace("GROUPS", f'"{_groups(tree)}"')
+
 
 _BASH = """\
 # bash completion for rcl. {note}
@@ -120,7 +137,7 @@ _rcl_flags() {{
 
 _rcl() {{
     local line=${{COMP_LINE:0:COMP_POINT}} cur= command= option= given=0 position=0 word
-    local takes choices files asked flags value quote= cut=0 candidate special IFS=$' \\t\\n'
+    local groups takes choices files asked flags value quote= cut=0 candidate special IFS=$' \\t\\n'
     local -a typed
     COMPREPLY=()
     read -ra typed <<< "$line"
@@ -193,10 +210,10 @@ complete -F _rcl rcl
 
 def bash() -> str:
     tree = commands()
-    flags = "\n".join(f'        {command.name}) flags="{_flags(command)}" ;;' for command in tree)
-    names = " ".join(command.name for command in tree)
+    flags = "\n".join(f'        "{command.name}") flags="{_flags(command)}" ;;' for command in tree)
+    names = " ".join(_first_words(tree))
     early = " ".join(option.flag for option in GLOBAL_OPTIONS)
-    return _BASH.format(note=NOTE, tables=_tables(tree), flags=flags, names=names, walk=_WALK, early=early)
+    return _BASH.format(note=NOTE, tables=_tables(tree), flags=flags, names=names, walk=_walk(tree), early=early)
 
 
 # --- zsh --------------------------------------------------------------------------------------------------------------
@@ -242,7 +259,7 @@ _rcl_ask() {{
 }}
 
 _rcl() {{
-    local cur command= option= word takes choices files asked value
+    local cur command= option= word groups takes choices files asked value
     integer given=0 position=0
     local -a typed
     typed=("${{(@)words[1,CURRENT-1]}}") cur=${{words[CURRENT]}}
@@ -294,18 +311,20 @@ def _zsh_entry(name: str, text: str) -> str:
 
 def zsh() -> str:
     tree = commands()
-    shown = "\n".join(f"        {_zsh_entry(command.name, command.summary)}" for command in tree)
+    shown = "\n".join(
+        f"        {_zsh_entry(command.name, command.summary)}" for command in tree if " " not in command.name
+    )
     cases = []
     for command in tree:
         entries = " ".join(_zsh_entry(option.flag, option.text) for option in command.options)
-        cases.append(f"        {command.name}) found=({entries}) ;;")
+        cases.append(f'        "{command.name}") found=({entries}) ;;')
     cases.append("        *) found=('--version:Show the version.') ;;")
     return _ZSH.format(
         note=NOTE,
         tables=_tables(tree),
         commands=shown,
         flags="\n".join(cases),
-        walk=_WALK,
+        walk=_walk(tree),
     )
 
 
@@ -318,18 +337,25 @@ _FISH = """\
 # The words before the cursor without what stands before the command.
 function __rcl_command
     set -l skip 0
+    set -l group
     for word in (commandline -opc)[2..-1]
         if test $skip = 1
             set skip 0
         else if string match -q -- '--*' $word
             contains -- $word {early}
             and set skip 1
+        else if test -n "$group"
+            echo "$group $word"
+            return 0
+        else if contains -- $word {groups}
+            set group $word
         else if test $word != rekognition
             echo $word
             return 0
         end
     end
-    return 1
+    test -n "$group"
+    and echo $group
 end
 
 function __rcl_is
@@ -364,8 +390,6 @@ complete -c rcl -n __rcl_needs_command -l version -d 'Show the version.'
 complete -c rcl -l help -d 'Show what the command does.'
 complete -c rcl -n __rcl_needs_command -a help -d 'Show the help of a command.'
 complete -c rcl -n '__rcl_is help' -a '{names}'
-complete -c rcl -n '__rcl_is logs' -a '(__rcl_ask version)'
-complete -c rcl -n '__rcl_is detect' -a '(__rcl_ask image)'
 {lines}
 """
 
@@ -396,9 +420,13 @@ def fish() -> str:
         if option in everywhere:
             lines += _fish_option("__rcl_is_operation", option)
     for command in tree:
-        lines.append(f"complete -c rcl -n __rcl_needs_command -a {command.name} -d {_quoted(command.summary)}")
-        condition = f"'__rcl_is {command.name}'"
-        if command.words:
+        group, _, word = command.name.rpartition(" ")
+        needed = f"'__rcl_is {group}'" if group else "__rcl_needs_command"
+        lines.append(f"complete -c rcl -n {needed} -a {word} -d {_quoted(command.summary)}")
+        condition = f"""'__rcl_is "{command.name}"'""" if group else f"'__rcl_is {command.name}'"
+        if command.asked:
+            lines.append(f"complete -c rcl -n {condition} -a '(__rcl_ask {command.asked})'")
+        if command.words and not command.is_group:
             lines.append(f"complete -c rcl -n {condition} -a {_quoted(' '.join(command.words))}")
         if command.files:
             lines.append(f"complete -c rcl -n {condition} -F")
@@ -407,6 +435,6 @@ def fish() -> str:
                 lines += _fish_option(condition, option)
     unique = list(dict.fromkeys(lines))
     early = " ".join(option.flag for option in tree[0].options if option in everywhere and option.takes != "none")
-    local = " ".join(command.name for command in tree if command.is_local)
-    names = " ".join(command.name for command in tree)
-    return _FISH.format(note=NOTE, lines="\n".join(unique), early=early, local=local, names=names)
+    local = " ".join(f'"{command.name}"' for command in tree if command.is_local)
+    names = " ".join(_first_words(tree))
+    return _FISH.format(note=NOTE, lines="\n".join(unique), early=early, local=local, names=names, groups=_groups(tree))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from rcl_cli import __version__
 from tools.tree import Command, Option, commands
@@ -20,6 +21,11 @@ def _roff(text: str) -> str:
 _NOTE = '.\\" Written by `make gen` from the command tree of rcl; changes belong there.'
 
 
+def _name(command: Command) -> str:
+    """The page's name."""
+    return f"rcl-{command.name.replace(' ', '-')}"
+
+
 def _head(name: str) -> str:
     """A page's first lines; a date would make it stale every day."""
     return f'{_NOTE}\n.TH "{name.upper()}" "1" "" "rcl {__version__}" "{_SECTION}"\n.nh\n.ad l'
@@ -35,6 +41,10 @@ def _options(title: str, options: list[Option]) -> list[str]:
     return lines
 
 
+def _words(title: str, words: Sequence[str]) -> list[str]:
+    return [f".SH {title}", ", ".join(f"\\fB{_roff(word)}\\fR" for word in words)] if words else []
+
+
 def _sentences(text: str) -> list[str]:
     """A sentence a line, as roff likes it."""
     return [_roff(line) for line in re.split(r"(?<=[.:]) (?=[A-Z`0-9-])", text) if line]
@@ -46,7 +56,7 @@ def page(command: Command, shared: set[Option]) -> str:
     Args:
         shared: options of every operation; they stand behind the command's own.
     """
-    name = f"rcl-{command.name}"
+    name = _name(command)
     own = [one for one in command.options if one not in shared and one.flag not in command.local]
     local = [one for one in command.options if one.flag in command.local]
     lines = [
@@ -58,6 +68,7 @@ def page(command: Command, shared: set[Option]) -> str:
         ".SH DESCRIPTION",
         *_sentences(command.summary),
         *_sentences(command.details),
+        *_words("COMMANDS", command.words if command.is_group else ()),
         *_options("OPTIONS", own),
         *_options("LOCAL OPTIONS", local),
         *_options("GLOBAL OPTIONS", [one for one in command.options if one in shared]),
@@ -89,7 +100,7 @@ def overview(tree: list[Command]) -> str:
     ):
         lines.append(f".SH {title}")
         for command in chosen:
-            lines += [".TP", f"\\fBrcl\\-{_roff(command.name)}\\fR(1)", _roff(command.summary)]
+            lines += [".TP", f"\\fB{_roff(_name(command))}\\fR(1)", _roff(command.summary)]
     lines += [".SH EXIT STATUS"]
     for code, meaning in EXIT_CODES:
         lines += [".TP", f"\\fB{code}\\fR", _roff(meaning)]
@@ -123,5 +134,5 @@ def pages() -> dict[str, str]:
     """File name to text."""
     tree = commands()
     shared = set.intersection(*(set(command.options) for command in tree if not command.is_local))
-    found = {f"rcl-{command.name}.1": page(command, shared) for command in tree}
+    found = {f"{_name(command)}.1": page(command, shared) for command in tree}
     return {"rcl.1": overview(tree), **found}

@@ -38,7 +38,12 @@ class Option:
 
 @dataclass(frozen=True)
 class Command:
-    """A command with its options and what it takes besides: the choices of its first word, or paths."""
+    """A command with its options and what it takes besides: the choices of its first word, or paths.
+
+    Args:
+        name: of a command in a group both words.
+        asked: what `rcl complete` is asked for as the command's words.
+    """
 
     name: str
     summary: str
@@ -50,6 +55,8 @@ class Command:
     is_local: bool = False
     usage: str = "[OPTIONS]"
     local: tuple[str, ...] = field(default=())
+    asked: str = ""
+    is_group: bool = False
 
 
 def _of_shape(flag: str, text: str, shape: Shape) -> Option:
@@ -115,28 +122,44 @@ def _click_option(parameter: click.Option) -> Option:
     return Option(parameter.opts[-1], parameter.help or "", takes, choices, is_file, metavar)
 
 
-def _local(name: str) -> Command:
-    context = click.Context(cli)
-    command = cli.get_command(context, name)
+# What completes the words of local commands.
+_ASKED = {"logs": "version", "detect": "image", "dataset export": "source", "dataset check": "source"}
+
+
+def _local(name: str) -> list[Command]:
+    """A local command; of a group, all of them behind it."""
+    command = cli.get_command(click.Context(cli), name)
     if command is None:
         raise LookupError(name)
+    if not isinstance(command, click.Group):
+        return [_described(name, LOCAL[name], command)]
+    inner = [
+        _described(f"{name} {one}", found.get_short_help_str(200), found) for one, found in command.commands.items()
+    ]
+    words = tuple(command.commands)
+    group = Command(name, LOCAL[name], (), words, is_local=True, usage="COMMAND [OPTIONS]", is_group=True)
+    return [group, *inner]
+
+
+def _described(name: str, summary: str, command: click.Command) -> Command:
     arguments = [one for one in command.params if isinstance(one, click.Argument)]
     options = [_click_option(one) for one in command.params if isinstance(one, click.Option)]
     words = next((tuple(map(str, one.type.choices)) for one in arguments if isinstance(one.type, click.Choice)), ())
     body, _, example = (command.help or "").partition("Example: ")
     return Command(
         name,
-        LOCAL[name],
+        summary,
         tuple(options),
         words,
         any(isinstance(one.type, click.Path) for one in arguments),
-        details=" ".join(body.split()).removeprefix(LOCAL[name]).strip(),
+        details=" ".join(body.split()).removeprefix(summary).strip(),
         example=("For example", example.strip()) if example else None,
         is_local=True,
+        asked=_ASKED.get(name, ""),
         usage=" ".join([*(str(one.name).upper() for one in arguments), "[OPTIONS]"]),
     )
 
 
 def commands() -> list[Command]:
     """Every command, those of the API first."""
-    return [*map(_operation, SUMMARIES), *map(_local, LOCAL)]
+    return [*map(_operation, SUMMARIES), *(command for name in LOCAL for command in _local(name))]

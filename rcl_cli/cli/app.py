@@ -137,17 +137,19 @@ def _wait(words: list[str], settings: Settings) -> None:
         raise
 
 
-def _dispatch(argv: list[str]) -> None:
+def _dispatch(argv: list[str]) -> int:
+    """Run a command; returns the exit code of one that ends as it should."""
     command, words = split(argv)
     settings = Settings()
     if command not in SUMMARIES or _asks_for_help(command, words):
         from rcl_cli.cli import tree
 
-        tree.main([command, *(["--help"] if command in LOCAL and words == ["help"] else words)], settings)
-    elif command == "wait":
+        return tree.main([command, *(["--help"] if command in LOCAL and words == ["help"] else words)], settings)
+    if command == "wait":
         _wait(words, settings)
     else:
         _operate(command, words, settings)
+    return 0
 
 
 def _nowhere() -> TextIO:
@@ -172,8 +174,9 @@ def run(argv: list[str]) -> int:
     """Run one command line; returns the exit code."""
     _usable_streams()
     try:
-        _dispatch(argv)
+        code = _dispatch(argv)
         sys.stdout.flush()
+        return code
     except ReaderGone:
         _drop_stdout()
     except KeyboardInterrupt:

@@ -64,6 +64,12 @@ class Store:
             project_arn,
         )
 
+    def dataset_names(self) -> Rows:
+        return self.rows(
+            "SELECT p.name || '/' || lower(d.type), d.total_entries || ' images' FROM datasets d "
+            "JOIN projects p ON p.id = d.project_id ORDER BY d.created_ms DESC"
+        )
+
     def short_versions(self) -> Rows:
         return self.rows(
             "SELECT p.name || '/' || v.name, v.status FROM versions v JOIN projects p ON p.id = v.project_id "
@@ -119,6 +125,7 @@ def _sources(store: Store, words: list[str], word: str) -> dict[str, Callable[[]
         "--policy-name": lambda: store.policies(project),
         "version": store.short_versions,
         # What `detect` takes: a model, then images.
+        "source": lambda: chain(store.dataset_names(), ((path, "") for path in _files(word))),
         "image": lambda: chain(store.short_versions(), ((path, "") for path in _files(word))),
     }
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +15,7 @@ import click
 from rcl_cli.errors import UsageError
 
 if TYPE_CHECKING:
+    from rcl_cli.checking.findings import Finding
     from rcl_cli.formats.record import Notes
     from rcl_cli.service.context import Context
     from rcl_cli.service.labelled import Count
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
 _FORMATS = ("manifest", "folders", "csv", "coco", "yolo", "voc", "labelstudio", "cvat")
 _WRITTEN = ("coco", "yolo", "voc", "folders", "csv", "manifest")
 _SHOWN_LABELS = 20
+_SHOWN_FINDINGS = 10
 
 _images = click.option(
     "--images",
@@ -92,6 +96,66 @@ def export(settings: Any, source: str, form: str, out: Path, images: Path | None
         counts = write(context, source, images, form, out, notes, step)
     summary(counts, notes)
     click.echo(str(out))
+
+
+@dataset.command()
+@click.argument("sources", nargs=-1, required=True, metavar="SOURCE…")
+@click.option("--format", "form", type=click.Choice(_FORMATS), help="Found out if it is not given.")
+@_images
+@click.option("--json", "as_json", is_flag=True, help="A JSON object a finding.")
+@click.option("--all", "shows_all", is_flag=True, help="Every finding, however many there are of a kind.")
+@click.option(
+    "--fail-on", type=click.Choice(["error", "warning", "never"]), default="error", show_default=True,
+    help="From what on the exit code is 1.",
+)  # fmt: skip
+@click.pass_context
+def check(
+    ctx: click.Context, sources: tuple[str, ...], form: str | None, images: Path | None, as_json: bool,
+    shows_all: bool, fail_on: str,
+) -> None:  # fmt: skip
+    """Look for what spoils a model: broken images, copies, odd boxes, slips in labels, leaks into the test set.
+
+    SOURCE is a project's name, PROJECT/train, a dataset's ARN, or whatever `rcl dataset import` reads; of two, the
+    first is for training and the second for testing. Every finding comes with its images and what to do.
+
+    Example: rcl dataset check circuits
+    """
+    from rcl_cli.formats.record import Notes
+    from rcl_cli.service.labelled import check_datasets
+
+    if len(sources) > 2:
+        raise UsageError("Give one source, or two: the first for training, the second for testing.")
+    notes = Notes(most=sys.maxsize)
+    with counting("looking at images") as step:
+        found = check_datasets(ctx.obj.context(), sources, form, images, notes, step)
+    if as_json:
+        for one in found:
+            click.echo(json.dumps({**one._asdict(), "severity": one.severity, "fix": one.fix}, ensure_ascii=False))
+    else:
+        _show_findings(found, shows_all)
+    if fail_on != "never" and any(one.severity == "error" or fail_on == "warning" for one in found):
+        ctx.exit(1)
+
+
+def _show_findings(found: Sequence[Finding], shows_all: bool) -> None:
+    """A paragraph a kind: what it is, what to do, where."""
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(highlight=False, soft_wrap=True)
+    for kind, group in groupby(found, key=lambda one: one.kind):
+        same = list(group)
+        colour = "red" if same[0].severity == "error" else "yellow"
+        console.print(Text(f"{same[0].severity}: {kind} ({len(same)})", style=f"bold {colour}"))
+        for one in same if shows_all else same[:_SHOWN_FINDINGS]:
+            where = "" if len(one.images) != 1 else f"{one.images[0]}: "
+            part = f"{one.part}: " if one.part else ""
+            console.print(Text(f"  {part}{where}{one.detail}"))
+        if len(same) > _SHOWN_FINDINGS and not shows_all:
+            console.print(f"  … and {len(same) - _SHOWN_FINDINGS} more: --all shows them")
+        console.print(Text(f"  → {same[0].fix}\n"))
+    errors = sum(one.severity == "error" for one in found)
+    click.echo(f"{errors} error(s), {len(found) - errors} warning(s)", err=True)
 
 
 # --- what people see --------------------------------------------------------------------------------------------------

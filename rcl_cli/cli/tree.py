@@ -100,15 +100,20 @@ def cli() -> None:
     """
 
 
-def main(words: list[str], settings: Settings) -> None:
-    """Run a local command, or show help.
+def main(words: list[str], settings: Settings) -> int:
+    """Run a local command, or show help; returns the exit code.
 
     Raises:
         BadArguments: words that click does not understand.
         KeyboardInterrupt: Ctrl-C.
     """
     try:
-        cli.main(words, prog_name="rcl", standalone_mode=False, obj=settings)
+        code = cli.main(words, prog_name="rcl", standalone_mode=False, obj=settings)
+        return code if isinstance(code, int) else 0
+    except click.exceptions.NoArgsIsHelpError as error:
+        # A group alone; what it would do is up to its commands.
+        click.echo(error.format_message())
+        return 0
     except click.ClickException as error:
         raise BadArguments(error.format_message()) from error
     except click.Abort as error:

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from rcl_cli.formats.files import MISSING, ImageFinder, size_of
+from rcl_cli.formats.files import MISSING, OTHER_SIZE, ImageFinder, size_of
 from rcl_cli.formats.record import BoxPx, FormatError, Notes, Record, bounding
 
 _Id = int | str
@@ -126,7 +126,7 @@ def _with_annotations(
     record: Record, stated: tuple[int, int], annotations: list[_Annotation], names: dict[_Id, str], notes: Notes
 ) -> Record:
     if all(stated) and stated != record.size:
-        notes.add("images have another size than the file says; boxes were kept as they are", record.image)
+        notes.add(f"{OTHER_SIZE}; boxes were kept as they are", record.image)
     labels: list[str] = []
     boxes: list[BoxPx] = []
     for annotation in annotations:

@@ -15,6 +15,8 @@ IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png"})
 # Formats' own files know these too; rcl, as the service, does not.
 OTHER_SUFFIXES = frozenset({".bmp", ".webp", ".tif", ".tiff", ".gif", ".heic", ".avif", ".jfif", ".jp2"})
 MISSING = "images are missing"
+UNUSABLE = "images can't be used"
+OTHER_SIZE = "images have another size than the file says"
 _UPLOAD_PREFIX = re.compile(r"^[0-9a-f]{8}-")
 
 
@@ -27,7 +29,7 @@ def size_of(path: Path, notes: Notes) -> tuple[int, int] | None:
     try:
         header = read_header(path)
     except ServiceError as error:
-        notes.add(f"images can't be used ({error.code})", path)
+        notes.add(f"{UNUSABLE} ({error.code})", path)
         return None
     except OSError:
         notes.add(MISSING, path)

@@ -69,7 +69,7 @@ def record_of(text: str, where: str, finder: ImageFinder | None, notes: Notes) -
         text = compact(document)
     line = parse_line(text)
     for problem in line.errors:
-        notes.add(f"lines have {problem.code.code}", where)
+        notes.add(f"lines have {problem.code.code}", line.source_ref or where)
     if not line.source_ref:
         return None
     sizes = [s for s in (_image_size(value) for value in document.values()) if s]

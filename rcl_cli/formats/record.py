@@ -46,11 +46,16 @@ class Record(NamedTuple):
 
 
 class Notes:
-    """What was left out or changed on the way, counted, with the first few examples of each."""
+    """What was left out or changed on the way, counted, with the first few examples of each.
 
-    def __init__(self) -> None:
+    Args:
+        most: how many examples are kept.
+    """
+
+    def __init__(self, most: int = _MOST_EXAMPLES) -> None:
+        self._most = most
         self.counts: Counter[str] = Counter()
-        self._examples: dict[str, list[str]] = {}
+        self.examples: dict[str, list[str]] = {}
 
     def add(self, what: str, where: object, count: int = 1) -> None:
         """Count something.
@@ -60,14 +65,14 @@ class Notes:
             where: an image, or a line.
         """
         self.counts[what] += count
-        examples = self._examples.setdefault(what, [])
-        if len(examples) < _MOST_EXAMPLES:
+        examples = self.examples.setdefault(what, [])
+        if len(examples) < self._most:
             examples.append(str(where))
 
     def lines(self) -> Iterator[str]:
         for what, count in self.counts.most_common():
-            examples = ", ".join(self._examples[what])
-            yield f"{count} {what}: {examples}{', …' if count > len(self._examples[what]) else ''}"
+            examples = ", ".join(self.examples[what][:_MOST_EXAMPLES])
+            yield f"{count} {what}: {examples}{', …' if count > _MOST_EXAMPLES else ''}"
 
 
 class Reader(Protocol):

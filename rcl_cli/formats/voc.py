@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from xml.etree import ElementTree
 
-from rcl_cli.formats.files import MISSING, ImageFinder, size_of
+from rcl_cli.formats.files import MISSING, OTHER_SIZE, ImageFinder, size_of
 from rcl_cli.formats.record import BoxPx, FormatError, Notes, Record
 
 _SPLITS = ("train", "val", "test")
@@ -77,7 +77,7 @@ def _record(path: Path, finder: ImageFinder, notes: Notes) -> Record | None:
         return None
     stated = tuple(round(float(tree.findtext(f"size/{side}") or 0)) for side in ("width", "height"))
     if all(stated) and stated != size:
-        notes.add("images have another size than the file says; boxes were kept as they are", image)
+        notes.add(f"{OTHER_SIZE}; boxes were kept as they are", image)
     return Record(image, size, (), tuple(_boxes(tree, path, notes)))
 
 

@@ -100,6 +100,16 @@ def read_header(source: bytes | str | Path) -> ImageHeader:
     return header
 
 
+def orientation_of(source: bytes | str | Path) -> int:
+    """EXIF orientation, 1..8; 1 is upright.
+
+    Raises:
+        InvalidImageFormat: not a PNG or JPEG.
+    """
+    with _open(source) as image:
+        return _orientation(image)
+
+
 def verify(source: bytes | str | Path) -> tuple[int, int]:
     """Whether all of an image is there and sound, for as little work as can tell.
 

@@ -6,12 +6,14 @@ import shutil
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from rcl_cli.buckets.base import BucketWriteError, NoSuchObjectError
+from rcl_cli.checking.findings import Finding
+from rcl_cli.checking.run import check
 from rcl_cli.errors import RclError, ResourceNotFound
 from rcl_cli.formats import manifests, registry
 from rcl_cli.formats.files import MISSING
@@ -270,6 +272,30 @@ def export(
             reasons = "".join(f"\n  {line}" for line in notes.lines())
             raise FormatError(f"{source} holds no images that can be written.{reasons}")
     return counts
+
+
+def check_datasets(
+    context: Context, sources: Sequence[str], form: str | None, images: Path | None, notes: Notes, step: Step
+) -> list[Finding]:
+    """What is wrong with labelled images, errors first.
+
+    Args:
+        sources: as for `records_of`. Of two files, the first is for training, the second for testing.
+        notes: keeps all examples.
+
+    Raises:
+        FormatError, ResourceNotFound: as `records_of`.
+    """
+    with tempfile.TemporaryDirectory(prefix="rcl-check-") as cache:
+        fetcher = ImageFetcher(context.buckets, Path(cache))
+
+        def records() -> Iterator[tuple[str, Record]]:
+            for number, source in enumerate(sources):
+                for record in records_of(context, source, form, images, notes):
+                    whole = PARTS[number] if len(sources) > 1 else ""
+                    yield whole or part_of(record.split, ()), record
+
+        return check(records(), lambda record: _fetched(fetcher, record, Notes()), notes, step)
 
 
 def _fetched(fetcher: ImageFetcher, record: Record, notes: Notes) -> Path | None:

@@ -180,6 +180,12 @@ def test_completion(terminal: Terminal, store: dict[str, str]) -> None:
     )
     terminal.becomes("rcl draw ph", "rcl draw photo.jpg")
     terminal.becomes("rcl detect other/v1 ph", "rcl detect other/v1 photo.jpg")
+    # Commands in a group.
+    terminal.becomes("rcl dataset im", "rcl dataset import")
+    terminal.becomes("rcl dataset import --proj", "rcl dataset import --project")
+    terminal.becomes("rcl dataset import --format labels", "rcl dataset import --format labelstudio")
+    terminal.becomes("rcl dataset import ph", "rcl dataset import photo.jpg")
+    terminal.becomes("rcl dataset export ci", "rcl dataset export circuits/train")
     terminal.becomes("rcl detect other/v1 s3://da", "rcl detect other/v1 s3://data/")
     terminal.becomes(
         "rcl list-dataset-entries --source-ref-contains s3://da",

@@ -19,7 +19,7 @@ LAYERS = (
     {"service"},
     {"training", "inference"},
     {"backends"},
-    {"store", "render", "examples", "formats"},
+    {"store", "render", "examples", "formats", "checking"},
     {"manifest", "buckets", "imaging"},
     {"api", "config"},
     {"domain", "errors"},

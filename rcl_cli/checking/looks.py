@@ -1,0 +1,87 @@
+"""Looking at one image: whether it can be used, and what it looks like, in few bytes."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from rcl_cli.errors import ImageTooLarge, InvalidImageFormat, InvalidParameter
+from rcl_cli.imaging.decode import decode, orientation_of, read_header
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+# (rows, columns) of the brightness differences that make a hash of 64 bits.
+_HASH = (8, 8)
+THUMBNAIL_PX = 32
+_DECODED_PX = 128
+_SWAPS_SIDES = frozenset({5, 6, 7, 8})
+
+
+class Look(NamedTuple):
+    """What an image looks like.
+
+    Args:
+        size: (width, height) in pixels, upright.
+        orientation: of EXIF, 1 for upright.
+        digest: SHA-256 of the file.
+        bits: difference hash, after Krawetz: 64 bits, nearly the same for images that look the same.
+        thumbnail: (32, 32) grey, uint8.
+    """
+
+    size: tuple[int, int]
+    orientation: int
+    digest: bytes
+    bits: int
+    thumbnail: NDArray[np.uint8]
+
+    @property
+    def raw_size(self) -> tuple[int, int]:
+        """(width, height) as a program sees it that ignores EXIF."""
+        return (self.size[1], self.size[0]) if self.orientation in _SWAPS_SIDES else self.size
+
+
+class Unusable(NamedTuple):
+    """Why an image can't be used: a kind of finding, and the words."""
+
+    kind: str
+    detail: str
+
+
+def look_at(path: Path) -> Look | Unusable:
+    """Read an image once."""
+    try:
+        data = path.read_bytes()
+        header = read_header(data)
+        pixels = decode(data, shorter_px=_DECODED_PX)
+    except (ImageTooLarge, InvalidParameter) as error:
+        return Unusable("unusable-size", error.message)
+    except InvalidImageFormat:
+        return Unusable("unreadable-image", "it is no JPEG or PNG, or is damaged")
+    except OSError as error:
+        return Unusable("missing-image", error.strerror or str(error))
+    grey = Image.fromarray(pixels).convert("L")
+    thumbnail = np.asarray(grey.resize((THUMBNAIL_PX, THUMBNAIL_PX), Image.Resampling.BOX), dtype=np.uint8)
+    size = (header.width, header.height)
+    return Look(size, orientation_of(data), hashlib.sha256(data).digest(), _difference_hash(grey), thumbnail)
+
+
+def _difference_hash(grey: Image.Image) -> int:
+    """Whether each of 8 by 8 pieces is brighter than its right neighbour."""
+    rows, columns = _HASH
+    small = np.asarray(grey.resize((columns + 1, rows), Image.Resampling.BOX), dtype=np.int16)
+    brighter = small[:, :-1] > small[:, 1:]
+    return int.from_bytes(np.packbits(brighter).tobytes(), "big")
+
+
+def likeness(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> float:
+    """Correlation of two thumbnails, -1..1: 1 for the same picture, however bright or contrasty it is."""
+    a, b = one.astype(np.float64).ravel(), other.astype(np.float64).ravel()
+    a, b = a - a.mean(), b - b.mean()
+    norm = float(np.sqrt((a * a).sum() * (b * b).sum()))
+    # Two plain surfaces say nothing about each other.
+    return float((a * b).sum() / norm) if norm > 0 else 0.0
