@@ -31,7 +31,7 @@ end
 
 function __rcl_is_operation
     set -l command (__rcl_command)
-    and not contains -- $command help "dataset" "dataset import" "dataset export" "dataset check" "detect" "draw" "example" "logs" "serve"
+    and not contains -- $command help "dataset" "dataset import" "dataset export" "dataset check" "detect" "draw" "example" "logs" "train" "serve"
 end
 
 function __rcl_needs_command
@@ -56,7 +56,7 @@ complete -c rcl -f
 complete -c rcl -n __rcl_needs_command -l version -d 'Show the version.'
 complete -c rcl -l help -d 'Show what the command does.'
 complete -c rcl -n __rcl_needs_command -a help -d 'Show the help of a command.'
-complete -c rcl -n '__rcl_is help' -a 'create-project describe-projects delete-project create-dataset describe-dataset delete-dataset list-dataset-entries list-dataset-labels update-dataset-entries distribute-dataset-entries create-project-version describe-project-versions delete-project-version copy-project-version put-project-policy list-project-policies delete-project-policy wait tag-resource untag-resource list-tags-for-resource start-project-version stop-project-version detect-custom-labels dataset detect draw example logs serve'
+complete -c rcl -n '__rcl_is help' -a 'create-project describe-projects delete-project create-dataset describe-dataset delete-dataset list-dataset-entries list-dataset-labels update-dataset-entries distribute-dataset-entries create-project-version describe-project-versions delete-project-version copy-project-version put-project-policy list-project-policies delete-project-policy wait tag-resource untag-resource list-tags-for-resource start-project-version stop-project-version detect-custom-labels dataset detect draw example logs train serve'
 complete -c rcl -n __rcl_is_operation -l output -x -a 'json yaml yaml-stream text table off' -d 'Format of the result (default json); off prints nothing'
 complete -c rcl -n __rcl_is_operation -l query -x -a '(__rcl_ask --query)' -d 'Print a part of the whole result, also as text, where aws does each page; in yaml-stream, of each page'
 complete -c rcl -n __rcl_is_operation -l region -x -a '(__rcl_ask --region)' -d 'Region in the ARNs of new resources; local resources are the same in every region'
@@ -237,6 +237,7 @@ complete -c rcl -n '__rcl_is detect' -l min-confidence -x -a '(__rcl_ask --min-c
 complete -c rcl -n '__rcl_is detect' -l max-results -x -a '(__rcl_ask --max-results)' -d 'Labels an image at most.'
 complete -c rcl -n '__rcl_is detect' -l attribute -x -a '(__rcl_ask --attribute)' -d 'Name of the label attribute in a manifest.'
 complete -c rcl -n '__rcl_is detect' -l resume -d 'Go on with --out after a kill; images that failed are tried again.'
+complete -c rcl -n '__rcl_is detect' -l draw -r -F -d 'Draw what is found: into a PNG or JPEG, or, of several images, into a folder.'
 complete -c rcl -n '__rcl_is detect' -l once -d 'Load the model here; it need not be running.'
 complete -c rcl -n '__rcl_is detect' -l threads -x -a '(__rcl_ask --threads)' -d 'Images asked about at once.'
 complete -c rcl -n __rcl_needs_command -a draw -d 'Draw detected boxes and labels into an image.'
@@ -253,6 +254,13 @@ complete -c rcl -n __rcl_needs_command -a logs -d 'Show the log of a model\'s tr
 complete -c rcl -n '__rcl_is logs' -a '(__rcl_ask version)'
 complete -c rcl -n '__rcl_is logs' -l follow -d 'Keep printing until the training ends.'
 complete -c rcl -n '__rcl_is logs' -l host -d 'The model host\'s log instead of the training\'s.'
+complete -c rcl -n __rcl_needs_command -a train -d 'Train a model from a folder of pictures, and start it.'
+complete -c rcl -n '__rcl_is train' -F
+complete -c rcl -n '__rcl_is train' -l name -x -a '(__rcl_ask --name)' -d 'The project\'s name; without it, that of the folder or file.'
+complete -c rcl -n '__rcl_is train' -l format -x -a 'manifest folders csv coco yolo voc labelstudio cvat' -d 'Found out if it is not given.'
+complete -c rcl -n '__rcl_is train' -l images -r -F -d 'Folder to look for images in, if they lie elsewhere than the files say.'
+complete -c rcl -n '__rcl_is train' -l set -x -a '(__rcl_ask --set)' -d 'A training option: epochs=50.'
+complete -c rcl -n '__rcl_is train' -l start -d 'Whether the model is started.  [default: start]'
 complete -c rcl -n __rcl_needs_command -a serve -d 'Answer AWS SDKs and the aws CLI over HTTP.'
 complete -c rcl -n '__rcl_is serve' -l host -x -a '(__rcl_ask --host)' -d 'Address to listen on.'
 complete -c rcl -n '__rcl_is serve' -l port -x -a '(__rcl_ask --port)' -d '0 picks a free one.'

@@ -43,6 +43,12 @@ class SomeFailed(RclError):
 @click.option("--max-results", type=click.IntRange(0), metavar="N", help="Labels an image at most.")
 @click.option("--attribute", default="detected", show_default=True, help="Name of the label attribute in a manifest.")
 @click.option("--resume", is_flag=True, help="Go on with --out after a kill; images that failed are tried again.")
+@click.option(
+    "--draw",
+    type=click.Path(path_type=Path),
+    metavar="FILE|FOLDER",
+    help="Draw what is found: into a PNG or JPEG, or, of several images, into a folder.",
+)
 @click.option("--once", is_flag=True, help="Load the model here; it need not be running.")
 @click.option(
     "--threads",
@@ -55,18 +61,19 @@ class SomeFailed(RclError):
 @click.pass_obj
 def detect(
     settings: Any, version: str, sources: tuple[str, ...], out: Path | None, kind: str, min_confidence: float | None,
-    max_results: int | None, attribute: str, resume: bool, once: bool, threads: int,
+    max_results: int | None, attribute: str, resume: bool, draw: Path | None, once: bool, threads: int,
 ) -> None:  # fmt: skip
     """Find labels in many images with one model.
 
-    VERSION is an ARN, or PROJECT/VERSION. SOURCE is a file, a folder, a pattern in quotes, an s3:// URL or prefix, or a
-    list: a .jsonl or .manifest file whose lines have a source-ref. What can't be read is reported with its error, and
-    the command then ends with 255.
+    VERSION is an ARN, PROJECT/VERSION, or a PROJECT, for its latest version. SOURCE is a file, a folder, a pattern in
+    quotes, an s3:// URL or prefix, or a list: a .jsonl or .manifest file whose lines have a source-ref. What can't be
+    read is reported with its error, and the command then ends with 255.
 
     Example: rcl detect circuits/v1 ./photos -o found.jsonl
     """
     from rcl_cli.service.bulk.asking import detect_all
     from rcl_cli.service.bulk.detectors import detector_of
+    from rcl_cli.service.bulk.drawing import Drawing
     from rcl_cli.service.bulk.lines import json_line
     from rcl_cli.service.bulk.output import Output
     from rcl_cli.service.bulk.sources import find_images
@@ -79,6 +86,7 @@ def detect(
     as_line = _manifest_writer(context, found, attribute) if kind == "manifest" else json_line
     output = Output(out, sys.stdout.write, resume=resume)
     left = [ref for ref in refs if ref not in output.done]
+    drawing = Drawing(context, draw, left) if draw is not None else None
     failed: list[Answer] = []
     try:
         answers = detect_all(context, detector, left, min_confidence, max_results, min(threads, max(1, len(left))))
@@ -86,6 +94,8 @@ def detect(
             for answer in shown:
                 if answer.error is not None:
                     failed.append(answer)
+                elif drawing is not None:
+                    drawing.draw(answer)
                 # A manifest has no place for errors; stderr has.
                 if answer.error is None or kind == "jsonl":
                     output.line(as_line(answer))

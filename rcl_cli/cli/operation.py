@@ -14,6 +14,7 @@ from rcl_cli.api.model import Operation, Shape, load
 from rcl_cli.api.names import kebab
 from rcl_cli.api.validate import client_report
 from rcl_cli.cli import global_options, output, pager, skeleton
+from rcl_cli.cli.named import with_arns
 from rcl_cli.cli.paging import Call, Pages
 from rcl_cli.cli.params import PlainError, from_document, load_paramfile, parse_option
 from rcl_cli.cli.usage import BadArguments, UnknownOptions
@@ -158,6 +159,8 @@ def parse_request(operation: Operation, words: list[str]) -> tuple[dict[str, Any
         blob = operation.input.members["Image"].members["Bytes"]
         data = parse_option("--image-bytes", blob, [values.image_bytes], raw_blobs=raw_blobs)
         params["Image"] = {**params.get("Image", {}), "Bytes": data}
+    if not values.endpoint_url:
+        params = with_arns(params)
     if report := client_report(operation.input, params):
         raise UsageError(report)
     return params, values

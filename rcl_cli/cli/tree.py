@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rcl_cli.cli.app import Settings
 
 # Local commands that have a module of their own.
-_MODULES = {"serve": "serving", "detect": "detecting", "dataset": "dataset"}
+_MODULES = {"serve": "serving", "detect": "detecting", "dataset": "dataset", "train": "train"}
 
 
 class OperationHelp(click.Command):

@@ -33,11 +33,11 @@ def _outline(
     pen.rectangle([left, top, right, bottom], outline=colour, width=width)
 
 
-def draw_labels(image: Path, labels: Sequence[dict[str, Any]], out: Path) -> int:
+def draw_labels(image: bytes | Path, labels: Sequence[dict[str, Any]], out: Path) -> int:
     """Draw CustomLabels into a copy of an image.
 
     Args:
-        image: JPEG or PNG; drawn upright.
+        image: JPEG or PNG, as bytes or a path; drawn upright.
         labels: as DetectCustomLabels returns them.
         out: PNG or JPEG to write.
 

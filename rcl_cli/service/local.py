@@ -8,8 +8,9 @@ from typing import Any
 from rcl_cli.errors import ResourceNotFound
 from rcl_cli.inference.hosts import host_log
 from rcl_cli.service.context import Context
+from rcl_cli.service.naming import find_version
 from rcl_cli.service.settle import settle_versions
-from rcl_cli.store import projects, versions
+from rcl_cli.store import versions
 from rcl_cli.store.versions import Version
 
 
@@ -21,21 +22,18 @@ def training_progress(context: Context, version_arn: str) -> dict[str, Any] | No
 
 
 def named_version(context: Context, name: str) -> Version:
-    """A version by ARN, or by `project/version`.
+    """A version by ARN, `project/version`, `project/latest`, or `project` alone, which is its latest.
 
     Raises:
         ResourceNotFound: there is none.
     """
     settle_versions(context)
     with context.database.read() as db:
-        if name.startswith("arn:"):
-            version = versions.by_arn(db, name)
-        else:
-            project_name, _, version_name = name.partition("/")
-            project = projects.by_name(db, project_name)
-            version = versions.by_name(db, project.id, version_name) if project else None
+        version = find_version(db, name)
     if version is None:
-        raise ResourceNotFound(f"There is no version {name}: give its ARN, or PROJECT/VERSION.")
+        raise ResourceNotFound(
+            f"There is no version {name}: give its ARN, PROJECT/VERSION, or a PROJECT with a trained one."
+        )
     return version
 
 

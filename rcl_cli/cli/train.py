@@ -1,0 +1,177 @@
+"""`rcl train`: from a folder of pictures to a running model in one command."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shlex
+import time
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from rcl_cli.api.names import kebab
+from rcl_cli.errors import RclError, UsageError
+
+if TYPE_CHECKING:
+    from rcl_cli.service.context import Context
+
+_POLL_S = 0.3
+_FORMATS = ("manifest", "folders", "csv", "coco", "yolo", "voc", "labelstudio", "cvat")
+
+
+@click.command()
+@click.argument("source", required=False, type=click.Path(path_type=Path))
+@click.option("--name", metavar="NAME", help="The project's name; without it, that of the folder or file.")
+@click.option("--format", "form", type=click.Choice(_FORMATS), help="Found out if it is not given.")
+@click.option(
+    "--images",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Folder to look for images in, if they lie elsewhere than the files say.",
+)
+@click.option("--set", "settings_given", multiple=True, metavar="OPTION=VALUE", help="A training option: epochs=50.")
+@click.option("--start/--no-start", default=True, help="Whether the model is started.  [default: start]")
+@click.pass_obj
+def train(
+    settings: Any, source: Path | None, name: str | None, form: str | None, images: Path | None,
+    settings_given: tuple[str, ...], start: bool,
+) -> None:  # fmt: skip
+    """Train a model from a folder of pictures, a manifest or an export, and start it.
+
+    SOURCE is whatever `rcl dataset import` reads; without it, the datasets of --name are trained on again. The calls of
+    the API that are made are printed, to be repeated in scripts. Ctrl-C only stops watching.
+
+    Example: rcl train ./photos --name pets
+    """
+    from rcl_cli.service import quick
+    from rcl_cli.training.options import resolve_options
+
+    if source is None and name is None:
+        raise UsageError("Give a folder, a manifest or an export to train on, or --name of a project with datasets.")
+    options = _options(settings_given)
+    # What is wrong with them must not be found out when the datasets are there.
+    resolve_options(options)
+    context: Context = settings.context()
+    project_name = name or quick.project_name_of(source or Path())
+    if source is not None:
+        _make_datasets(context, source, form, images, project_name)
+    version_arn = quick.begin_training(context, project_name, options, tell_call)
+    short = "/".join(version_arn.split(":")[5].split("/")[1:4:2])
+    click.echo(f"\nTraining {short}. To look at it from elsewhere: rcl logs {short} --follow", err=True)
+    _watch(context, version_arn)
+    _show_evaluation(context, version_arn)
+    _warn_of_no_weights(context, version_arn)
+    if start:
+        _start(context, version_arn)
+        click.echo(f"\nThe model is running. Try it:\n  rcl detect {short} PICTURE.jpg --draw found.png", err=True)
+    else:
+        click.echo(f"\nStart it with: rcl start-project-version --project-version-arn {short} "
+                   "--min-inference-units 1", err=True)  # fmt: skip
+    click.echo(version_arn)
+
+
+def _options(given: Sequence[str]) -> dict[str, str]:
+    """Training options from `name=value` words."""
+    found = {}
+    for text in given:
+        option, equals, value = text.partition("=")
+        if not equals:
+            raise UsageError(f"--set {text}: it must be OPTION=VALUE, such as epochs=50.")
+        found[option.strip()] = value
+    return found
+
+
+def _make_datasets(context: Context, source: Path, form: str | None, images: Path | None, project_name: str) -> None:
+    from rcl_cli.cli.dataset import counting, summary
+    from rcl_cli.formats.record import Notes
+    from rcl_cli.service.labelled import collected, make_datasets
+
+    notes = Notes()
+    with counting("reading") as step, collected(source, form, images, None, notes, step) as found:
+        called = make_datasets(context, found, project_name)
+        summary(found.parts(), notes)
+    for one in called:
+        tell_call(one.operation, one.params)
+
+
+def tell_call(operation: str, params: Mapping[str, object]) -> None:
+    """Print a call of the API as the command line that makes it."""
+    words = ["rcl", kebab(operation)]
+    for name, value in params.items():
+        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        words += [f"--{kebab(name)}", text]
+    click.echo(f"+ {shlex.join(words)}", err=True)
+
+
+def _watch(context: Context, version_arn: str) -> None:
+    """Wait for the end of a training, with a bar on a terminal.
+
+    Raises:
+        PlainError: it failed.
+    """
+    from rcl_cli.cli.waiters import wait_for_training
+    from rcl_cli.service.invoke import invoke
+    from rcl_cli.service.local import training_progress
+
+    wait_for_training(
+        version_arn,
+        partial(invoke, context),
+        argparse.Namespace(endpoint_url=None),
+        lambda arn: training_progress(context, arn),
+    )
+
+
+def _show_evaluation(context: Context, version_arn: str) -> None:
+    """The figures of each label, on stderr."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from rcl_cli.service.quick import evaluation_of
+
+    summary = evaluation_of(context, version_arn)
+    table = Table(title=f"on {summary['EvaluationDetails']['NumberOfTestingImages']} test images")
+    for heading in ("label", "F1", "precision", "recall", "threshold", "test images"):
+        table.add_column(heading, justify="left" if heading == "label" else "right")
+    for one in summary["LabelEvaluationResults"]:
+        figures = [one["Metrics"][key] for key in ("F1Score", "Precision", "Recall", "Threshold")]
+        table.add_row(Text(one["Label"]), *(f"{figure:.3f}" for figure in figures), str(one["NumberOfTestingImages"]))
+    table.add_section()
+    whole = summary["AggregatedEvaluationResults"]
+    table.add_row("all", *(f"{whole[key]:.3f}" for key in ("F1Score", "Precision", "Recall")))
+    Console(stderr=True, highlight=False).print(table)
+
+
+def _warn_of_no_weights(context: Context, version_arn: str) -> None:
+    """Say so where a model had to learn to see first."""
+    from rcl_cli.backends.registry import read_card
+    from rcl_cli.service.local import named_version
+
+    card, _ = read_card(context.layout.model(named_version(context, version_arn).id))
+    if card.weights_source.startswith("none"):
+        click.echo(
+            "\nThis model was trained from scratch, without pretrained weights: with a network, or with --set "
+            "weights=FILE, it needs far fewer images. See rcl logs for why.",
+            err=True,
+        )
+
+
+def _start(context: Context, version_arn: str) -> None:
+    """Start the model, and wait until it runs.
+
+    Raises:
+        RclError: it did not.
+    """
+    from rcl_cli.service.invoke import invoke
+    from rcl_cli.service.local import named_version
+
+    params = {"ProjectVersionArn": version_arn, "MinInferenceUnits": 1}
+    invoke(context, "StartProjectVersion", params)
+    tell_call("StartProjectVersion", params)
+    while (version := named_version(context, version_arn)).status == "STARTING":
+        time.sleep(_POLL_S)
+    if version.status != "RUNNING":
+        raise RclError(f"The model did not start: {version.message}")

@@ -1,0 +1,60 @@
+"""Answers drawn into their images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
+
+from rcl_cli.errors import UsageError
+from rcl_cli.render.boxes import draw_labels
+from rcl_cli.service.bulk.sources import read_image
+
+if TYPE_CHECKING:
+    from rcl_cli.service.bulk.asking import Answer
+    from rcl_cli.service.context import Context
+
+_SUFFIXES = (".png", ".jpg", ".jpeg")
+
+
+class Drawing:
+    """Draws answers.
+
+    Args:
+        target: a file for one image, a folder for several; the folder is made.
+        source_refs: of all the images that there will be.
+
+    Raises:
+        UsageError: the target does not fit the number of images.
+    """
+
+    def __init__(self, context: Context, target: Path, source_refs: Sequence[str]) -> None:
+        self._context, self._target = context, target
+        self._is_file = target.suffix.lower() in _SUFFIXES and not target.is_dir()
+        if self._is_file and len(source_refs) > 1:
+            raise UsageError(f"--draw {target}: there are {len(source_refs)} images; give a folder.")
+        if not self._is_file and target.exists() and not target.is_dir():
+            raise UsageError(f"--draw {target}: it must end in .png or .jpg, or be a folder.")
+        self._taken: set[str] = set()
+
+    def draw(self, answer: Answer) -> None:
+        """Draw one answer that is no error.
+
+        Raises:
+            OSError: it can't be written.
+        """
+        out = self._target if self._is_file else self._target / self._name(answer.source_ref)
+        out.parent.mkdir(parents=True, exist_ok=True)
+        labels = answer.found.labels if answer.found is not None else []
+        draw_labels(read_image(self._context, answer.source_ref), labels, out)
+
+    def _name(self, source_ref: str) -> str:
+        """The image's own name; a number more where another image has it."""
+        path = PurePosixPath(unquote(source_ref))
+        name, number = path.name, 1
+        while name in self._taken:
+            number += 1
+            name = f"{path.stem}-{number}{path.suffix}"
+        self._taken.add(name)
+        return name
