@@ -123,7 +123,13 @@ def _click_option(parameter: click.Option) -> Option:
 
 
 # What completes the words of local commands.
-_ASKED = {"logs": "version", "detect": "image", "dataset export": "source", "dataset check": "source"}
+_ASKED = {
+    "logs": "version",
+    "thresholds": "version",
+    "detect": "image",
+    "dataset export": "source",
+    "dataset check": "source",
+}
 
 
 def _local(name: str) -> list[Command]:

@@ -20,6 +20,7 @@ Cancelled = Callable[[], bool]
 WEIGHTS_FILE = "weights.safetensors"
 ONNX_FILE = "model.onnx"
 CARD_FILE = "model.json"
+THRESHOLDS_FILE = "thresholds.json"
 
 
 class TrainingCancelled(Exception):

@@ -9,7 +9,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rcl_cli.backends.base import CARD_FILE, ONNX_FILE, WEIGHTS_FILE, Predictor, Runner, Trainer
+from rcl_cli.backends.base import CARD_FILE, ONNX_FILE, THRESHOLDS_FILE, WEIGHTS_FILE, Predictor, Runner, Trainer
 from rcl_cli.domain import ModelCard
 from rcl_cli.errors import ConfigError
 
@@ -126,3 +126,16 @@ def read_card(folder: Path) -> tuple[ModelCard, dict[str, Any]]:
         return ModelCard(**raw), document
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ConfigError(f"The model in {folder} can't be read: {error}") from error
+
+
+def read_thresholds(folder: Path) -> dict[str, float]:
+    """Thresholds that the model's owner set, by label, 0..1; the other labels have those of the card."""
+    try:
+        document = json.loads((folder / THRESHOLDS_FILE).read_text("utf-8"))
+        return {str(label): float(value) for label, value in document.items()}
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise ConfigError(
+            f"The thresholds in {folder} can't be read: {error}; rcl thresholds --reset helps."
+        ) from error

@@ -15,7 +15,13 @@ if TYPE_CHECKING:
     from rcl_cli.cli.app import Settings
 
 # Local commands that have a module of their own.
-_MODULES = {"serve": "serving", "detect": "detecting", "dataset": "dataset", "train": "train"}
+_MODULES = {
+    "serve": "serving",
+    "detect": "detecting",
+    "dataset": "dataset",
+    "train": "train",
+    "thresholds": "thresholds",
+}
 
 
 class OperationHelp(click.Command):

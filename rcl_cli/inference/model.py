@@ -6,7 +6,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from rcl_cli.backends.registry import load_predictor, read_card
+from rcl_cli.backends.base import THRESHOLDS_FILE
+from rcl_cli.backends.registry import load_predictor, read_card, read_thresholds
 from rcl_cli.config import cpu_cores
 from rcl_cli.domain import Detection
 from rcl_cli.inference.engines import Batches, Engine, SideBySide
@@ -29,7 +30,9 @@ class LoadedModel:
     def __init__(self, folder: Path, threads: int) -> None:
         _, extra = read_card(folder)
         device = _device(str(extra.get("device", "cpu")))
-        self._thresholds: dict[str, float] = extra["thresholds"]
+        self._folder = folder
+        self._assumed: dict[str, float] = extra["thresholds"]
+        self._own: tuple[int | None, dict[str, float]] = (None, {})
         self._predictor = load_predictor(folder, device, threads)
         self._engine: Engine
         if device == "cpu" and extra.get("runtime") == "onnx":
@@ -50,11 +53,22 @@ class LoadedModel:
         Raises:
             ServiceError: the image can't be used, or there is too much to do.
         """
-        floor = min(self._thresholds.values(), default=0.0) if min_confidence is None else min_confidence / 100
+        thresholds = self._thresholds()
+        floor = min(thresholds.values(), default=0.0) if min_confidence is None else min_confidence / 100
         prepared, output = self._engine.run(lambda: self._predictor.prepare(image), time.monotonic() + timeout_s)
         # Rounding must not lose what lies on the floor; `custom_labels` looks again.
         found = self._predictor.read(output, prepared, floor - _ROUNDING)
-        return custom_labels(found, self._thresholds, min_confidence, max_results)
+        return custom_labels(found, thresholds, min_confidence, max_results)
+
+    def _thresholds(self) -> dict[str, float]:
+        """What counts now: the owner may set thresholds while the model runs."""
+        try:
+            changed = (self._folder / THRESHOLDS_FILE).stat().st_mtime_ns
+        except OSError:
+            return self._assumed
+        if self._own[0] != changed:
+            self._own = (changed, {**self._assumed, **read_thresholds(self._folder)})
+        return self._own[1]
 
 
 def custom_labels(

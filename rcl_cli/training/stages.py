@@ -21,8 +21,8 @@ from rcl_cli.config import cpu_cores
 from rcl_cli.domain import Detection, ModelCard, Progress, Sample, TrainingPlan, UseCase
 from rcl_cli.errors import ConfigError
 from rcl_cli.service.context import Context
+from rcl_cli.training import evidence, results
 from rcl_cli.training import plan as planning
-from rcl_cli.training import results
 from rcl_cli.training.metrics import Evaluation, Match, confusion, evaluate, match_image
 from rcl_cli.training.options import TrainingOptions
 from rcl_cli.training.prepare import fingerprint, hold_out
@@ -167,6 +167,7 @@ def evaluate_and_save(
     summary = results.evaluation_summary(evaluation, card.labels, matrix, counts, training.version.arn, ended_ms)
     snapshots = results.Snapshots(card.labels, evaluation.thresholds, created)
     training.report(Progress("saving"))
+    evidence.write(model_dir, test_samples, matched)
     saved = Saved(
         f1=evaluation.f1,
         summary=training.write(results.SUMMARY, results.json_file(summary)),
