@@ -31,7 +31,7 @@ end
 
 function __rcl_is_operation
     set -l command (__rcl_command)
-    and not contains -- $command help "dataset" "dataset import" "dataset export" "dataset check" "detect" "draw" "example" "logs" "thresholds" "train" "serve"
+    and not contains -- $command help "dataset" "dataset import" "dataset export" "dataset check" "detect" "doctor" "draw" "example" "logs" "thresholds" "train" "serve"
 end
 
 function __rcl_needs_command
@@ -56,7 +56,7 @@ complete -c rcl -f
 complete -c rcl -n __rcl_needs_command -l version -d 'Show the version.'
 complete -c rcl -l help -d 'Show what the command does.'
 complete -c rcl -n __rcl_needs_command -a help -d 'Show the help of a command.'
-complete -c rcl -n '__rcl_is help' -a 'create-project describe-projects delete-project create-dataset describe-dataset delete-dataset list-dataset-entries list-dataset-labels update-dataset-entries distribute-dataset-entries create-project-version describe-project-versions delete-project-version copy-project-version put-project-policy list-project-policies delete-project-policy wait tag-resource untag-resource list-tags-for-resource start-project-version stop-project-version detect-custom-labels dataset detect draw example logs thresholds train serve'
+complete -c rcl -n '__rcl_is help' -a 'create-project describe-projects delete-project create-dataset describe-dataset delete-dataset list-dataset-entries list-dataset-labels update-dataset-entries distribute-dataset-entries create-project-version describe-project-versions delete-project-version copy-project-version put-project-policy list-project-policies delete-project-policy wait tag-resource untag-resource list-tags-for-resource start-project-version stop-project-version detect-custom-labels dataset detect doctor draw example logs thresholds train serve'
 complete -c rcl -n __rcl_is_operation -l output -x -a 'json yaml yaml-stream text table off' -d 'Format of the result (default json); off prints nothing'
 complete -c rcl -n __rcl_is_operation -l query -x -a '(__rcl_ask --query)' -d 'Print a part of the whole result, also as text, where aws does each page; in yaml-stream, of each page'
 complete -c rcl -n __rcl_is_operation -l region -x -a '(__rcl_ask --region)' -d 'Region in the ARNs of new resources; local resources are the same in every region'
@@ -240,6 +240,10 @@ complete -c rcl -n '__rcl_is detect' -l resume -d 'Go on with --out after a kill
 complete -c rcl -n '__rcl_is detect' -l draw -r -F -d 'Draw what is found: into a PNG or JPEG, or, of several images, into a folder.'
 complete -c rcl -n '__rcl_is detect' -l once -d 'Load the model here; it need not be running.'
 complete -c rcl -n '__rcl_is detect' -l threads -x -a '(__rcl_ask --threads)' -d 'Images asked about at once.'
+complete -c rcl -n __rcl_needs_command -a doctor -d 'Look for what keeps rcl from working on this machine.'
+complete -c rcl -n '__rcl_is doctor' -l quick -d 'Do not load the libraries that train; that takes some seconds.'
+complete -c rcl -n '__rcl_is doctor' -l network -d 'Also try the network: the host of the weights, and S3 where it is used.'
+complete -c rcl -n '__rcl_is doctor' -l json -d 'A JSON object a check.'
 complete -c rcl -n __rcl_needs_command -a draw -d 'Draw detected boxes and labels into an image.'
 complete -c rcl -n '__rcl_is draw' -F
 complete -c rcl -n '__rcl_is draw' -l labels -r -F -d 'Output of detect-custom-labels; - reads it from stdin.'

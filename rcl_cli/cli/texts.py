@@ -57,6 +57,7 @@ GROUPS: tuple[tuple[str, dict[str, str]], ...] = (
 LOCAL: dict[str, str] = {
     "dataset": "Bring labelled images in and out of other tools' formats, and check them.",
     "detect": "Find labels in many images with one model.",
+    "doctor": "Look for what keeps rcl from working on this machine.",
     "draw": "Draw detected boxes and labels into an image.",
     "example": "Make an example project: images and manifests.",
     "logs": "Show the log of a model's training or host.",

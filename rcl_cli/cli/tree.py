@@ -16,11 +16,12 @@ if TYPE_CHECKING:
 
 # Local commands that have a module of their own.
 _MODULES = {
-    "serve": "serving",
-    "detect": "detecting",
     "dataset": "dataset",
-    "train": "train",
+    "detect": "detecting",
+    "doctor": "doctor",
+    "serve": "serving",
     "thresholds": "thresholds",
+    "train": "train",
 }
 
 

@@ -13,10 +13,10 @@ from rcl_cli.errors import ConfigError
 from rcl_cli.store.migrations import MIGRATIONS
 
 _BUSY_TIMEOUT_MS = 60_000
-_NETWORK_FILE_SYSTEMS = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "sshfs", "fuse.sshfs", "9p", "afs", "ceph"})
+NETWORK_FILE_SYSTEMS = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "sshfs", "fuse.sshfs", "9p", "afs", "ceph"})
 
 
-def _file_system(path: Path) -> str:
+def file_system(path: Path) -> str:
     """Type of the file system that holds a path, empty where the platform does not tell."""
     if not sys.platform.startswith("linux"):
         return ""
@@ -73,7 +73,7 @@ class Database:
         connection.execute(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT_MS}")
         connection.execute("PRAGMA foreign_keys = ON")
         # WAL needs shared memory between all processes, which network mounts do not give.
-        mode = "DELETE" if _file_system(self.path.parent.resolve()) in _NETWORK_FILE_SYSTEMS else "WAL"
+        mode = "DELETE" if file_system(self.path.parent.resolve()) in NETWORK_FILE_SYSTEMS else "WAL"
         connection.execute(f"PRAGMA journal_mode = {mode}")
         connection.execute("PRAGMA synchronous = FULL")
         self._migrate(connection)
