@@ -7,7 +7,7 @@ _rcl_option() {
     case "$1 $2" in
         *" --project-names" | *" --contains-labels" | *" --datasets" | *" --version-names" | *" --tag-keys") takes=many ;;
         *" --features") takes=many; choices="CONTENT_MODERATION CUSTOM_LABELS" ;;
-        *" --no-sign-request" | *" --no-verify-ssl" | *" --no-cli-pager" | *" --debug" | *" --cli-auto-prompt" | *" --no-cli-auto-prompt" | *" --no-paginate" | *" --labeled" | *" --no-labeled" | *" --has-errors" | *" --no-has-errors" | *" --wait" | *" --json" | *" --all" | *" --resume" | *" --once" | *" --quick" | *" --network" | *" --follow" | "logs --host" | *" --reset" | *" --start" | *" --access-log") takes=none ;;
+        *" --no-sign-request" | *" --no-verify-ssl" | *" --no-cli-pager" | *" --debug" | *" --cli-auto-prompt" | *" --no-cli-auto-prompt" | *" --no-paginate" | *" --labeled" | *" --no-labeled" | *" --has-errors" | *" --no-has-errors" | *" --wait" | *" --json" | *" --all" | *" --resume" | *" --once" | *" --quick" | *" --network" | *" --follow" | "logs --host" | *" --reset" | *" --report" | *" --start" | *" --access-log") takes=none ;;
         *" --ca-bundle" | *" --images" | *" --out" | *" --draw" | *" --labels" | *" --access-key-file") files=1 ;;
         *" --feature") choices="CONTENT_MODERATION CUSTOM_LABELS" ;;
         *" --auto-update") choices="ENABLED DISABLED" ;;
@@ -29,7 +29,7 @@ _rcl_option() {
 _rcl_words() {
     choices= files= asked=
     case "$1" in
-        help) choices="create-project describe-projects delete-project create-dataset describe-dataset delete-dataset list-dataset-entries list-dataset-labels update-dataset-entries distribute-dataset-entries create-project-version describe-project-versions delete-project-version copy-project-version put-project-policy list-project-policies delete-project-policy wait tag-resource untag-resource list-tags-for-resource start-project-version stop-project-version detect-custom-labels dataset detect doctor draw example logs thresholds train serve" ;;
+        help) choices="create-project describe-projects delete-project create-dataset describe-dataset delete-dataset list-dataset-entries list-dataset-labels update-dataset-entries distribute-dataset-entries create-project-version describe-project-versions delete-project-version copy-project-version put-project-policy list-project-policies delete-project-policy wait tag-resource untag-resource list-tags-for-resource start-project-version stop-project-version detect-custom-labels dataset detect doctor draw example logs thresholds train report serve" ;;
         "wait") choices="project-version-training-completed project-version-running" ;;
         "dataset") choices="import export check" ;;
         "dataset import") files=1 ;;
@@ -41,6 +41,7 @@ _rcl_words() {
         "logs") asked=version ;;
         "thresholds") asked=version ;;
         "train") files=1 ;;
+        "report") asked=version ;;
     esac
 }
 
@@ -80,7 +81,8 @@ _rcl_flags() {
         "example") flags="--seed --train --test --help" ;;
         "logs") flags="--follow --host --help" ;;
         "thresholds") flags="--set --precision --recall --label --reset --json --help" ;;
-        "train") flags="--name --format --images --set --start --help" ;;
+        "train") flags="--name --format --images --set --report --start --help" ;;
+        "report") flags="--out --help" ;;
         "serve") flags="--host --port --access-key-file --access-log --debug --help" ;;
         *) flags="--help --version --output --query --region --profile --endpoint-url --no-sign-request --no-verify-ssl --ca-bundle --cli-read-timeout --cli-connect-timeout --cli-binary-format --color --no-cli-pager --cli-error-format --debug --cli-auto-prompt --no-cli-auto-prompt --no-paginate" ;;
     esac
@@ -127,7 +129,7 @@ _rcl() {
     elif [[ -n $option ]]; then
         _rcl_option "$command" "$option"
     elif [[ -z $command ]]; then
-        COMPREPLY=($(compgen -W "create-project describe-projects delete-project create-dataset describe-dataset delete-dataset list-dataset-entries list-dataset-labels update-dataset-entries distribute-dataset-entries create-project-version describe-project-versions delete-project-version copy-project-version put-project-policy list-project-policies delete-project-policy wait tag-resource untag-resource list-tags-for-resource start-project-version stop-project-version detect-custom-labels dataset detect doctor draw example logs thresholds train serve help" -- "$cur"))
+        COMPREPLY=($(compgen -W "create-project describe-projects delete-project create-dataset describe-dataset delete-dataset list-dataset-entries list-dataset-labels update-dataset-entries distribute-dataset-entries create-project-version describe-project-versions delete-project-version copy-project-version put-project-policy list-project-policies delete-project-policy wait tag-resource untag-resource list-tags-for-resource start-project-version stop-project-version detect-custom-labels dataset detect doctor draw example logs thresholds train report serve help" -- "$cur"))
         return
     else
         _rcl_words "$command"

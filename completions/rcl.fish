@@ -31,7 +31,7 @@ end
 
 function __rcl_is_operation
     set -l command (__rcl_command)
-    and not contains -- $command help "dataset" "dataset import" "dataset export" "dataset check" "detect" "doctor" "draw" "example" "logs" "thresholds" "train" "serve"
+    and not contains -- $command help "dataset" "dataset import" "dataset export" "dataset check" "detect" "doctor" "draw" "example" "logs" "thresholds" "train" "report" "serve"
 end
 
 function __rcl_needs_command
@@ -56,7 +56,7 @@ complete -c rcl -f
 complete -c rcl -n __rcl_needs_command -l version -d 'Show the version.'
 complete -c rcl -l help -d 'Show what the command does.'
 complete -c rcl -n __rcl_needs_command -a help -d 'Show the help of a command.'
-complete -c rcl -n '__rcl_is help' -a 'create-project describe-projects delete-project create-dataset describe-dataset delete-dataset list-dataset-entries list-dataset-labels update-dataset-entries distribute-dataset-entries create-project-version describe-project-versions delete-project-version copy-project-version put-project-policy list-project-policies delete-project-policy wait tag-resource untag-resource list-tags-for-resource start-project-version stop-project-version detect-custom-labels dataset detect doctor draw example logs thresholds train serve'
+complete -c rcl -n '__rcl_is help' -a 'create-project describe-projects delete-project create-dataset describe-dataset delete-dataset list-dataset-entries list-dataset-labels update-dataset-entries distribute-dataset-entries create-project-version describe-project-versions delete-project-version copy-project-version put-project-policy list-project-policies delete-project-policy wait tag-resource untag-resource list-tags-for-resource start-project-version stop-project-version detect-custom-labels dataset detect doctor draw example logs thresholds train report serve'
 complete -c rcl -n __rcl_is_operation -l output -x -a 'json yaml yaml-stream text table off' -d 'Format of the result (default json); off prints nothing'
 complete -c rcl -n __rcl_is_operation -l query -x -a '(__rcl_ask --query)' -d 'Print a part of the whole result, also as text, where aws does each page; in yaml-stream, of each page'
 complete -c rcl -n __rcl_is_operation -l region -x -a '(__rcl_ask --region)' -d 'Region in the ARNs of new resources; local resources are the same in every region'
@@ -272,7 +272,11 @@ complete -c rcl -n '__rcl_is train' -l name -x -a '(__rcl_ask --name)' -d 'The p
 complete -c rcl -n '__rcl_is train' -l format -x -a 'manifest folders csv coco yolo voc labelstudio cvat' -d 'Found out if it is not given.'
 complete -c rcl -n '__rcl_is train' -l images -r -F -d 'Folder to look for images in, if they lie elsewhere than the files say.'
 complete -c rcl -n '__rcl_is train' -l set -x -a '(__rcl_ask --set)' -d 'A training option: epochs=50.'
+complete -c rcl -n '__rcl_is train' -l report -d 'Whether a page about it is written.  [default: report]'
 complete -c rcl -n '__rcl_is train' -l start -d 'Whether the model is started.  [default: start]'
+complete -c rcl -n __rcl_needs_command -a report -d 'Write a page about how good a trained version is.'
+complete -c rcl -n '__rcl_is report' -a '(__rcl_ask version)'
+complete -c rcl -n '__rcl_is report' -l out -r -F -d 'HTML file to write.  [default: PROJECT-VERSION-report.html]'
 complete -c rcl -n __rcl_needs_command -a serve -d 'Answer AWS SDKs and the aws CLI over HTTP.'
 complete -c rcl -n '__rcl_is serve' -l host -x -a '(__rcl_ask --host)' -d 'Address to listen on.'
 complete -c rcl -n '__rcl_is serve' -l port -x -a '(__rcl_ask --port)' -d '0 picks a free one.'

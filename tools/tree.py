@@ -126,6 +126,7 @@ def _click_option(parameter: click.Option) -> Option:
 _ASKED = {
     "logs": "version",
     "thresholds": "version",
+    "report": "version",
     "detect": "image",
     "dataset export": "source",
     "dataset check": "source",

@@ -63,6 +63,7 @@ LOCAL: dict[str, str] = {
     "logs": "Show the log of a model's training or host.",
     "thresholds": "Show, set or reset from what score on labels count.",
     "train": "Train a model from a folder of pictures, and start it.",
+    "report": "Write a page about how good a trained version is.",
     "serve": "Answer AWS SDKs and the aws CLI over HTTP.",
 }
 

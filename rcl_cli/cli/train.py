@@ -33,11 +33,12 @@ _FORMATS = ("manifest", "folders", "csv", "coco", "yolo", "voc", "labelstudio", 
     help="Folder to look for images in, if they lie elsewhere than the files say.",
 )
 @click.option("--set", "settings_given", multiple=True, metavar="OPTION=VALUE", help="A training option: epochs=50.")
+@click.option("--report/--no-report", default=True, help="Whether a page about it is written.  [default: report]")
 @click.option("--start/--no-start", default=True, help="Whether the model is started.  [default: start]")
 @click.pass_obj
 def train(
     settings: Any, source: Path | None, name: str | None, form: str | None, images: Path | None,
-    settings_given: tuple[str, ...], start: bool,
+    settings_given: tuple[str, ...], report: bool, start: bool,
 ) -> None:  # fmt: skip
     """Train a model from a folder of pictures, a manifest or an export, and start it.
 
@@ -64,6 +65,8 @@ def train(
     _watch(context, version_arn)
     _show_evaluation(context, version_arn)
     _warn_of_no_weights(context, version_arn)
+    if report:
+        _write_report(context, version_arn, Path(f"{short.replace('/', '-')}-report.html"))
     if start:
         _start(context, version_arn)
         click.echo(f"\nThe model is running. Try it:\n  rcl detect {short} PICTURE.jpg --draw found.png", err=True)
@@ -157,6 +160,20 @@ def _warn_of_no_weights(context: Context, version_arn: str) -> None:
             "weights=FILE, it needs far fewer images. See rcl logs for why.",
             err=True,
         )
+
+
+def _write_report(context: Context, version_arn: str, target: Path) -> None:
+    from rcl_cli.render.report import report_page
+    from rcl_cli.service.local import named_version
+    from rcl_cli.service.report import report_of
+
+    try:
+        target.write_text(report_page(report_of(context, named_version(context, version_arn))), encoding="utf-8")
+    except OSError as error:
+        # The model is trained all the same.
+        click.echo(f"\nNo report was written: {target}: {error.strerror or error}", err=True)
+        return
+    click.echo(f"\nA report for your browser: {target}", err=True)
 
 
 def _start(context: Context, version_arn: str) -> None:

@@ -19,6 +19,7 @@ _MODULES = {
     "dataset": "dataset",
     "detect": "detecting",
     "doctor": "doctor",
+    "report": "report",
     "serve": "serving",
     "thresholds": "thresholds",
     "train": "train",

@@ -36,7 +36,7 @@ class Threshold(NamedTuple):
     figures: Point | None
 
 
-def _folder(context: Context, version: Version) -> Path:
+def folder_of(context: Context, version: Version) -> Path:
     """The folder of a trained version.
 
     Raises:
@@ -50,7 +50,7 @@ def _folder(context: Context, version: Version) -> Path:
 
 def thresholds_of(context: Context, version: Version) -> list[Threshold]:
     """The thresholds of all labels, in the model's order."""
-    folder = _folder(context, version)
+    folder = folder_of(context, version)
     card, extra = read_card(folder)
     assumed: dict[str, float] = extra["thresholds"]
     own = read_thresholds(folder)
@@ -75,7 +75,7 @@ def set_thresholds(context: Context, version: Version, values: Mapping[str, floa
     Raises:
         UsageError: there is no such label, or a value is not 0..1.
     """
-    folder = _folder(context, version)
+    folder = folder_of(context, version)
     card, _ = read_card(folder)
     for label, value in values.items():
         _check_label(label, card.labels)
@@ -93,7 +93,7 @@ def reset_thresholds(context: Context, version: Version, labels: Sequence[str]) 
     Raises:
         UsageError: there is no such label.
     """
-    folder = _folder(context, version)
+    folder = folder_of(context, version)
     card, _ = read_card(folder)
     for label in labels:
         _check_label(label, card.labels)
@@ -114,7 +114,7 @@ def aim(
         UsageError: a label can't reach it, or has no test images.
         RclError: the model was trained before predictions were kept.
     """
-    folder = _folder(context, version)
+    folder = folder_of(context, version)
     card, _ = read_card(folder)
     for label in labels:
         _check_label(label, card.labels)

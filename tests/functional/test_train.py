@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shlex
 import subprocess
@@ -27,8 +28,11 @@ def photos(tmp_path: Path) -> Path:
 
 
 def test_a_folder_becomes_a_running_model(home: Home, rcl: Run, photos: Path, tmp_path: Path) -> None:
-    done = rcl("train", str(photos), *QUICK)
+    with contextlib.chdir(tmp_path):
+        done = rcl("train", str(photos), *QUICK)
     assert done.returncode == 0, done.stderr
+    assert "A report for your browser: my-photos-v1-report.html" in " ".join(done.stderr.split())
+    assert "<title>my-photos/v1</title>" in (tmp_path / "my-photos-v1-report.html").read_text("utf-8")
     arn = done.stdout.strip()
     # The project has the folder's name, as far as projects can.
     assert ":project/my-photos/version/v1/" in arn
@@ -66,8 +70,8 @@ def _calls_can_be_made_again(stderr: str, home: Home, rcl: Run, tmp_path: Path) 
 
 
 def test_the_same_images_are_trained_on_again(home: Home, rcl: Run, photos: Path) -> None:
-    assert rcl("train", str(photos), "--name", "pets", *QUICK, "--no-start").returncode == 0
-    again = rcl("train", "--name", "pets", *QUICK, "--no-start")
+    assert rcl("train", str(photos), "--name", "pets", *QUICK, "--no-start", "--no-report").returncode == 0
+    again = rcl("train", "--name", "pets", *QUICK, "--no-start", "--no-report")
     assert again.returncode == 0, again.stderr
     assert "/version/v2/" in again.stdout
     refused = rcl("train", str(photos), "--name", "pets")
