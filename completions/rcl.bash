@@ -21,6 +21,7 @@ _rcl_option() {
         *" --cli-error-format") choices="legacy json yaml text table enhanced" ;;
         "dataset import --format" | "dataset check --format" | "train --format") choices="manifest folders csv coco yolo voc labelstudio cvat" ;;
         *" --color") choices="on off auto" ;;
+        "export --format") choices="onnx openvino torchscript" ;;
         *" --part") choices="train test" ;;
     esac
 }
@@ -29,7 +30,7 @@ _rcl_option() {
 _rcl_words() {
     choices= files= asked=
     case "$1" in
-        help) choices="create-project describe-projects delete-project create-dataset describe-dataset delete-dataset list-dataset-entries list-dataset-labels update-dataset-entries distribute-dataset-entries create-project-version describe-project-versions delete-project-version copy-project-version put-project-policy list-project-policies delete-project-policy wait tag-resource untag-resource list-tags-for-resource start-project-version stop-project-version detect-custom-labels dataset detect doctor draw example logs thresholds train report serve" ;;
+        help) choices="create-project describe-projects delete-project create-dataset describe-dataset delete-dataset list-dataset-entries list-dataset-labels update-dataset-entries distribute-dataset-entries create-project-version describe-project-versions delete-project-version copy-project-version put-project-policy list-project-policies delete-project-policy wait tag-resource untag-resource list-tags-for-resource start-project-version stop-project-version detect-custom-labels dataset detect doctor draw example export logs thresholds train report serve" ;;
         "wait") choices="project-version-training-completed project-version-running" ;;
         "dataset") choices="import export check" ;;
         "dataset import") files=1 ;;
@@ -38,6 +39,7 @@ _rcl_words() {
         "detect") asked=image ;;
         "draw") files=1 ;;
         "example") choices="circuits logos"; files=1 ;;
+        "export") asked=version ;;
         "logs") asked=version ;;
         "thresholds") asked=version ;;
         "train") files=1 ;;
@@ -79,6 +81,7 @@ _rcl_flags() {
         "doctor") flags="--quick --network --json --help" ;;
         "draw") flags="--labels --out --help" ;;
         "example") flags="--seed --train --test --help" ;;
+        "export") flags="--format --out --help" ;;
         "logs") flags="--follow --host --help" ;;
         "thresholds") flags="--set --precision --recall --label --reset --json --help" ;;
         "train") flags="--name --format --images --set --report --start --help" ;;
@@ -129,7 +132,7 @@ _rcl() {
     elif [[ -n $option ]]; then
         _rcl_option "$command" "$option"
     elif [[ -z $command ]]; then
-        COMPREPLY=($(compgen -W "create-project describe-projects delete-project create-dataset describe-dataset delete-dataset list-dataset-entries list-dataset-labels update-dataset-entries distribute-dataset-entries create-project-version describe-project-versions delete-project-version copy-project-version put-project-policy list-project-policies delete-project-policy wait tag-resource untag-resource list-tags-for-resource start-project-version stop-project-version detect-custom-labels dataset detect doctor draw example logs thresholds train report serve help" -- "$cur"))
+        COMPREPLY=($(compgen -W "create-project describe-projects delete-project create-dataset describe-dataset delete-dataset list-dataset-entries list-dataset-labels update-dataset-entries distribute-dataset-entries create-project-version describe-project-versions delete-project-version copy-project-version put-project-policy list-project-policies delete-project-policy wait tag-resource untag-resource list-tags-for-resource start-project-version stop-project-version detect-custom-labels dataset detect doctor draw example export logs thresholds train report serve help" -- "$cur"))
         return
     else
         _rcl_words "$command"

@@ -31,7 +31,7 @@ end
 
 function __rcl_is_operation
     set -l command (__rcl_command)
-    and not contains -- $command help "dataset" "dataset import" "dataset export" "dataset check" "detect" "doctor" "draw" "example" "logs" "thresholds" "train" "report" "serve"
+    and not contains -- $command help "dataset" "dataset import" "dataset export" "dataset check" "detect" "doctor" "draw" "example" "export" "logs" "thresholds" "train" "report" "serve"
 end
 
 function __rcl_needs_command
@@ -56,7 +56,7 @@ complete -c rcl -f
 complete -c rcl -n __rcl_needs_command -l version -d 'Show the version.'
 complete -c rcl -l help -d 'Show what the command does.'
 complete -c rcl -n __rcl_needs_command -a help -d 'Show the help of a command.'
-complete -c rcl -n '__rcl_is help' -a 'create-project describe-projects delete-project create-dataset describe-dataset delete-dataset list-dataset-entries list-dataset-labels update-dataset-entries distribute-dataset-entries create-project-version describe-project-versions delete-project-version copy-project-version put-project-policy list-project-policies delete-project-policy wait tag-resource untag-resource list-tags-for-resource start-project-version stop-project-version detect-custom-labels dataset detect doctor draw example logs thresholds train report serve'
+complete -c rcl -n '__rcl_is help' -a 'create-project describe-projects delete-project create-dataset describe-dataset delete-dataset list-dataset-entries list-dataset-labels update-dataset-entries distribute-dataset-entries create-project-version describe-project-versions delete-project-version copy-project-version put-project-policy list-project-policies delete-project-policy wait tag-resource untag-resource list-tags-for-resource start-project-version stop-project-version detect-custom-labels dataset detect doctor draw example export logs thresholds train report serve'
 complete -c rcl -n __rcl_is_operation -l output -x -a 'json yaml yaml-stream text table off' -d 'Format of the result (default json); off prints nothing'
 complete -c rcl -n __rcl_is_operation -l query -x -a '(__rcl_ask --query)' -d 'Print a part of the whole result, also as text, where aws does each page; in yaml-stream, of each page'
 complete -c rcl -n __rcl_is_operation -l region -x -a '(__rcl_ask --region)' -d 'Region in the ARNs of new resources; local resources are the same in every region'
@@ -254,6 +254,10 @@ complete -c rcl -n '__rcl_is example' -F
 complete -c rcl -n '__rcl_is example' -l seed -x -a '(__rcl_ask --seed)' -d 'Other seeds give other images.'
 complete -c rcl -n '__rcl_is example' -l train -x -a '(__rcl_ask --train)' -d 'Training images of circuits.'
 complete -c rcl -n '__rcl_is example' -l test -x -a '(__rcl_ask --test)' -d 'Test images.'
+complete -c rcl -n __rcl_needs_command -a export -d 'Take a trained model away, to run it without rcl.'
+complete -c rcl -n '__rcl_is export' -a '(__rcl_ask version)'
+complete -c rcl -n '__rcl_is export' -l format -x -a 'onnx openvino torchscript' -d 'What to write.'
+complete -c rcl -n '__rcl_is export' -l out -r -F -d 'An empty folder, or a new one.'
 complete -c rcl -n __rcl_needs_command -a logs -d 'Show the log of a model\'s training or host.'
 complete -c rcl -n '__rcl_is logs' -a '(__rcl_ask version)'
 complete -c rcl -n '__rcl_is logs' -l follow -d 'Keep printing until the training ends.'

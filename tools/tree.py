@@ -127,6 +127,7 @@ _ASKED = {
     "logs": "version",
     "thresholds": "version",
     "report": "version",
+    "export": "version",
     "detect": "image",
     "dataset export": "source",
     "dataset check": "source",

@@ -60,6 +60,7 @@ LOCAL: dict[str, str] = {
     "doctor": "Look for what keeps rcl from working on this machine.",
     "draw": "Draw detected boxes and labels into an image.",
     "example": "Make an example project: images and manifests.",
+    "export": "Take a trained model away, to run it without rcl.",
     "logs": "Show the log of a model's training or host.",
     "thresholds": "Show, set or reset from what score on labels count.",
     "train": "Train a model from a folder of pictures, and start it.",

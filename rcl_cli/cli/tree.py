@@ -19,6 +19,7 @@ _MODULES = {
     "dataset": "dataset",
     "detect": "detecting",
     "doctor": "doctor",
+    "export": "export",
     "report": "report",
     "serve": "serving",
     "thresholds": "thresholds",

@@ -49,7 +49,9 @@ def test_tutorial_runs_as_written(home: Home, tmp_path: Path) -> None:
     tools = tmp_path / ".venv" / "bin"
     tools.mkdir(parents=True)
     (tools / "rcl").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m rcl_cli "$@"\n')
-    (tools / "rcl").chmod(0o755)
+    (tools / "python3").write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+    for name in ("rcl", "python3"):
+        (tools / name).chmod(0o755)
     # One epoch on tiny images: what is tried here is the commands, not the model.
     quick = {"RCL_TRAINING_EPOCHS": "1", "RCL_TRAINING_IMAGE_SIZE": "64", "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
