@@ -153,8 +153,9 @@ def test_region_of_the_signature_shapes_arns(served: tuple[Home, str]) -> None:
 def test_access_log(served: tuple[Home, str]) -> None:
     home, url = served
     ask(url, target="CreateProject")
-    log = (home.path / "serve.log").read_text()
-    assert re.search(r"^\S+Z 127\.0\.0\.1 CreateProject 400 ValidationException \d+ms \d+B [0-9a-f-]{36}$", log, re.M)
+    line = re.compile(r"^\S+Z 127\.0\.0\.1 CreateProject 400 ValidationException \d+ms \d+B [0-9a-f-]{36}$", re.M)
+    # Written once the answer is on its way.
+    wait_until(lambda: line.search((home.path / "serve.log").read_text()) is not None)
 
 
 # --- signatures -------------------------------------------------------------------------------------------------------

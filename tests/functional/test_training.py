@@ -182,7 +182,8 @@ def test_validation_manifests_and_summary(kind: str, request: pytest.FixtureRequ
 
 def test_the_saved_model_says_what_it_needs(classifier: Trained) -> None:
     folder = classifier.home.context.layout.model(1)
-    assert {path.name for path in folder.iterdir()} == {"model.json", "model.onnx", "weights.safetensors"}
+    names = {"model.json", "model.onnx", "predictions.jsonl", "weights.safetensors"}
+    assert {path.name for path in folder.iterdir()} == names
     card = json.loads((folder / "model.json").read_text())
     assert card["runtime"] == "onnx"
     assert card["onnx_disagreement"] <= 2e-3
