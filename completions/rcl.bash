@@ -30,7 +30,7 @@ _rcl_option() {
 _rcl_words() {
     choices= files= asked=
     case "$1" in
-        help) choices="create-project describe-projects delete-project create-dataset describe-dataset delete-dataset list-dataset-entries list-dataset-labels update-dataset-entries distribute-dataset-entries create-project-version describe-project-versions delete-project-version copy-project-version put-project-policy list-project-policies delete-project-policy wait tag-resource untag-resource list-tags-for-resource start-project-version stop-project-version detect-custom-labels dataset detect doctor draw example export logs thresholds train report serve" ;;
+        help) choices="create-project describe-projects delete-project create-dataset describe-dataset delete-dataset list-dataset-entries list-dataset-labels update-dataset-entries distribute-dataset-entries create-project-version describe-project-versions delete-project-version copy-project-version put-project-policy list-project-policies delete-project-policy wait tag-resource untag-resource list-tags-for-resource start-project-version stop-project-version detect-custom-labels dataset detect doctor draw example export logs status thresholds versions train report serve" ;;
         "wait") choices="project-version-training-completed project-version-running" ;;
         "dataset") choices="import export check" ;;
         "dataset import") files=1 ;;
@@ -42,6 +42,7 @@ _rcl_words() {
         "export") asked=version ;;
         "logs") asked=version ;;
         "thresholds") asked=version ;;
+        "versions") asked=project ;;
         "train") files=1 ;;
         "report") asked=version ;;
     esac
@@ -83,7 +84,9 @@ _rcl_flags() {
         "example") flags="--seed --train --test --help" ;;
         "export") flags="--format --out --help" ;;
         "logs") flags="--follow --host --help" ;;
+        "status") flags="--json --help" ;;
         "thresholds") flags="--set --precision --recall --label --reset --json --help" ;;
+        "versions") flags="--json --help" ;;
         "train") flags="--name --format --images --set --report --start --help" ;;
         "report") flags="--out --help" ;;
         "serve") flags="--host --port --access-key-file --access-log --debug --help" ;;
@@ -132,7 +135,7 @@ _rcl() {
     elif [[ -n $option ]]; then
         _rcl_option "$command" "$option"
     elif [[ -z $command ]]; then
-        COMPREPLY=($(compgen -W "create-project describe-projects delete-project create-dataset describe-dataset delete-dataset list-dataset-entries list-dataset-labels update-dataset-entries distribute-dataset-entries create-project-version describe-project-versions delete-project-version copy-project-version put-project-policy list-project-policies delete-project-policy wait tag-resource untag-resource list-tags-for-resource start-project-version stop-project-version detect-custom-labels dataset detect doctor draw example export logs thresholds train report serve help" -- "$cur"))
+        COMPREPLY=($(compgen -W "create-project describe-projects delete-project create-dataset describe-dataset delete-dataset list-dataset-entries list-dataset-labels update-dataset-entries distribute-dataset-entries create-project-version describe-project-versions delete-project-version copy-project-version put-project-policy list-project-policies delete-project-policy wait tag-resource untag-resource list-tags-for-resource start-project-version stop-project-version detect-custom-labels dataset detect doctor draw example export logs status thresholds versions train report serve help" -- "$cur"))
         return
     else
         _rcl_words "$command"

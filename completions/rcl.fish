@@ -31,7 +31,7 @@ end
 
 function __rcl_is_operation
     set -l command (__rcl_command)
-    and not contains -- $command help "dataset" "dataset import" "dataset export" "dataset check" "detect" "doctor" "draw" "example" "export" "logs" "thresholds" "train" "report" "serve"
+    and not contains -- $command help "dataset" "dataset import" "dataset export" "dataset check" "detect" "doctor" "draw" "example" "export" "logs" "status" "thresholds" "versions" "train" "report" "serve"
 end
 
 function __rcl_needs_command
@@ -56,7 +56,7 @@ complete -c rcl -f
 complete -c rcl -n __rcl_needs_command -l version -d 'Show the version.'
 complete -c rcl -l help -d 'Show what the command does.'
 complete -c rcl -n __rcl_needs_command -a help -d 'Show the help of a command.'
-complete -c rcl -n '__rcl_is help' -a 'create-project describe-projects delete-project create-dataset describe-dataset delete-dataset list-dataset-entries list-dataset-labels update-dataset-entries distribute-dataset-entries create-project-version describe-project-versions delete-project-version copy-project-version put-project-policy list-project-policies delete-project-policy wait tag-resource untag-resource list-tags-for-resource start-project-version stop-project-version detect-custom-labels dataset detect doctor draw example export logs thresholds train report serve'
+complete -c rcl -n '__rcl_is help' -a 'create-project describe-projects delete-project create-dataset describe-dataset delete-dataset list-dataset-entries list-dataset-labels update-dataset-entries distribute-dataset-entries create-project-version describe-project-versions delete-project-version copy-project-version put-project-policy list-project-policies delete-project-policy wait tag-resource untag-resource list-tags-for-resource start-project-version stop-project-version detect-custom-labels dataset detect doctor draw example export logs status thresholds versions train report serve'
 complete -c rcl -n __rcl_is_operation -l output -x -a 'json yaml yaml-stream text table off' -d 'Format of the result (default json); off prints nothing'
 complete -c rcl -n __rcl_is_operation -l query -x -a '(__rcl_ask --query)' -d 'Print a part of the whole result, also as text, where aws does each page; in yaml-stream, of each page'
 complete -c rcl -n __rcl_is_operation -l region -x -a '(__rcl_ask --region)' -d 'Region in the ARNs of new resources; local resources are the same in every region'
@@ -262,6 +262,8 @@ complete -c rcl -n __rcl_needs_command -a logs -d 'Show the log of a model\'s tr
 complete -c rcl -n '__rcl_is logs' -a '(__rcl_ask version)'
 complete -c rcl -n '__rcl_is logs' -l follow -d 'Keep printing until the training ends.'
 complete -c rcl -n '__rcl_is logs' -l host -d 'The model host\'s log instead of the training\'s.'
+complete -c rcl -n __rcl_needs_command -a status -d 'Show projects, their newest versions, and what is running.'
+complete -c rcl -n '__rcl_is status' -l json -d 'A JSON object a project.'
 complete -c rcl -n __rcl_needs_command -a thresholds -d 'Show, set or reset from what score on labels count.'
 complete -c rcl -n '__rcl_is thresholds' -a '(__rcl_ask version)'
 complete -c rcl -n '__rcl_is thresholds' -l set -x -a '(__rcl_ask --set)' -d 'A label\'s threshold, 0 to 1.'
@@ -270,6 +272,9 @@ complete -c rcl -n '__rcl_is thresholds' -l recall -x -a '(__rcl_ask --recall)' 
 complete -c rcl -n '__rcl_is thresholds' -l label -x -a '(__rcl_ask --label)' -d 'For this label only; may be given again.'
 complete -c rcl -n '__rcl_is thresholds' -l reset -d 'Go back to the assumed thresholds.'
 complete -c rcl -n '__rcl_is thresholds' -l json -d 'A JSON object a label.'
+complete -c rcl -n __rcl_needs_command -a versions -d 'Show the versions of a project, and how good they are.'
+complete -c rcl -n '__rcl_is versions' -a '(__rcl_ask project)'
+complete -c rcl -n '__rcl_is versions' -l json -d 'A JSON object a version.'
 complete -c rcl -n __rcl_needs_command -a train -d 'Train a model from a folder of pictures, and start it.'
 complete -c rcl -n '__rcl_is train' -F
 complete -c rcl -n '__rcl_is train' -l name -x -a '(__rcl_ask --name)' -d 'The project\'s name; without it, that of the folder or file.'

@@ -127,6 +127,7 @@ _ASKED = {
     "logs": "version",
     "thresholds": "version",
     "report": "version",
+    "versions": "project",
     "export": "version",
     "detect": "image",
     "dataset export": "source",

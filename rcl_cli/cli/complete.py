@@ -124,6 +124,7 @@ def _sources(store: Store, words: list[str], word: str) -> dict[str, Callable[[]
         "--tag-keys": lambda: store.tag_keys(_given(words, "--resource-arn")),
         "--policy-name": lambda: store.policies(project),
         "version": store.short_versions,
+        "project": store.project_names,
         # What `detect` takes: a model, then images.
         "source": lambda: chain(store.dataset_names(), ((path, "") for path in _files(word))),
         "image": lambda: chain(store.short_versions(), ((path, "") for path in _files(word))),

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from rcl_cli.cli.terminal import console
 from rcl_cli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -139,21 +140,20 @@ def check(
 
 def _show_findings(found: Sequence[Finding], shows_all: bool) -> None:
     """A paragraph a kind: what it is, what to do, where."""
-    from rich.console import Console
     from rich.text import Text
 
-    console = Console(highlight=False, soft_wrap=True)
+    shown = console()
     for kind, group in groupby(found, key=lambda one: one.kind):
         same = list(group)
         colour = "red" if same[0].severity == "error" else "yellow"
-        console.print(Text(f"{same[0].severity}: {kind} ({len(same)})", style=f"bold {colour}"))
+        shown.print(Text(f"{same[0].severity}: {kind} ({len(same)})", style=f"bold {colour}"))
         for one in same if shows_all else same[:_SHOWN_FINDINGS]:
             where = "" if len(one.images) != 1 else f"{one.images[0]}: "
             part = f"{one.part}: " if one.part else ""
-            console.print(Text(f"  {part}{where}{one.detail}"))
+            shown.print(Text(f"  {part}{where}{one.detail}"), soft_wrap=True)
         if len(same) > _SHOWN_FINDINGS and not shows_all:
-            console.print(f"  … and {len(same) - _SHOWN_FINDINGS} more: --all shows them")
-        console.print(Text(f"  → {same[0].fix}\n"))
+            shown.print(f"  … and {len(same) - _SHOWN_FINDINGS} more: --all shows them")
+        shown.print(Text(f"  → {same[0].fix}\n"))
     errors = sum(one.severity == "error" for one in found)
     click.echo(f"{errors} error(s), {len(found) - errors} warning(s)", err=True)
 
@@ -167,18 +167,16 @@ def counting(what: str) -> Iterator[Callable[[int], None]]:
     if not sys.stderr.isatty():
         yield lambda _number: None
         return
-    from rich.console import Console
     from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
     columns = (SpinnerColumn(), TextColumn("{task.description} {task.completed}"), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as display:
+    with Progress(*columns, console=console(stderr=True), transient=True) as display:
         task = display.add_task(what, total=None)
         yield lambda number: display.update(task, completed=number)
 
 
 def summary(counts: dict[str, Count], notes: Notes) -> None:
     """What there was, as a table, and what was left out, on stderr."""
-    from rich.console import Console
     from rich.table import Table
 
     table = Table()
@@ -196,7 +194,7 @@ def summary(counts: dict[str, Count], notes: Notes) -> None:
     unlabelled = [str(n) for count in counts.values() for n in (count.unlabelled, "")]
     table.add_row("without labels", *unlabelled)
     table.add_row("all", *(str(n) for count in counts.values() for n in (count.images, sum(count.boxes.values()))))
-    console = Console(stderr=True, highlight=False)
-    console.print(table)
+    shown = console(stderr=True)
+    shown.print(table)
     for line in notes.lines():
-        console.print(line, markup=False)
+        shown.print(line, markup=False, soft_wrap=True)

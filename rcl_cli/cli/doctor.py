@@ -8,6 +8,8 @@ import sys
 
 import click
 
+from rcl_cli.cli.terminal import console
+
 _SIGNS = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "fault": ("✗", "red")}
 
 
@@ -25,12 +27,11 @@ def doctor(ctx: click.Context, quick: bool, network: bool, as_json: bool) -> Non
 
     Example: rcl doctor
     """
-    from rich.console import Console
     from rich.text import Text
 
     from rcl_cli.service.doctor import examine
 
-    console = Console(highlight=False, soft_wrap=True)
+    shown = console()
     faults = 0
     for check in examine(os.environ, imports=not quick, network=network):
         faults += check.state == "fault"
@@ -41,8 +42,10 @@ def doctor(ctx: click.Context, quick: bool, network: bool, as_json: bool) -> Non
         if not (sys.stdout.encoding or "").lower().startswith("utf"):
             sign = check.state
         line = Text(f"{sign} ", style=colour)
-        console.print(line + Text(f"{check.name}: {check.detail}", style="" if check.state == "ok" else "bold"))
+        shown.print(
+            line + Text(f"{check.name}: {check.detail}", style="" if check.state == "ok" else "bold"), soft_wrap=True
+        )
         if check.fix:
-            console.print(Text(f"    → {check.fix}"))
+            shown.print(Text(f"    → {check.fix}"), soft_wrap=True)
     if faults:
         ctx.exit(1)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from rcl_cli.cli.terminal import console
 from rcl_cli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -74,7 +75,6 @@ def _show(rows: Sequence[Threshold], as_json: bool) -> None:
             counts = one.assumed if one.own is None else one.own
             click.echo(json.dumps({"label": one.label, "assumed": one.assumed, **figures, "threshold": counts}))
         return
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
@@ -86,4 +86,4 @@ def _show(rows: Sequence[Threshold], as_json: bool) -> None:
         at = one.figures
         shown = [f"{value:.3f}" for value in (at.precision, at.recall, at.f1)] if at else []
         table.add_row(Text(one.label), f"{one.assumed:.4f}", own, *shown)
-    Console(highlight=False).print(table)
+    console().print(table)

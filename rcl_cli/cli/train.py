@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rcl_cli.api.names import kebab
+from rcl_cli.cli.terminal import console
 from rcl_cli.errors import RclError, UsageError
 
 if TYPE_CHECKING:
@@ -129,7 +130,6 @@ def _watch(context: Context, version_arn: str) -> None:
 
 def _show_evaluation(context: Context, version_arn: str) -> None:
     """The figures of each label, on stderr."""
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
@@ -145,7 +145,7 @@ def _show_evaluation(context: Context, version_arn: str) -> None:
     table.add_section()
     whole = summary["AggregatedEvaluationResults"]
     table.add_row("all", *(f"{whole[key]:.3f}" for key in ("F1Score", "Precision", "Recall")))
-    Console(stderr=True, highlight=False).print(table)
+    console(stderr=True).print(table)
 
 
 def _warn_of_no_weights(context: Context, version_arn: str) -> None:

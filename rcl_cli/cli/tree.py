@@ -22,8 +22,10 @@ _MODULES = {
     "export": "export",
     "report": "report",
     "serve": "serving",
+    "status": "overview",
     "thresholds": "thresholds",
     "train": "train",
+    "versions": "overview",
 }
 
 

@@ -1,0 +1,19 @@
+"""What people see: tables and words by rich, as wide as the terminal, and never cut where there is none."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_WIDE = 200
+
+
+def console(*, stderr: bool = False) -> Console:
+    """A console on stdout or stderr; `NO_COLOR` holds, and nothing is highlighted by itself."""
+    from rich.console import Console
+
+    stream = sys.stderr if stderr else sys.stdout
+    return Console(stderr=stderr, highlight=False, width=None if stream.isatty() else _WIDE)

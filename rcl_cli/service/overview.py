@@ -1,0 +1,102 @@
+"""What there is: projects with their images and newest versions, and versions with how good they are."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from rcl_cli.backends.registry import read_card
+from rcl_cli.errors import ConfigError, ResourceNotFound
+from rcl_cli.service.context import Context
+from rcl_cli.service.settle import settle_versions
+from rcl_cli.store import datasets, projects, versions
+from rcl_cli.store.versions import Version
+
+_MOST = 100_000
+
+
+class VersionRow(NamedTuple):
+    """A version at a glance.
+
+    Args:
+        f1: of its evaluation, None where it has none.
+        model: the architecture, empty where it is not trained.
+        size_bytes: of its files.
+    """
+
+    name: str
+    arn: str
+    status: str
+    message: str
+    f1: float | None
+    model: str
+    training_images: int | None
+    created_ms: int
+    size_bytes: int
+
+
+class ProjectRow(NamedTuple):
+    """A project at a glance.
+
+    Args:
+        training, testing: entries of its datasets, None where it has none.
+        running: how many of its versions run.
+    """
+
+    name: str
+    arn: str
+    training: int | None
+    testing: int | None
+    running: int
+    newest: VersionRow | None
+
+    def as_json(self) -> dict[str, Any]:
+        return {**self._asdict(), "newest": self.newest._asdict() if self.newest else None}
+
+
+def _row(context: Context, version: Version) -> VersionRow:
+    folder = context.layout.model(version.id)
+    model, images = "", None
+    try:
+        card, extra = read_card(folder)
+        model, images = card.model, extra.get("data", {}).get("training_images")
+    except ConfigError:
+        pass
+    size = sum(path.stat().st_size for path in folder.iterdir()) if folder.is_dir() else 0
+    f1 = version.result.get("EvaluationResult", {}).get("F1Score")
+    return VersionRow(
+        version.name, version.arn, version.status, version.message, f1, model, images, version.created_ms, size
+    )
+
+
+def versions_of(context: Context, project: str) -> list[VersionRow]:
+    """The versions of a project, newest first.
+
+    Args:
+        project: name or ARN.
+
+    Raises:
+        ResourceNotFound: there is no such project.
+    """
+    settle_versions(context)
+    with context.database.read() as db:
+        found = projects.by_arn(db, project) if project.startswith("arn:") else projects.by_name(db, project)
+        if found is None:
+            raise ResourceNotFound(f"There is no project {project}.")
+        every = versions.page(db, found.id, None, None, _MOST)
+    return [_row(context, version) for version in every]
+
+
+def projects_of(context: Context) -> list[ProjectRow]:
+    """All projects, newest first."""
+    settle_versions(context)
+    found = []
+    with context.database.read() as db:
+        for project in projects.page(db, None, None, _MOST):
+            entries = {dataset.type: dataset.total_entries for dataset in datasets.of_project(db, project.id)}
+            every = versions.page(db, project.id, None, None, _MOST)
+            running = sum(version.status == "RUNNING" for version in every)
+            newest = _row(context, every[0]) if every else None
+            found.append(
+                ProjectRow(project.name, project.arn, entries.get("TRAIN"), entries.get("TEST"), running, newest)
+            )
+    return found
