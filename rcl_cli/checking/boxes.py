@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import isfinite
 
 from rcl_cli.checking.findings import Finding
 from rcl_cli.formats.record import BoxPx, Record
@@ -41,7 +42,7 @@ def _words(box: BoxPx, size: tuple[int, int]) -> str:
 
 def _fault(box: BoxPx, size: tuple[int, int]) -> str | None:
     width, height = size
-    if not (box.width > 0 and box.height > 0):
+    if not (box.width > 0 and box.height > 0 and all(map(isfinite, box[1:]))):
         return "empty-box"
     right, bottom = box.left + box.width, box.top + box.height
     if min(box.left, box.top) < -_EDGE_PX or right > width + _EDGE_PX or bottom > height + _EDGE_PX:

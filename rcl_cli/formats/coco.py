@@ -104,7 +104,7 @@ def _read_file(path: Path, split: str, images: Path | None, notes: Notes) -> Ite
     for annotation in content.annotations:
         annotations.setdefault(annotation.image_id, []).append(annotation)
     for image in content.images:
-        found = finder.find(image.file_name)
+        found = finder.find(image.file_name, split)
         if found is None:
             notes.add(MISSING, image.file_name)
             continue
@@ -116,6 +116,18 @@ def _read_file(path: Path, split: str, images: Path | None, notes: Notes) -> Ite
         yield _with_annotations(record, stated, annotations.pop(image.id, []), names, notes)
     for left in annotations.values():
         notes.add("annotations are of images that the file does not list", path, len(left))
+
+
+def _box(name: str, annotation: _Annotation) -> BoxPx:
+    """
+    Raises:
+        ValueError, TypeError: there is no box in it.
+    """
+    if annotation.bbox:
+        left, top, width, height = annotation.bbox
+        return BoxPx(name, left, top, width, height)
+    flat = [float(value) for part in annotation.segmentation for value in part]
+    return bounding(name, list(zip(flat[::2], flat[1::2], strict=True)))
 
 
 def _root(path: Path) -> Path:
@@ -135,11 +147,11 @@ def _with_annotations(
             notes.add("annotations are of categories that the file does not list", record.image)
         elif annotation.iscrowd:
             notes.add("annotations of crowds were left out", record.image)
-        elif annotation.bbox:
-            boxes.append(BoxPx(name, *annotation.bbox[:4]))
-        elif isinstance(annotation.segmentation, list) and annotation.segmentation:
-            flat = [value for part in annotation.segmentation for value in part]
-            boxes.append(bounding(name, list(zip(flat[::2], flat[1::2], strict=False))))
-        else:
+        elif not annotation.bbox and not annotation.segmentation:
             labels.append(name)
+        else:
+            try:
+                boxes.append(_box(name, annotation))
+            except (ValueError, TypeError):
+                notes.add("annotations have boxes that make no sense and were left out", record.image)
     return record._replace(labels=tuple(dict.fromkeys(labels)), boxes=tuple(boxes))

@@ -26,6 +26,10 @@ def is_image(path: Path) -> bool:
 
 def size_of(path: Path, notes: Notes) -> tuple[int, int] | None:
     """(width, height) of the upright image; None, and a note, where it can't be used."""
+    if not _is_file(path):
+        # A pipe of that name would never end.
+        notes.add(MISSING, path)
+        return None
     try:
         header = read_header(path)
     except ServiceError as error:
@@ -35,6 +39,14 @@ def size_of(path: Path, notes: Notes) -> tuple[int, int] | None:
         notes.add(MISSING, path)
         return None
     return header.width, header.height
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        # A name that no file can have.
+        return False
 
 
 class ImageFinder:
@@ -48,24 +60,31 @@ class ImageFinder:
         self._folders = [Path(os.path.realpath(folder)) for folder in folders if folder is not None]
         self._by_name: dict[str, list[Path]] | None = None
 
-    def find(self, name: str) -> Path | None:
-        """The file that a name means.
+    def find(self, name: str, split: str = "") -> Path | None:
+        """The file that a name means; never one that lies in the folder of another part than it is said to be of.
 
         Args:
             name: a whole path; one relative to one of the folders, or what is left of one from another machine; or a
                 URL, as Label Studio writes them.
         """
-        if name.startswith("/") and is_image(Path(name)) and Path(name).is_file():
+        if name.startswith("/") and is_image(Path(name)) and _is_file(Path(name)):
             return Path(name)
         for candidate in _readings(name):
             for folder in self._folders:
                 path = folder / candidate
-                if ".." not in PurePosixPath(candidate).parts and path.is_file():
+                if ".." not in PurePosixPath(candidate).parts and _is_file(path):
                     return path
         for candidate in _readings(name):
-            if found := self._search(candidate):
+            found = self._search(candidate)
+            if found and not self._lies_in_another(found, split):
                 return found
         return None
+
+    def _lies_in_another(self, path: Path, split: str) -> bool:
+        """Whether the folders that were looked through say that it is of another part."""
+        root = next(folder for folder in reversed(self._folders) if path.is_relative_to(folder))
+        parts = {_part(folder) for folder in path.relative_to(root).parts[:-1]} - {""}
+        return bool(parts and _part(split)) and _part(split) not in parts
 
     def _search(self, name: str) -> Path | None:
         """Of the files with that last part, the one whose folders agree most."""
@@ -77,6 +96,11 @@ class ImageFinder:
         parts = PurePosixPath(name).parts
         found = self._by_name.get(parts[-1] if parts else "", [])
         return max(found, key=lambda path: _shared_tail(path.parts, parts), default=None)
+
+
+def _part(word: str) -> str:
+    """The part that a folder's name or a format's word speaks of, empty for none."""
+    return next((part for part in ("train", "val", "test") if word.lower().startswith(part)), "")
 
 
 def _shared_tail(path: tuple[str, ...], parts: tuple[str, ...]) -> int:
@@ -91,7 +115,10 @@ def _shared_tail(path: tuple[str, ...], parts: tuple[str, ...]) -> int:
 def _readings(name: str) -> list[str]:
     """What a name may mean as a relative path, best first."""
     name = name.replace("\\", "/").strip()
-    address = urlsplit(name) if "://" in name or "?d=" in name else None
+    try:
+        address = urlsplit(name) if "://" in name or "?d=" in name else None
+    except ValueError:
+        address = None
     if address is not None:
         local = parse_qs(address.query).get("d")
         name = local[0] if local else unquote(address.path)

@@ -71,7 +71,10 @@ def _record(task: dict[str, Any], finder: ImageFinder, notes: Notes) -> Record |
     labels: list[str] = []
     boxes: list[BoxPx] = []
     for value in _results(task, where, notes):
-        _add(value, size, labels, boxes, notes, where)
+        try:
+            _add(value, size, labels, boxes, notes, where)
+        except (ValueError, TypeError, KeyError):
+            notes.add("results make no sense and were left out", where)
     split = data.get("split")
     return Record(image, size, tuple(dict.fromkeys(labels)), tuple(boxes), split if isinstance(split, str) else "")
 
@@ -98,7 +101,8 @@ def _results(task: dict[str, Any], where: str, notes: Notes) -> Iterator[dict[st
     given = [a for a in task["annotations"] if isinstance(a, dict) and not a.get("was_cancelled")]
     if len(given) > 1:
         notes.add("tasks have several annotations; the first one counts", where)
-    for result in given[0].get("result") or [] if given else []:
+    results = given[0].get("result") if given else []
+    for result in results if isinstance(results, list) else []:
         if isinstance(result, dict) and isinstance(result.get("value"), dict):
             yield {**result, **result["value"]}
 
@@ -107,7 +111,7 @@ def _add(
     value: dict[str, Any], size: tuple[int, int], labels: list[str], boxes: list[BoxPx], notes: Notes, where: str
 ) -> None:
     if isinstance(value.get("choices"), list):
-        labels += [str(choice) for choice in value["choices"]]
+        labels += [choice for choice in value["choices"] if isinstance(choice, str)]
         return
     names = next((value[key] for key in _BOXES if isinstance(value.get(key), list) and value[key]), None)
     if names and "width" in value:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import unicodedata
 from collections.abc import Iterable, Iterator
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
 from rcl_cli.formats.record import TEST, TRAIN, BoxPx, Notes, Record
-from rcl_cli.manifest.checks import BOXES, IMAGE, MAX_BOXES
+from rcl_cli.manifest.checks import BOXES, IMAGE, MAX_BOXES, MAX_LABEL_CHARS
 from rcl_cli.manifest.document import METADATA_SUFFIX, SOURCE_REF, compact
 
 _DECIMALS = 3
@@ -80,7 +83,18 @@ def plain(value: float) -> float:
 
 def usable(records: Iterable[Record], notes: Notes) -> Iterator[Record]:
     """Records whose boxes a manifest can hold: cut at the image's edges, those without any area left out."""
+    seen: set[str] = set()
     for record in records:
+        name = os.path.realpath(record.image) if isinstance(record.image, Path) else record.image
+        if not _is_text(name):
+            notes.add("images have names that are no UTF-8, and were left out", repr(name))
+            continue
+        if name in seen:
+            notes.add("images are listed more than once; the first one counts", record.image)
+            continue
+        seen.add(name)
+        labels = tuple(label for label in record.labels if _is_label(label, record, notes))
+        record = record._replace(labels=labels)
         if not record.boxes:
             yield record
             continue
@@ -90,8 +104,30 @@ def usable(records: Iterable[Record], notes: Notes) -> Iterator[Record]:
         yield record._replace(boxes=tuple(boxes))
 
 
+def _is_text(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _is_label(label: str, record: Record, notes: Notes) -> bool:
+    """Whether a dataset can hold a label."""
+    printable = _is_text(label) and not any(unicodedata.category(character) == "Cc" for character in label)
+    if label.strip() and len(label) <= MAX_LABEL_CHARS and printable:
+        return True
+    notes.add("labels are empty, too long, or no text, and were left out", record.image)
+    return False
+
+
 def _inside(box: BoxPx, record: Record, notes: Notes) -> BoxPx | None:
     width, height = record.size
+    if not _is_label(box.label, record, notes):
+        return None
+    if not all(map(isfinite, box[1:])):
+        notes.add("boxes have coordinates that are no numbers and were left out", record.image)
+        return None
     if not (box.width > 0 and box.height > 0):
         notes.add("boxes have no area and were left out", record.image)
         return None

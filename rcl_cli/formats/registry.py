@@ -35,6 +35,10 @@ FORMATS = {
 }
 
 
+# What files that are not what they should be can lead to, beyond what readers look for.
+_ODD = (ValueError, TypeError, LookupError, ArithmeticError, AttributeError, RecursionError)
+
+
 def reader_of(name: str) -> Reader:
     return cast("Reader", import_module(f"rcl_cli.formats.{FORMATS[name].module}"))
 
@@ -49,11 +53,18 @@ def recognise(source: Path) -> str:
         raise FormatError(f"{source} is not there.")
     if source.suffix.lower() in (".zip", ".tar", ".gz", ".tgz", ".7z"):
         raise FormatError(f"{source} is packed: unpack it, and give the folder.")
-    found = next((name for name in FORMATS if reader_of(name).fits(source)), None)
+    found = next((name for name in FORMATS if _fits(name, source)), None)
     if found is None:
         names = "; ".join(f"{name} ({form.summary})" for name, form in FORMATS.items())
         raise FormatError(f"{source} is in no format that rcl knows. It knows: {names}. --format says which it is.")
     return found
+
+
+def _fits(name: str, source: Path) -> bool:
+    try:
+        return reader_of(name).fits(source)
+    except _ODD:
+        return False
 
 
 def read(source: Path, name: str, images: Path | None, notes: Notes) -> Iterator[Record]:
@@ -65,4 +76,7 @@ def read(source: Path, name: str, images: Path | None, notes: Notes) -> Iterator
     Raises:
         FormatError: it is not in that format.
     """
-    return reader_of(name).read(source, images, notes)
+    try:
+        yield from reader_of(name).read(source, images, notes)
+    except _ODD as error:
+        raise FormatError(f"{source} can't be read as {name}: {type(error).__name__}: {error}") from error

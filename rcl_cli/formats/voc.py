@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from xml.etree import ElementTree
@@ -10,6 +11,7 @@ from rcl_cli.formats.files import MISSING, OTHER_SIZE, ImageFinder, size_of
 from rcl_cli.formats.record import BoxPx, FormatError, Notes, Record
 
 _SPLITS = ("train", "val", "test")
+_FLAG = re.compile(r"\s+(?:-1|0|1)$")
 
 
 def fits(source: Path) -> bool:
@@ -53,14 +55,16 @@ def _splits(root: Path) -> dict[str, str]:
     for split in _SPLITS:
         path = root / "ImageSets" / "Main" / f"{split}.txt"
         if path.is_file():
-            found |= {line.split()[0]: split for line in path.read_text("utf-8").splitlines() if line.strip()}
+            lines = path.read_text("utf-8", "replace").splitlines()
+            # Names may hold spaces; lists of one class have 1 or -1 behind them.
+            found |= {_FLAG.sub("", line.strip()): split for line in lines if line.strip()}
     return found
 
 
 def _record(path: Path, finder: ImageFinder, notes: Notes) -> Record | None:
     try:
         tree = ElementTree.parse(path).getroot()  # noqa: S314 - expat itself bounds what entities grow to
-    except (ElementTree.ParseError, UnicodeDecodeError, ValueError):
+    except (ElementTree.ParseError, LookupError, ValueError):
         notes.add("files are no XML", path)
         return None
     if tree.tag != "annotation":
@@ -75,10 +79,18 @@ def _record(path: Path, finder: ImageFinder, notes: Notes) -> Record | None:
     size = size_of(image, notes)
     if size is None:
         return None
-    stated = tuple(round(float(tree.findtext(f"size/{side}") or 0)) for side in ("width", "height"))
+    stated = tuple(_whole(tree.findtext(f"size/{side}")) for side in ("width", "height"))
     if all(stated) and stated != size:
         notes.add(f"{OTHER_SIZE}; boxes were kept as they are", image)
     return Record(image, size, (), tuple(_boxes(tree, path, notes)))
+
+
+def _whole(text: str | None) -> int:
+    """A size as it stands in a file, 0 where it makes no sense."""
+    try:
+        return round(float(text or 0))
+    except (ValueError, OverflowError):
+        return 0
 
 
 def _boxes(tree: ElementTree.Element, path: Path, notes: Notes) -> Iterator[BoxPx]:

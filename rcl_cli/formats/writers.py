@@ -23,10 +23,12 @@ class Names:
         self._stems: set[str] = set()
 
     def name(self, image: Path) -> str:
-        stem, number = image.stem, 1
+        # A newline in a name would end a line in a list of them.
+        first = "".join(c if c.isprintable() else "_" for c in image.stem)
+        stem, number = first, 1
         while stem.casefold() in self._stems:
             number += 1
-            stem = f"{image.stem}-{number}"
+            stem = f"{first}-{number}"
         self._stems.add(stem.casefold())
         return stem + image.suffix.lower()
 

@@ -49,12 +49,14 @@ def read(source: Path, images: Path | None, notes: Notes) -> Iterator[Record]:
     if data is not None:
         settings = _settings(data) or {}
         names = _class_names(settings.get("names"), data)
-        parts = _parts_of(data, settings)
+        parts = _parts_of(data, settings, notes)
+        if not parts and images is None and any(settings.get(split) for split in _SPLITS):
+            raise FormatError(f"{data} names parts that lead to no images: mend its paths, or give --images.")
     else:
         names_file = _names_file(source)
         if names_file is None:
             raise FormatError(f"{source} has no data.yaml and no classes.txt, so its classes have no names.")
-        names = dict(enumerate(names_file.read_text("utf-8").splitlines()))
+        names = dict(enumerate(names_file.read_text("utf-8-sig", "replace").splitlines()))
         parts = _darknet_parts(source)
     parts = parts or [("", path) for path in walk_images(images or root, notes)]
     if not parts:
@@ -69,12 +71,12 @@ def read(source: Path, images: Path | None, notes: Notes) -> Iterator[Record]:
 def _class_names(names: Any, path: Path) -> dict[int, str]:
     if isinstance(names, list):
         return {number: str(name) for number, name in enumerate(names)}
-    if isinstance(names, dict) and all(str(number).isdigit() for number in names):
+    if isinstance(names, dict) and all(str(number).isdecimal() for number in names):
         return {int(number): str(name) for number, name in names.items()}
     raise FormatError(f"{path}: `names` must be a list, or numbers with names.")
 
 
-def _parts_of(data: Path, settings: dict[str, Any]) -> list[tuple[str, Path]]:
+def _parts_of(data: Path, settings: dict[str, Any], notes: Notes) -> list[tuple[str, Path]]:
     """(split, image) of all parts that a data.yaml names."""
     base = data.parent / str(settings.get("path") or "")
     # A path from another machine, or relative to Ultralytics' own folder of datasets.
@@ -84,7 +86,10 @@ def _parts_of(data: Path, settings: dict[str, Any]) -> list[tuple[str, Path]]:
     for split in _SPLITS:
         value = settings.get(split)
         for place in value if isinstance(value, list) else [value] if value else []:
-            for image in _images_at(str(place), roots):
+            images = _images_at(str(place), roots)
+            if not images:
+                notes.add("parts lead to no images", f"{split}: {place}")
+            for image in images:
                 if str(image) not in seen:
                     seen.add(str(image))
                     found.append((split, image))
@@ -100,7 +105,7 @@ def _images_at(place: str, roots: list[Path]) -> list[Path]:
             if path.is_dir():
                 return [image for image in sorted(path.rglob("*")) if is_image(image)]
             if path.is_file():
-                lines = [line.strip() for line in path.read_text("utf-8").splitlines() if line.strip()]
+                lines = [line.strip() for line in path.read_text("utf-8", "replace").splitlines() if line.strip()]
                 return [Path(os.path.normpath(_listed(line, path.parent, root))) for line in lines]
     return []
 
@@ -150,6 +155,17 @@ class _Labels:
         return None if image.is_relative_to(self._root) else self._by_stem.get(image.stem)
 
 
+def _whole(text: str) -> int:
+    """
+    Raises:
+        ValueError: it is no whole number.
+    """
+    value = float(text)
+    if not value.is_integer():
+        raise ValueError(text)
+    return int(value)
+
+
 def _boxes(
     image: Path, file: Path | None, size: tuple[int, int], names: dict[int, str], notes: Notes
 ) -> Iterator[BoxPx]:
@@ -161,7 +177,7 @@ def _boxes(
         if not words:
             continue
         try:
-            class_id, values = int(float(words[0])), [float(word) for word in words[1:]]
+            class_id, values = _whole(words[0]), [float(word) for word in words[1:]]
         except ValueError:
             notes.add("lines are no boxes", f"{file}:{number}")
             continue

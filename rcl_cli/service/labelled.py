@@ -16,9 +16,9 @@ from rcl_cli.checking.findings import Finding
 from rcl_cli.checking.run import check
 from rcl_cli.errors import RclError, ResourceNotFound
 from rcl_cli.formats import manifests, registry
-from rcl_cli.formats.files import MISSING
+from rcl_cli.formats.files import MISSING, OTHER_SIZE, size_of
 from rcl_cli.formats.lines import LineWriter, part_of, usable
-from rcl_cli.formats.record import TEST, TRAIN, FormatError, Notes, Record
+from rcl_cli.formats.record import TEST, TRAIN, BoxPx, FormatError, Notes, Record
 from rcl_cli.formats.writers import writing
 from rcl_cli.service.context import Context
 from rcl_cli.service.invoke import invoke
@@ -236,6 +236,9 @@ def make_datasets(context: Context, found: Collected, project_name: str) -> list
         made = call("CreateDataset", {"ProjectArn": arn, "DatasetType": part.upper(), "DatasetSource": manifest})
         described = invoke(context, "DescribeDataset", {"DatasetArn": made["DatasetArn"]})["DatasetDescription"]
         if described["Status"] == "CREATE_FAILED":
+            invoke(context, "DeleteDataset", {"DatasetArn": made["DatasetArn"]})
+            if project is None and part == next(iter(found.parts())):
+                invoke(context, "DeleteProject", {"ProjectArn": arn})
             raise RclError(f"The {part} dataset of {project_name} could not be made: {described['StatusMessage']}")
     return called
 
@@ -260,7 +263,7 @@ def export(
     records = records_of(context, source, None, images, notes)
     with tempfile.TemporaryDirectory(prefix="rcl-export-") as cache, writing(form, folder, created_now()) as writer:
         fetcher = ImageFetcher(context.buckets, Path(cache))
-        for number, record in enumerate(records, 1):
+        for number, record in enumerate(usable(_sized(fetcher, records, notes), notes), 1):
             step(number)
             image = _fetched(fetcher, record, notes)
             if image is None:
@@ -272,6 +275,26 @@ def export(
             reasons = "".join(f"\n  {line}" for line in notes.lines())
             raise FormatError(f"{source} holds no images that can be written.{reasons}")
     return counts
+
+
+def _sized(fetcher: ImageFetcher, records: Iterable[Record], notes: Notes) -> Iterator[Record]:
+    """Records with the sizes that their images have; boxes that are relative to another size are scaled."""
+    for record in records:
+        image = _fetched(fetcher, record, notes)
+        size = size_of(image, notes) if image is not None else None
+        if size is None:
+            continue
+        stated = record.size if all(record.size) else size
+        if stated == size:
+            yield record._replace(size=size)
+            continue
+        notes.add(f"{OTHER_SIZE}; boxes were scaled", record.image)
+        across, down = size[0] / stated[0], size[1] / stated[1]
+        boxes = [
+            BoxPx(box.label, box.left * across, box.top * down, box.width * across, box.height * down)
+            for box in record.boxes
+        ]
+        yield record._replace(size=size, boxes=tuple(boxes))
 
 
 def check_datasets(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -255,6 +256,165 @@ def test_what_is_no_dataset_says_so(
     assert message in " ".join(done.stderr.split())
     assert not done.stdout
     assert json.loads(rcl("describe-projects").stdout)["ProjectDescriptions"] == []
+
+
+# --- odd things that were found by attacking it -----------------------------------------------------------------------
+
+
+def yolo_of(folder: Path, text: str, **files: str) -> Path:
+    (folder / "images").mkdir(parents=True)
+    (folder / "labels").mkdir()
+    noisy((90, 120, 150), (96, 80), 1).save(folder / "images" / "a.jpg")
+    (folder / "labels" / "a.txt").write_text(text)
+    (folder / "classes.txt").write_text("cat\ndog\n")
+    for name, content in files.items():
+        (folder / name.replace("_", ".")).write_text(content)
+    return folder
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "-inf"])
+def test_coordinates_that_are_no_numbers_make_no_box(value: str, rcl: Run, tmp_path: Path) -> None:
+    source = yolo_of(tmp_path / "source", f"0 {value} 0.5 0.5 0.5\n1 0.5 0.5 0.5 {value}\n1 0.5 0.5 0.5 0.5\n")
+    done = imported(rcl, source, "-o", str(tmp_path / "out"))
+    assert boxes_in(read(tmp_path / "out", "train")) == {"a.jpg": [("dog", 24, 20, 48, 40)]}
+    assert "2 boxes have coordinates that are no numbers" in " ".join(done.stderr.split())
+    assert rcl("dataset", "check", str(source)).returncode == 1
+    for form in ("coco", "yolo", "voc"):
+        assert rcl("dataset", "export", str(source), "--format", form, "-o", str(tmp_path / form)).returncode == 0
+        imported(rcl, tmp_path / form, "-o", str(tmp_path / f"again-{form}"))
+        again = boxes_in(read(tmp_path / f"again-{form}", "train"))["a.jpg"]
+        assert [box[0] for box in again] == ["dog"]
+
+
+def test_boxes_of_another_size_are_scaled_when_they_are_written(rcl: Run, tmp_path: Path) -> None:
+    noisy((90, 120, 150), (96, 80), 1).save(tmp_path / "a.jpg")
+    line = {
+        "source-ref": (tmp_path / "a.jpg").as_uri(),
+        "b": {"image_size": [{"width": 192, "height": 160, "depth": 3}],
+              "annotations": [{"class_id": 0, "left": 100, "top": 80, "width": 80, "height": 60}]},
+        "b-metadata": {"objects": [{"confidence": 1}], "class-map": {"0": "cat"}, "human-annotated": "yes",
+                       "creation-date": "2026", "type": "groundtruth/object-detection"},
+    }  # fmt: skip
+    (tmp_path / "m.manifest").write_text(json.dumps(line) + "\n")
+    for form in ("coco", "yolo", "voc"):
+        out = tmp_path / form
+        assert rcl("dataset", "export", str(tmp_path / "m.manifest"), "--format", form, "-o", str(out)).returncode == 0
+        imported(rcl, out, "-o", str(tmp_path / f"again-{form}"))
+        (box,) = boxes_in(read(tmp_path / f"again-{form}", "train"))["a.jpg"]
+        assert box[1:] == pytest.approx((50, 40, 40, 30), abs=0.01)
+
+
+def test_an_image_of_one_part_never_stands_in_for_one_of_another(rcl: Run, tmp_path: Path) -> None:
+    noisy((90, 120, 150), (96, 80), 1).save(_made(tmp_path / "source" / "images" / "train" / "0001.jpg"))
+    for part in ("train", "val"):
+        dump(tmp_path / "source" / "annotations" / f"instances_{part}.json", {
+            "images": [{"id": 1, "file_name": "0001.jpg"}], "categories": [{"id": 1, "name": "cat"}],
+            "annotations": [{"image_id": 1, "category_id": 1, "bbox": [6, 6, 9, 9]}],
+        })  # fmt: skip
+    done = imported(rcl, tmp_path / "source", "-o", str(tmp_path / "out"))
+    assert "1 images are missing: 0001.jpg" in " ".join(done.stderr.split())
+    assert not (tmp_path / "out" / "test.manifest").exists()
+
+
+def _made(path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+@pytest.mark.parametrize(
+    "annotation",
+    [
+        {"bbox": [1, 2, 3]}, {"segmentation": [1, 2, 3, 4, 5, 6]}, {"segmentation": [[]]}, {"segmentation": [[5]]},
+        {"segmentation": [[None, 1, 2, 3]]}, {"bbox": [1, 2, 3, 4, 5]},
+    ],
+)  # fmt: skip
+def test_one_bad_annotation_spoils_no_other(annotation: dict[str, Any], rcl: Run, tmp_path: Path) -> None:
+    noisy((90, 120, 150), (96, 80), 1).save(_made(tmp_path / "source" / "a.jpg"))
+    dump(tmp_path / "source" / "x.json", {
+        "images": [{"id": 1, "file_name": "a.jpg"}], "categories": [{"id": 1, "name": "cat"}],
+        "annotations": [{"image_id": 1, "category_id": 1, **annotation},
+                        {"image_id": 1, "category_id": 1, "bbox": [6, 6, 9, 9]}],
+    })  # fmt: skip
+    done = imported(rcl, tmp_path / "source", "-o", str(tmp_path / "out"))
+    assert boxes_in(read(tmp_path / "out", "train"))["a.jpg"] == [("cat", 6, 6, 9, 9)]
+    assert "1 annotations have boxes that make no sense" in " ".join(done.stderr.split())
+
+
+@pytest.mark.parametrize(
+    "result",
+    [7, [{"value": {"rectanglelabels": ["cat"], "width": 3, "y": 1, "height": 2}}],
+     [{"value": {"rectanglelabels": ["cat"], "x": "abc", "y": 1, "width": 3, "height": 2}}],
+     [{"value": {"polygonlabels": ["cat"], "points": []}}], [{"value": {"choices": [None, ""]}}]],
+)  # fmt: skip
+def test_label_studio_results_without_sense_spoil_no_other(result: Any, rcl: Run, tmp_path: Path) -> None:
+    noisy((90, 120, 150), (96, 80), 1).save(_made(tmp_path / "source" / "a.jpg"))
+    good = {"value": {"rectanglelabels": ["cat"], "x": 50, "y": 50, "width": 25, "height": 25}}
+    annotations = [{"result": [*result, good] if isinstance(result, list) else result}]
+    dump(tmp_path / "source" / "x.json", [{"id": 1, "data": {"image": "a.jpg"}, "annotations": annotations}])
+    imported(rcl, tmp_path / "source", "-o", str(tmp_path / "out"))
+    expected = [("cat", 48, 40, 24, 20)] if isinstance(result, list) else []
+    assert boxes_in(read(tmp_path / "out", "train"))["a.jpg"] == expected
+
+
+def test_paths_of_a_part_that_lead_nowhere_are_told(rcl: Run, tmp_path: Path) -> None:
+    source = yolo_of(tmp_path / "source", "0 0.5 0.5 0.5 0.5\n", data_yaml="names: [cat]\ntrain: imagse\n")
+    done = rcl("dataset", "import", str(source), "-o", str(tmp_path / "out"))
+    assert "names parts that lead to no images" in " ".join(done.stderr.split())
+    (source / "data.yaml").write_text("names: [cat]\ntrain: images\ntest: tset\n")
+    done = imported(rcl, source, "-o", str(tmp_path / "out"))
+    assert "1 parts lead to no images: test: tset" in " ".join(done.stderr.split())
+
+
+def test_classes_are_whole_numbers(rcl: Run, tmp_path: Path) -> None:
+    source = yolo_of(tmp_path / "source", "1.9 0.5 0.5 0.5 0.5\ninf 0.5 0.5 0.5 0.5\n1.0 0.5 0.5 0.5 0.5\n")
+    (source / "classes.txt").write_bytes(b"\xef\xbb\xbfcat\nd\xf6g\n")
+    imported(rcl, source, "-o", str(tmp_path / "out"))
+    assert [box[0] for box in boxes_in(read(tmp_path / "out", "train"))["a.jpg"]] == ["d\ufffdg"]
+
+
+@pytest.mark.parametrize("label", ["", "  ", "x" * 300, "a\x01b"])
+def test_labels_that_no_dataset_holds_are_left_out(label: str, rcl: Run, tmp_path: Path) -> None:
+    noisy((90, 120, 150), (96, 80), 1).save(_made(tmp_path / "source" / "a.jpg"))
+    dump(tmp_path / "source" / "x.json", {
+        "images": [{"id": 1, "file_name": "a.jpg"}],
+        "categories": [{"id": 1, "name": label}, {"id": 2, "name": "cat"}],
+        "annotations": [{"image_id": 1, "category_id": n, "bbox": [6, 6, 9, 9]} for n in (1, 2)],
+    })  # fmt: skip
+    done = imported(rcl, tmp_path / "source", "-o", str(tmp_path / "out"))
+    assert boxes_in(read(tmp_path / "out", "train"))["a.jpg"] == [("cat", 6, 6, 9, 9)]
+    assert "1 labels are empty, too long, or no text" in " ".join(done.stderr.split())
+
+
+def test_odd_files_are_left_out(rcl: Run, tmp_path: Path) -> None:
+    folders(tmp_path / "photos", parts=False)
+    os.mkfifo(tmp_path / "photos" / "cat" / "pipe.jpg")
+    (tmp_path / "photos" / "cat" / "gone.jpg").symlink_to(tmp_path / "nowhere.jpg")
+    (tmp_path / "photos" / "cat" / "loop").symlink_to(tmp_path / "photos")
+    os.mkdir(os.fsencode(tmp_path / "photos") + b"/l\xff")  # noqa: PTH102 - no text
+    noisy((1, 2, 3), (80, 80), 3).save(tmp_path / "x.jpg")
+    os.rename(tmp_path / "x.jpg", os.fsencode(tmp_path / "photos") + b"/l\xff/x.jpg")  # noqa: PTH104 - no text
+    done = imported(rcl, tmp_path / "photos", "-o", str(tmp_path / "out"))
+    assert len(read(tmp_path / "out", "train")) == 6
+    for note in ("2 images are missing", "1 images have names that are no UTF-8"):
+        assert note in " ".join(done.stderr.split())
+
+
+def test_images_listed_twice_are_told(rcl: Run, tmp_path: Path) -> None:
+    noisy((90, 120, 150), (80, 80), 1).save(tmp_path / "a.jpg")
+    (tmp_path / "labels.csv").write_text("file,label\na.jpg,cat\n./a.jpg,dog\n")
+    done = imported(rcl, tmp_path / "labels.csv", "--project", "p")
+    assert "1 images are listed more than once" in " ".join(done.stderr.split())
+
+
+def test_voc_keeps_parts_of_names_with_spaces(rcl: Run, tmp_path: Path) -> None:
+    for number, name in enumerate(["a 2.jpg", "b.jpg"]):
+        noisy((90, 120, 150), (80, 80), number).save(tmp_path / name)
+    rows = "file,label,xmin,ymin,xmax,ymax,split\na 2.jpg,cat,1,1,20,20,test\nb.jpg,cat,1,1,20,20,train\n"
+    (tmp_path / "boxes.csv").write_text(rows)
+    out = rcl("dataset", "export", str(tmp_path / "boxes.csv"), "--format", "voc", "-o", str(tmp_path / "voc"))
+    assert out.returncode == 0, out.stderr
+    imported(rcl, tmp_path / "voc", "-o", str(tmp_path / "out"))
+    assert list(boxes_in(read(tmp_path / "out", "test"))) == ["a%202.jpg"]
 
 
 def test_packed_exports_are_to_be_unpacked(rcl: Run, tmp_path: Path) -> None:

@@ -46,6 +46,11 @@ def test_a_folder_becomes_a_running_model(home: Home, rcl: Run, photos: Path, tm
     assert {label["Name"] for label in json.loads(found.stdout)["CustomLabels"]} == {"cats", "dogs"}
     with Image.open(drawn) as image:
         assert max(image.size) > 800
+    photo = photos / "cats" / "1.jpg"
+    before = photo.read_bytes()
+    for target in (photo, photo.parent):
+        refused = rcl("detect", "my-photos", str(photo), "--draw", str(target))
+        assert (refused.returncode, photo.read_bytes()) == (252, before)
     assert rcl("stop-project-version", "--project-version-arn", "my-photos/latest").returncode == 0
     project = home.call("DescribeProjects")["ProjectDescriptions"][0]["ProjectArn"]
     assert home.wait(project, "v1", leaving="STOPPING")[0] == "STOPPED"

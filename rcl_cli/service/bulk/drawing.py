@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
+from rcl_cli.buckets.base import NoSuchObjectError
+from rcl_cli.buckets.resolve import local_file
 from rcl_cli.errors import UsageError
+from rcl_cli.manifest.line import split_s3_url
 from rcl_cli.render.boxes import draw_labels
 from rcl_cli.service.bulk.sources import read_image
 
@@ -37,6 +41,21 @@ class Drawing:
         if not self._is_file and target.exists() and not target.is_dir():
             raise UsageError(f"--draw {target}: it must end in .png or .jpg, or be a folder.")
         self._taken: set[str] = set()
+        # What a drawing must not replace.
+        self._images = {os.path.realpath(path) for ref in source_refs if (path := self._local(ref))}
+        if self._is_file and os.path.realpath(target) in self._images:
+            raise UsageError(f"--draw {target}: it is the image itself; choose another name.")
+        if not self._is_file and any(os.path.realpath(target) == str(Path(image).parent) for image in self._images):
+            raise UsageError(f"--draw {target}: it holds the images themselves; choose another folder.")
+
+    def _local(self, source_ref: str) -> Path | None:
+        if path := local_file(source_ref):
+            return path
+        found = split_s3_url(source_ref)
+        try:
+            return self._context.buckets.get(found[0]).local_path(found[1]) if found else None
+        except NoSuchObjectError:
+            return None
 
     def draw(self, answer: Answer) -> None:
         """Draw one answer that is no error.
