@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
-
-from rcl_cli.config import home_folder
-from rcl_cli.service.naming import arn_of, is_name
 
 
 def with_arns(params: dict[str, Any]) -> dict[str, Any]:
     """A request whose names have become ARNs; what is no name of anything stays as it is."""
-    if not _has_names(params):
+    # Scripts give ARNs: what finds names is imported only for those who do not.
+    if not _may_have_names(params):
         return params
+    import os
+
+    from rcl_cli.config import home_folder
+    from rcl_cli.service.naming import arn_of, is_name
     from rcl_cli.store.database import Database
     from rcl_cli.store.layout import Layout
 
@@ -32,9 +33,9 @@ def with_arns(params: dict[str, Any]) -> dict[str, Any]:
     return changed
 
 
-def _has_names(value: Any, member: str = "") -> bool:
+def _may_have_names(value: Any, member: str = "") -> bool:
     if isinstance(value, dict):
-        return any(_has_names(inner, key) for key, inner in value.items())
+        return any(_may_have_names(inner, key) for key, inner in value.items())
     if isinstance(value, list):
-        return any(_has_names(inner, member) for inner in value)
-    return is_name(member, value)
+        return any(_may_have_names(inner, member) for inner in value)
+    return member.endswith("Arn") and isinstance(value, str) and not value.startswith("arn:")
