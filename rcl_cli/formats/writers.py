@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO, Any, Protocol
 from xml.etree import ElementTree
 
+from rcl_cli.errors import UsageError
 from rcl_cli.formats.lines import LineWriter, plain
 from rcl_cli.formats.record import TEST, TRAIN, BoxPx, FormatError, Record
 
@@ -263,28 +264,45 @@ WRITERS: dict[str, Callable[[Path], Any]] = {
 
 
 @contextmanager
-def writing(name: str, folder: Path, created: str) -> Iterator[Writer]:
-    """Write a format into a folder, which is there, whole, afterwards, or as it was if something fails.
+def whole_folder(folder: Path) -> Iterator[Path]:
+    """Fill a folder that is there, whole, afterwards, or as it was if something fails.
 
     Args:
-        name: of `WRITERS`, or `manifest`.
         folder: empty, or not there yet.
-        created: the creation date that manifests carry.
+
+    Yields:
+        Where to write meanwhile.
 
     Raises:
-        FormatError: the folder is not empty.
+        UsageError: it is not empty.
     """
     final = folder.absolute()
     if final.exists() and (not final.is_dir() or any(final.iterdir())):
-        raise FormatError(f"{folder} is not an empty folder.")
+        raise UsageError(f"{folder} is not an empty folder.")
     final.parent.mkdir(parents=True, exist_ok=True)
     partial = Path(tempfile.mkdtemp(prefix=f".{final.name}-", dir=final.parent))
     try:
-        writer: Writer = ManifestWriter(partial, final, created) if name == "manifest" else WRITERS[name](partial)
-        yield writer
-        writer.close()
+        yield partial
         partial.chmod(0o755)
         partial.replace(final)
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
         raise
+
+
+@contextmanager
+def writing(name: str, folder: Path, created: str) -> Iterator[Writer]:
+    """Write a format into a folder; see `whole_folder`.
+
+    Args:
+        name: of `WRITERS`, or `manifest`.
+        created: the creation date that manifests carry.
+
+    Raises:
+        UsageError: the folder is not empty.
+    """
+    with whole_folder(folder) as partial:
+        made = ManifestWriter(partial, folder.absolute(), created) if name == "manifest" else WRITERS[name](partial)
+        writer: Writer = made
+        yield writer
+        writer.close()

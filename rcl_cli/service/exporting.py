@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -15,7 +14,8 @@ from rcl_cli.backends.exports import SCRIPT, write_export
 from rcl_cli.backends.registry import read_card, read_thresholds
 from rcl_cli.buckets.base import NoSuchObjectError
 from rcl_cli.domain import Box, Detection, Sample
-from rcl_cli.errors import RclError, UsageError
+from rcl_cli.errors import RclError
+from rcl_cli.formats.writers import whole_folder
 from rcl_cli.service.context import Context
 from rcl_cli.service.thresholds import folder_of
 from rcl_cli.store.versions import Version
@@ -59,20 +59,9 @@ def export_model(
     """
     folder = folder_of(context, version)
     card, extra = read_card(folder)
-    final = out.absolute()
-    if final.exists() and (not final.is_dir() or any(final.iterdir())):
-        raise UsageError(f"--out {out}: it is not an empty folder.")
-    final.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(prefix=f".{final.name}-", dir=final.parent))
-    try:
+    with whole_folder(out) as partial:
         write_export(form, card, folder, {**extra["thresholds"], **read_thresholds(folder)}, partial)
-        agreement = _agreement(context, folder, card.labels, partial, step)
-        partial.chmod(0o755)
-        partial.replace(final)
-    except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise
-    return agreement
+        return _agreement(context, folder, card.labels, partial, step)
 
 
 def _agreement(
