@@ -19,7 +19,7 @@ _rcl_option() {
         *" --output") choices="json yaml yaml-stream text table off" ;;
         "detect --format") choices="jsonl manifest" ;;
         *" --cli-error-format") choices="legacy json yaml text table enhanced" ;;
-        "dataset import --format" | "dataset check --format" | "train --format") choices="manifest folders csv coco yolo voc labelstudio cvat" ;;
+        "dataset import --format" | "dataset check --format" | "train --format") choices="manifest cvat voc coco labelstudio csv yolo folders" ;;
         *" --color") choices="on off auto" ;;
         "export --format") choices="onnx openvino torchscript" ;;
         *" --part") choices="train test" ;;

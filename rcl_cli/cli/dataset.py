@@ -14,6 +14,7 @@ import click
 
 from rcl_cli.cli.terminal import console
 from rcl_cli.errors import UsageError
+from rcl_cli.formats.registry import FORMATS
 
 if TYPE_CHECKING:
     from rcl_cli.checking.findings import Finding
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from rcl_cli.service.context import Context
     from rcl_cli.service.labelled import Count
 
-_FORMATS = ("manifest", "folders", "csv", "coco", "yolo", "voc", "labelstudio", "cvat")
+_FORMATS = tuple(FORMATS)
 _WRITTEN = ("coco", "yolo", "voc", "folders", "csv", "manifest")
 _SHOWN_LABELS = 20
 _SHOWN_FINDINGS = 10

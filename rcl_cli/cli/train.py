@@ -16,18 +16,18 @@ import click
 from rcl_cli.api.names import kebab
 from rcl_cli.cli.terminal import console
 from rcl_cli.errors import RclError, UsageError
+from rcl_cli.formats.registry import FORMATS
 
 if TYPE_CHECKING:
     from rcl_cli.service.context import Context
 
 _POLL_S = 0.3
-_FORMATS = ("manifest", "folders", "csv", "coco", "yolo", "voc", "labelstudio", "cvat")
 
 
 @click.command()
 @click.argument("source", required=False, type=click.Path(path_type=Path))
 @click.option("--name", metavar="NAME", help="The project's name; without it, that of the folder or file.")
-@click.option("--format", "form", type=click.Choice(_FORMATS), help="Found out if it is not given.")
+@click.option("--format", "form", type=click.Choice(tuple(FORMATS)), help="Found out if it is not given.")
 @click.option(
     "--images",
     type=click.Path(exists=True, file_okay=False, path_type=Path),

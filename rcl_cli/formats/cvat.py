@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from xml.etree import ElementTree
 
-from rcl_cli.formats.files import MISSING, ImageFinder, size_of
+from rcl_cli.formats.files import ImageFinder, found_with_size
 from rcl_cli.formats.record import BoxPx, FormatError, Notes, Record, bounding, turned
 
 _OUTLINES = frozenset({"polygon", "polyline", "points", "ellipse", "mask", "cuboid", "skeleton"})
@@ -56,12 +56,10 @@ def _read_file(path: Path, finder: ImageFinder, notes: Notes) -> Iterator[Record
 def _record(element: ElementTree.Element, finder: ImageFinder, notes: Notes) -> Record | None:
     name, split = element.get("name", ""), element.get("subset", "")
     image = (finder.find(f"{split}/{name}") if split else None) or finder.find(name)
-    if image is None:
-        notes.add(MISSING, name)
+    found = found_with_size(image, name, notes)
+    if found is None:
         return None
-    size = size_of(image, notes)
-    if size is None:
-        return None
+    image, size = found
     labels: list[str] = []
     boxes: list[BoxPx] = []
     for shape in element:

@@ -20,6 +20,15 @@ OTHER_SIZE = "images have another size than the file says"
 _UPLOAD_PREFIX = re.compile(r"^[0-9a-f]{8}-")
 
 
+def found_with_size(image: Path | None, name: object, notes: Notes) -> tuple[Path, tuple[int, int]] | None:
+    """An image that was looked for, with its (width, height); None, and a note, where it can't be used."""
+    if image is None:
+        notes.add(MISSING, name)
+        return None
+    size = size_of(image, notes)
+    return (image, size) if size is not None else None
+
+
 def is_image(path: Path) -> bool:
     return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
 

@@ -12,7 +12,7 @@ from math import cos, radians, sin
 from pathlib import Path
 from typing import Any
 
-from rcl_cli.formats.files import MISSING, ImageFinder, size_of
+from rcl_cli.formats.files import ImageFinder, found_with_size
 from rcl_cli.formats.record import BoxPx, FormatError, Notes, Record, bounding
 
 _BOXES = ("rectanglelabels", "labels")
@@ -62,12 +62,10 @@ def _record(task: dict[str, Any], finder: ImageFinder, notes: Notes) -> Record |
         notes.add("tasks have no image", where)
         return None
     image = finder.find(name)
-    if image is None:
-        notes.add(MISSING, name)
+    found = found_with_size(image, name, notes)
+    if found is None:
         return None
-    size = size_of(image, notes)
-    if size is None:
-        return None
+    image, size = found
     labels: list[str] = []
     boxes: list[BoxPx] = []
     for value in _results(task, where, notes):
