@@ -398,6 +398,7 @@ def decoding() -> None:
 
 def main() -> None:
     chosen = set(sys.argv[1:])
+    CACHE.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=CACHE) as name:
         folder = Path(name)
         running = Running("bccd", folder)
