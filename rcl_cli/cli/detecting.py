@@ -88,6 +88,7 @@ def detect(
     left = [ref for ref in refs if ref not in output.done]
     drawing = Drawing(context, draw, left) if draw is not None else None
     failed: list[Answer] = []
+    is_nothing_found = True
     try:
         answers = detect_all(context, detector, left, min_confidence, max_results, min(threads, max(1, len(left))))
         with _shown(answers, len(left)) as shown:
@@ -96,6 +97,8 @@ def detect(
                     failed.append(answer)
                 elif drawing is not None:
                     drawing.draw(answer)
+                if answer.found is not None and answer.found.labels:
+                    is_nothing_found = False
                 # A manifest has no place for errors; stderr has.
                 if answer.error is None or kind == "jsonl":
                     output.line(as_line(answer))
@@ -107,6 +110,8 @@ def detect(
         raise RclError(f"{error.filename or out or 'output'}: {error.strerror or error}") from error
     finally:
         output.close()
+    if is_nothing_found and len(left) > len(failed) and max_results != 0:
+        _say_nothing_found(version, min_confidence)
     _report(failed, len(left))
 
 
@@ -130,6 +135,18 @@ def _shown(answers: Iterator[Answer], total: int) -> Iterator[Iterable[Answer]]:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True)) as display:
         yield display.track(answers, total=total, description="detecting")
+
+
+def _say_nothing_found(version: str, min_confidence: float | None) -> None:
+    """Say why there is nothing, and what shows more."""
+    if min_confidence is None:
+        click.echo(
+            f"Nothing was found: no label reached its threshold. --min-confidence 0 shows every score, rcl thresholds "
+            f"{version} shows and sets the thresholds.",
+            err=True,
+        )
+    elif min_confidence > 0:
+        click.echo(f"Nothing was found with a confidence of {min_confidence:g} or more.", err=True)
 
 
 def _report(failed: list[Answer], total: int) -> None:

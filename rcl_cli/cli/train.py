@@ -66,6 +66,7 @@ def train(
     _watch(context, version_arn)
     _show_evaluation(context, version_arn)
     _warn_of_no_weights(context, version_arn)
+    _relax(context, version_arn, short)
     if report:
         _write_report(context, version_arn, Path(f"{short.replace('/', '-')}-report.html"))
     if start:
@@ -160,6 +161,15 @@ def _warn_of_no_weights(context: Context, version_arn: str) -> None:
             "weights=FILE, it needs far fewer images. See rcl logs for why.",
             err=True,
         )
+
+
+def _relax(context: Context, version_arn: str, short: str) -> None:
+    """Let labels count from a little below their lowest right score on; small test sets have few."""
+    from rcl_cli.service.local import named_version
+    from rcl_cli.service.thresholds import relax
+
+    relax(context, named_version(context, version_arn))
+    click.echo(f"+ rcl thresholds {shlex.quote(short)} --relax", err=True)
 
 
 def _write_report(context: Context, version_arn: str, target: Path) -> None:

@@ -19,6 +19,7 @@ from rcl_cli.service.context import Context
 from rcl_cli.store.versions import Version
 from rcl_cli.training import evidence
 from rcl_cli.training.evidence import Point, figures_at, points_of
+from rcl_cli.training.metrics import LabelEvents
 
 
 class Threshold(NamedTuple):
@@ -118,12 +119,7 @@ def aim(
     card, _ = read_card(folder)
     for label in labels:
         _check_label(label, card.labels)
-    try:
-        events = evidence.events_of(evidence.read(folder), card.labels)
-    except FileNotFoundError as error:
-        raise RclError(
-            f"{version.arn} was trained by an rcl that kept no predictions: train it again, or use --set."
-        ) from error
+    events = _events(folder, card.labels, version)
     chosen = {}
     for label in labels or [label for label in card.labels if events[label].positives]:
         points = points_of(events[label])
@@ -135,6 +131,41 @@ def aim(
         wanted = max(fitting, key=lambda p: (p.recall, p.precision) if precision else (p.precision, p.recall))
         chosen[label] = wanted.threshold
     _write(folder, {**read_thresholds(folder), **chosen})
+
+
+def relax(context: Context, version: Version) -> None:
+    """Set thresholds as low as halfway to the next score, where that is lower than the assumed one.
+
+    The assumed threshold is the lowest score that was right where F1 is best. All values down to the next score have
+    the same figures on the test set; halfway leaves room for new images about which the model is a little less sure.
+    Labels without test images stay as they are.
+
+    Raises:
+        RclError: the model was trained before predictions were kept.
+    """
+    folder = folder_of(context, version)
+    card, extra = read_card(folder)
+    events = _events(folder, card.labels, version)
+    relaxed = {}
+    for label, assumed in extra["thresholds"].items():
+        if events[label].positives:
+            next_score = max((score for score in events[label].scores if score < assumed), default=0.0)
+            relaxed[label] = (assumed + next_score) / 2
+    _write(folder, {**read_thresholds(folder), **relaxed})
+
+
+def _events(folder: Path, labels: Sequence[str], version: Version) -> dict[str, LabelEvents]:
+    """What the model said of the test set, by label.
+
+    Raises:
+        RclError: the model was trained before predictions were kept.
+    """
+    try:
+        return evidence.events_of(evidence.read(folder), labels)
+    except FileNotFoundError as error:
+        raise RclError(
+            f"{version.arn} was trained by an rcl that kept no predictions: train it again, or use --set."
+        ) from error
 
 
 def _check_label(label: str, labels: Sequence[str]) -> None:

@@ -97,6 +97,23 @@ def test_aims_out_of_reach_set_nothing(classifier: Trained, rcl: Run) -> None:
         path.write_text(kept, "utf-8")
 
 
+def test_relaxed_thresholds_have_the_same_figures(model: Trained, rcl: Run) -> None:
+    assumed = thresholds(rcl, model.home)
+    relaxed = thresholds(rcl, model.home, "--relax")
+    for label, row in relaxed.items():
+        assert {k: v for k, v in row.items() if k != "threshold"} == {
+            k: v for k, v in assumed[label].items() if k != "threshold"
+        }
+        scores = {
+            m.detection.score
+            for image in evidence.read(model.home.path / "models" / "1")
+            for m in image.matches
+            if m.detection.label == label and m.detection.score < row["assumed"]
+        }
+        assert row["threshold"] == pytest.approx((row["assumed"] + max(scores, default=0)) / 2)
+    assert any(row["threshold"] < row["assumed"] for row in relaxed.values())
+
+
 def test_what_cannot_be_set_is_refused(model: Trained, rcl: Run) -> None:
     before = thresholds(rcl, model.home)
     label = next(iter(before))

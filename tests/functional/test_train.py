@@ -42,7 +42,10 @@ def test_a_folder_becomes_a_running_model(home: Home, rcl: Run, photos: Path, tm
     described = json.loads(rcl("describe-project-versions", "--project-arn", "my-photos").stdout)
     assert described["ProjectVersionDescriptions"][0]["Status"] == "RUNNING"
     drawn = tmp_path / "drawn.png"
+    nothing = rcl("detect", "my-photos", str(photos / "cats" / "1.jpg"), "--min-confidence", "100")
+    assert "Nothing was found" in nothing.stderr
     found = rcl("detect", "my-photos", str(photos / "cats" / "1.jpg"), "--min-confidence", "0", "--draw", str(drawn))
+    assert "Nothing" not in found.stderr
     assert {label["Name"] for label in json.loads(found.stdout)["CustomLabels"]} == {"cats", "dogs"}
     with Image.open(drawn) as image:
         assert max(image.size) > 800
@@ -61,7 +64,7 @@ def _calls_can_be_made_again(stderr: str, home: Home, rcl: Run, tmp_path: Path) 
     """In another home, what was printed makes the same project and begins the same training."""
     calls = [shlex.split(line.removeprefix("+ rcl ")) for line in stderr.splitlines() if line.startswith("+ rcl ")]
     assert [words[0] for words in calls] == [
-        "create-project", "create-dataset", "create-project-version", "start-project-version",
+        "create-project", "create-dataset", "create-project-version", "thresholds", "start-project-version",
     ]  # fmt: skip
     other = make_home(tmp_path / "other")
     settings = {"RCL_HOME": str(other.path), "RCL_BUCKETS_DIR": str(home.path / "buckets")}
@@ -71,6 +74,7 @@ def _calls_can_be_made_again(stderr: str, home: Home, rcl: Run, tmp_path: Path) 
         again = rcl(*(made if word == old else word for word in words), **settings)
         assert again.returncode == 0, again.stderr
     assert other.wait(made, "v1")[0] == "TRAINING_COMPLETED"
+    assert rcl(*calls[3], **settings).returncode == 0
     other.context.database.close()
 
 
