@@ -7,7 +7,7 @@ _rcl_option() {
     case "$1 $2" in
         *" --project-names" | *" --contains-labels" | *" --datasets" | *" --version-names" | *" --tag-keys") takes=many ;;
         *" --features") takes=many; choices="CONTENT_MODERATION CUSTOM_LABELS" ;;
-        *" --no-sign-request" | *" --no-verify-ssl" | *" --no-cli-pager" | *" --debug" | *" --cli-auto-prompt" | *" --no-cli-auto-prompt" | *" --no-paginate" | *" --labeled" | *" --no-labeled" | *" --has-errors" | *" --no-has-errors" | *" --wait" | *" --json" | *" --all" | *" --resume" | *" --once" | *" --quick" | *" --network" | *" --follow" | "logs --host" | *" --reset" | *" --report" | *" --start" | *" --access-log") takes=none ;;
+        *" --no-sign-request" | *" --no-verify-ssl" | *" --no-cli-pager" | *" --debug" | *" --cli-auto-prompt" | *" --no-cli-auto-prompt" | *" --no-paginate" | *" --labeled" | *" --no-labeled" | *" --has-errors" | *" --no-has-errors" | *" --wait" | *" --json" | *" --all" | *" --resume" | *" --once" | *" --quick" | *" --network" | *" --follow" | "logs --host" | *" --relax" | *" --reset" | *" --report" | *" --start" | *" --access-log") takes=none ;;
         *" --ca-bundle" | *" --images" | *" --out" | *" --draw" | *" --labels" | *" --access-key-file") files=1 ;;
         *" --feature") choices="CONTENT_MODERATION CUSTOM_LABELS" ;;
         *" --auto-update") choices="ENABLED DISABLED" ;;
@@ -85,7 +85,7 @@ _rcl_flags() {
         "export") flags="--format --out --help" ;;
         "logs") flags="--follow --host --help" ;;
         "status") flags="--json --help" ;;
-        "thresholds") flags="--set --precision --recall --label --reset --json --help" ;;
+        "thresholds") flags="--set --precision --recall --label --relax --reset --json --help" ;;
         "versions") flags="--json --help" ;;
         "train") flags="--name --format --images --set --report --start --help" ;;
         "report") flags="--out --help" ;;

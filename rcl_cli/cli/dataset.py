@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from rcl_cli.checking.findings import Finding
     from rcl_cli.formats.record import Notes
     from rcl_cli.service.context import Context
-    from rcl_cli.service.labelled import Count
+    from rcl_cli.service.labelled.sources import Count
 
 _FORMATS = tuple(FORMATS)
 _WRITTEN = ("coco", "yolo", "voc", "folders", "csv", "manifest")
@@ -60,7 +60,7 @@ def import_(
     Example: rcl dataset import ./photos --project pets
     """
     from rcl_cli.formats.record import Notes
-    from rcl_cli.service.labelled import collected, make_datasets, write_manifests
+    from rcl_cli.service.labelled.imports import collected, make_datasets, write_manifests
 
     if (project is None) == (out is None):
         raise UsageError("Give either --project, to make its datasets, or --out, to write manifests.")
@@ -69,7 +69,7 @@ def import_(
         if out is not None:
             done = [str(path) for path in write_manifests(found, out)]
         else:
-            called = make_datasets(settings.context(), found, str(project))
+            called = make_datasets(settings.context(), found, str(project), notes)
             done = [str(call.result["DatasetArn"]) for call in called if call.operation == "CreateDataset"]
         summary(found.parts(), notes)
     for line in done:
@@ -90,7 +90,7 @@ def export(settings: Any, source: str, form: str, out: Path, images: Path | None
     Example: rcl dataset export circuits --format coco -o ./circuits-coco
     """
     from rcl_cli.formats.record import Notes
-    from rcl_cli.service.labelled import export as write
+    from rcl_cli.service.labelled.exports import export as write
 
     context: Context = settings.context()
     notes = Notes()
@@ -123,7 +123,7 @@ def check(
     Example: rcl dataset check circuits
     """
     from rcl_cli.formats.record import Notes
-    from rcl_cli.service.labelled import check_datasets
+    from rcl_cli.service.labelled.checks import check_datasets
 
     if len(sources) > 2:
         raise UsageError("Give one source, or two: the first for training, the second for testing.")

@@ -12,7 +12,7 @@ from rcl_cli.buckets.base import NoSuchObjectError
 from rcl_cli.errors import RclError, UsageError
 from rcl_cli.service.context import Context
 from rcl_cli.service.invoke import invoke
-from rcl_cli.service.labelled import BUCKET
+from rcl_cli.service.labelled.imports import BUCKET
 from rcl_cli.store import datasets, projects, versions
 from rcl_cli.training.options import TAG_PREFIX
 

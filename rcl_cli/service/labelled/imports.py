@@ -1,0 +1,162 @@
+"""Labelled images in: from other tools' files into manifests and datasets."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from rcl_cli.buckets.base import BucketWriteError
+from rcl_cli.errors import RclError
+from rcl_cli.formats import registry
+from rcl_cli.formats.lines import LineWriter, part_of, usable
+from rcl_cli.formats.record import FormatError, Notes, Record
+from rcl_cli.service.context import Context
+from rcl_cli.service.invoke import invoke
+from rcl_cli.service.labelled.sources import PARTS, Count, Step, created_now
+from rcl_cli.store import datasets, projects
+
+# Manifests of imports, and results of trainings that nobody chose a bucket for, are kept here.
+BUCKET = "rcl"
+
+
+class Collected:
+    """Lines of manifests, kept on disk by the parts that a format has until all of them are known."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._files: dict[str, Path] = {}
+        self.counts: dict[str, Count] = {}
+
+    def collect(self, records: Iterable[Record], only: str | None, step: Step) -> None:
+        """Write all records.
+
+        Args:
+            only: the part that all of them are for, whatever the format says.
+        """
+        line = LineWriter(created_now(), "rcl-import")
+        for number, record in enumerate(records, 1):
+            split = only or record.split
+            path = self._files.setdefault(split, self._folder / f"{len(self._files)}.part")
+            with path.open("a", encoding="utf-8") as out:
+                out.write(line(record) + "\n")
+            self.counts.setdefault(split, Count()).add(record)
+            step(number)
+
+    def parts(self) -> dict[str, Count]:
+        """What there is for training and for testing."""
+        found: dict[str, Count] = {}
+        for split, count in self.counts.items():
+            whole = found.setdefault(part_of(split, self.counts), Count())
+            whole.images += count.images
+            whole.unlabelled += count.unlabelled
+            whole.labels.update(count.labels)
+            whole.boxes.update(count.boxes)
+        return {part: found[part] for part in PARTS if part in found}
+
+    def write(self, part: str, target: Path) -> None:
+        """Write the manifest of a part."""
+        with target.open("wb") as out:
+            for split, path in self._files.items():
+                if part_of(split, self.counts) == part:
+                    with path.open("rb") as lines:
+                        shutil.copyfileobj(lines, out)
+
+
+@contextmanager
+def collected(
+    source: Path, form: str | None, images: Path | None, only: str | None, notes: Notes, step: Step
+) -> Iterator[Collected]:
+    """Read labelled images of any format.
+
+    Raises:
+        FormatError: the source is in no known format, or holds nothing to use.
+    """
+    with tempfile.TemporaryDirectory(prefix="rcl-import-") as folder:
+        found = Collected(Path(folder))
+        records = registry.read(source, form or registry.recognise(source), images, notes)
+        found.collect(usable(records, notes), only, step)
+        if not found.counts:
+            reasons = "".join(f"\n  {line}" for line in notes.lines())
+            raise FormatError(f"{source} holds no images that can be used.{reasons}")
+        yield found
+
+
+def write_manifests(found: Collected, folder: Path) -> list[Path]:
+    """Write a manifest a part into a folder, which is made.
+
+    Raises:
+        FormatError: it holds such files already.
+    """
+    paths = {part: folder / f"{part}.manifest" for part in found.parts()}
+    there = [str(path) for path in paths.values() if path.exists()]
+    if there:
+        raise FormatError(f"{', '.join(there)} is there already: choose another folder.")
+    folder.mkdir(parents=True, exist_ok=True)
+    for part, path in paths.items():
+        found.write(part, path)
+    return list(paths.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Called:
+    """A call of the API that was made for the user.
+
+    Args:
+        result: what it answered.
+    """
+
+    operation: str
+    params: dict[str, object]
+    result: dict[str, object]
+
+
+def make_datasets(context: Context, found: Collected, project_name: str, notes: Notes) -> list[Called]:
+    """Make datasets of a project, which is made where it is not there.
+
+    Args:
+        notes: takes what the datasets find wrong with their entries.
+
+    Raises:
+        ResourceAlreadyExists: it has such datasets.
+    """
+    called: list[Called] = []
+
+    def call(operation: str, params: dict[str, object]) -> dict[str, object]:
+        result = invoke(context, operation, params)
+        called.append(Called(operation, params, result))
+        return result
+
+    with context.database.read() as db:
+        project = projects.by_name(db, project_name)
+        there = {d.type.lower() for d in datasets.of_project(db, project.id)} if project else set()
+    clash = [part for part in found.parts() if part in there]
+    if clash:
+        raise RclError(
+            f"The project {project_name} has a {clash[0]} dataset already: choose another --project, or delete it with "
+            "rcl delete-dataset."
+        )
+    arn = project.arn if project else call("CreateProject", {"ProjectName": project_name})["ProjectArn"]
+    bucket = context.buckets.for_output(BUCKET)
+    for part in found.parts():
+        key = f"{project_name}/{part}.manifest"
+        with tempfile.NamedTemporaryFile(prefix="rcl-manifest-") as file:
+            found.write(part, Path(file.name))
+            try:
+                bucket.write(key, Path(file.name).read_bytes())
+            except BucketWriteError as error:
+                raise RclError(f"The manifest can't be written: {error}") from error
+        manifest = {"GroundTruthManifest": {"S3Object": {"Bucket": BUCKET, "Name": key}}}
+        made = call("CreateDataset", {"ProjectArn": arn, "DatasetType": part.upper(), "DatasetSource": manifest})
+        described = invoke(context, "DescribeDataset", {"DatasetArn": made["DatasetArn"]})["DatasetDescription"]
+        if described["Status"] == "CREATE_FAILED":
+            invoke(context, "DeleteDataset", {"DatasetArn": made["DatasetArn"]})
+            if project is None and part == next(iter(found.parts())):
+                invoke(context, "DeleteProject", {"ProjectArn": arn})
+            raise RclError(f"The {part} dataset of {project_name} could not be made: {described['StatusMessage']}")
+        if errors := described["DatasetStats"]["ErrorEntries"]:
+            notes.add("entries have errors; rcl list-dataset-entries --has-errors says which", part, errors)
+    return called
