@@ -19,7 +19,7 @@ _rcl_option() {
         *" --output") choices="json yaml yaml-stream text table off" ;;
         "detect --format") choices="jsonl manifest" ;;
         *" --cli-error-format") choices="legacy json yaml text table enhanced" ;;
-        "dataset import --format" | "dataset check --format" | "train --format") choices="manifest cvat voc coco labelstudio csv yolo folders" ;;
+        "dataset import --format" | "dataset show --format" | "dataset check --format" | "train --format") choices="manifest cvat voc coco labelstudio csv yolo folders" ;;
         *" --color") choices="on off auto" ;;
         "export --format") choices="onnx openvino torchscript" ;;
         *" --part") choices="train test" ;;
@@ -32,9 +32,10 @@ _rcl_words() {
     case "$1" in
         help) choices="create-project describe-projects delete-project create-dataset describe-dataset delete-dataset list-dataset-entries list-dataset-labels update-dataset-entries distribute-dataset-entries create-project-version describe-project-versions delete-project-version copy-project-version put-project-policy list-project-policies delete-project-policy wait tag-resource untag-resource list-tags-for-resource start-project-version stop-project-version detect-custom-labels dataset detect doctor draw example export logs status thresholds versions train report serve" ;;
         "wait") choices="project-version-training-completed project-version-running" ;;
-        "dataset") choices="import export check" ;;
+        "dataset") choices="import export show check" ;;
         "dataset import") files=1 ;;
         "dataset export") asked=source ;;
+        "dataset show") asked=source ;;
         "dataset check") asked=source ;;
         "detect") asked=image ;;
         "draw") files=1 ;;
@@ -77,6 +78,7 @@ _rcl_flags() {
         "dataset") flags="--help" ;;
         "dataset import") flags="--format --images --project --out --part --help" ;;
         "dataset export") flags="--format --out --images --help" ;;
+        "dataset show") flags="--out --count --label --part --seed --columns --format --images --help" ;;
         "dataset check") flags="--format --images --json --all --fail-on --help" ;;
         "detect") flags="--out --format --min-confidence --max-results --attribute --resume --draw --once --threads --help" ;;
         "doctor") flags="--quick --network --json --help" ;;

@@ -31,7 +31,7 @@ end
 
 function __rcl_is_operation
     set -l command (__rcl_command)
-    and not contains -- $command help "dataset" "dataset import" "dataset export" "dataset check" "detect" "doctor" "draw" "example" "export" "logs" "status" "thresholds" "versions" "train" "report" "serve"
+    and not contains -- $command help "dataset" "dataset import" "dataset export" "dataset show" "dataset check" "detect" "doctor" "draw" "example" "export" "logs" "status" "thresholds" "versions" "train" "report" "serve"
 end
 
 function __rcl_needs_command
@@ -222,6 +222,16 @@ complete -c rcl -n '__rcl_is "dataset export"' -a '(__rcl_ask source)'
 complete -c rcl -n '__rcl_is "dataset export"' -l format -x -a 'coco yolo voc folders csv manifest' -d 'What to write.'
 complete -c rcl -n '__rcl_is "dataset export"' -l out -r -F -d 'An empty folder, or a new one.'
 complete -c rcl -n '__rcl_is "dataset export"' -l images -r -F -d 'Folder to look for images in, if they lie elsewhere than the files say.'
+complete -c rcl -n '__rcl_is dataset' -a show -d 'Make a contact sheet: images with their labels and boxes, as a page for the browser or as a picture.'
+complete -c rcl -n '__rcl_is "dataset show"' -a '(__rcl_ask source)'
+complete -c rcl -n '__rcl_is "dataset show"' -l out -r -F -d 'HTML, PNG or JPEG file to write.  [default: SOURCE-images.html]'
+complete -c rcl -n '__rcl_is "dataset show"' -l count -x -a '(__rcl_ask --count)' -d 'Images at most.'
+complete -c rcl -n '__rcl_is "dataset show"' -l label -x -a '(__rcl_ask --label)' -d 'Images with this label; may be given again.'
+complete -c rcl -n '__rcl_is "dataset show"' -l part -x -a 'train test' -d 'Images of this part only.'
+complete -c rcl -n '__rcl_is "dataset show"' -l seed -x -a '(__rcl_ask --seed)' -d 'Other seeds choose other images.'
+complete -c rcl -n '__rcl_is "dataset show"' -l columns -x -a '(__rcl_ask --columns)' -d 'Of a PNG or JPEG.'
+complete -c rcl -n '__rcl_is "dataset show"' -l format -x -a 'manifest cvat voc coco labelstudio csv yolo folders' -d 'Found out if it is not given.'
+complete -c rcl -n '__rcl_is "dataset show"' -l images -r -F -d 'Folder to look for images in, if they lie elsewhere than the files say.'
 complete -c rcl -n '__rcl_is dataset' -a check -d 'Look for what spoils a model: broken images, copies, odd boxes, slips in labels, leaks into the test set.'
 complete -c rcl -n '__rcl_is "dataset check"' -a '(__rcl_ask source)'
 complete -c rcl -n '__rcl_is "dataset check"' -l format -x -a 'manifest cvat voc coco labelstudio csv yolo folders' -d 'Found out if it is not given.'

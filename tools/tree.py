@@ -132,6 +132,7 @@ _ASKED = {
     "detect": "image",
     "dataset export": "source",
     "dataset check": "source",
+    "dataset show": "source",
 }
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rcl_cli.cli.terminal import console
-from rcl_cli.errors import UsageError
+from rcl_cli.errors import RclError, UsageError
 from rcl_cli.formats.registry import FORMATS
 
 if TYPE_CHECKING:
@@ -26,6 +26,8 @@ _FORMATS = tuple(FORMATS)
 _WRITTEN = ("coco", "yolo", "voc", "folders", "csv", "manifest")
 _SHOWN_LABELS = 20
 _SHOWN_FINDINGS = 10
+# The side of an image on a contact sheet.
+_SHEET_PX = 320
 
 _images = click.option(
     "--images",
@@ -98,6 +100,55 @@ def export(settings: Any, source: str, form: str, out: Path, images: Path | None
         counts = write(context, source, images, form, out, notes, step)
     summary(counts, notes)
     click.echo(str(out))
+
+
+@dataset.command()
+@click.argument("source")
+@click.option(
+    "-o", "--out", type=click.Path(dir_okay=False, path_type=Path),
+    help="HTML, PNG or JPEG file to write.  [default: SOURCE-images.html]",
+)  # fmt: skip
+@click.option("--count", type=click.IntRange(1, 2000), default=60, show_default=True, help="Images at most.")
+@click.option("--label", "labels", multiple=True, metavar="LABEL", help="Images with this label; may be given again.")
+@click.option("--part", type=click.Choice(["train", "test"]), help="Images of this part only.")
+@click.option("--seed", default=0, show_default=True, help="Other seeds choose other images.")
+@click.option("--columns", type=click.IntRange(1, 50), default=6, show_default=True, help="Of a PNG or JPEG.")
+@click.option("--format", "form", type=click.Choice(_FORMATS), help="Found out if it is not given.")
+@_images
+@click.pass_obj
+def show(
+    settings: Any, source: str, out: Path | None, count: int, labels: tuple[str, ...], part: str | None, seed: int,
+    columns: int, form: str | None, images: Path | None,
+) -> None:  # fmt: skip
+    """Make a contact sheet: images with their labels and boxes, as a page for the browser or as a picture.
+
+    The images are chosen by chance over all of them. SOURCE is a project's name, PROJECT/train, a dataset's ARN, or
+    whatever `rcl dataset import` reads.
+
+    Example: rcl dataset show circuits -o sheet.png
+    """
+    from rcl_cli.service.labelled.sheets import Wanted, sheet_of
+
+    # An ARN is no good name of a file.
+    target = out or Path(f"{Path(source.rpartition(':')[2]).name or 'dataset'}-images.html")
+    is_page = target.suffix.lower() in (".html", ".htm")
+    if not is_page and target.suffix.lower() not in (".png", ".jpg", ".jpeg"):
+        raise UsageError(f"--out {target}: the name must end in .html, .png or .jpg")
+    wanted = Wanted(count, labels, part, seed)
+    with counting("looking at images") as step:
+        sheet = sheet_of(settings.context(), source, form, images, wanted, _SHEET_PX, target, step)
+    try:
+        if is_page:
+            from rcl_cli.render.sheet import sheet_page
+
+            target.write_text(sheet_page(sheet), encoding="utf-8")
+        else:
+            from rcl_cli.render.sheet import sheet_picture
+
+            sheet_picture(sheet, columns, _SHEET_PX).save(target)
+    except OSError as error:
+        raise RclError(f"{target}: {error.strerror or error}") from error
+    click.echo(str(target))
 
 
 @dataset.command()
