@@ -25,6 +25,11 @@ def detect(home: Home, *words: str, cwd: Path | None = None) -> subprocess.Compl
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, cwd=cwd)
 
 
+def complaints(stderr: str) -> list[str]:
+    """What was said, but that nothing was found: a model of one epoch may find nothing."""
+    return [line for line in stderr.splitlines() if not line.startswith("Nothing was found")]
+
+
 def lines_of(text: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in text.splitlines()]
 
@@ -44,7 +49,7 @@ def folder(detector: Trained, tmp_path: Path) -> Path:
 
 def test_a_folder(detector: Trained, folder: Path) -> None:
     done = detect(detector.home, str(folder), "--min-confidence", "0", "--max-results", "3")
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (done.returncode, complaints(done.stderr)) == (0, [])
     lines = lines_of(done.stdout)
     paths = [folder / "a.jpg", folder / "b ü%20.JPEG", folder / "deep/c.png"]
     assert [line["source-ref"] for line in lines] == [path.as_uri() for path in paths]
@@ -58,7 +63,7 @@ def test_all_kinds_of_sources_each_image_once(detector: Trained, folder: Path, t
     listed.write_text('{"source-ref": "s3://data/box-3.jpg"}\n\n{"source-ref": "s3://data/box-1.jpg", "x": 1}\n')
     sources = [str(listed), "s3://data/box-1", str(folder / "*.jpg"), str(folder / "a.jpg"), f"{folder}/**/*.png"]
     done = detect(detector.home, *sources)
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (done.returncode, complaints(done.stderr)) == (0, [])
     refs = [line["source-ref"] for line in lines_of(done.stdout)]
     keys = sorted(path.name for path in (detector.home.buckets / "data").glob("box-1*.jpg"))
     expected = [
@@ -177,7 +182,7 @@ def test_a_killed_run_goes_on_where_it_was(detector: Trained, many: Path, tmp_pa
     assert refused.returncode == 252
     assert "--resume" in refused.stderr
     done = detect(detector.home, str(many), "-o", str(out), "--resume")
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (done.returncode, complaints(done.stderr)) == (0, [])
     lines = out.read_text().splitlines()
     assert lines[: len(kept)] == kept
     refs = [json.loads(line)["source-ref"] for line in lines]
@@ -253,7 +258,7 @@ def test_a_worker_that_dies_costs_no_answer(detector: Trained, many: Path, tmp_p
         for child in psutil.Process(worker.identity.pid).children():
             child.kill()
         _, stderr = process.communicate(timeout=120)
-    assert (process.returncode, stderr) == (0, "")
+    assert (process.returncode, complaints(stderr)) == (0, [])
     assert len(out.read_text().splitlines()) == 600
 
 
@@ -281,7 +286,7 @@ def test_a_bucket_that_leads_into_itself(detector: Trained) -> None:
     (folder / "loop").symlink_to(folder, target_is_directory=True)
     (folder / "up").symlink_to(folder.parent, target_is_directory=True)
     done = detect(detector.home, "s3://round/")
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (done.returncode, complaints(done.stderr)) == (0, [])
     assert [line["source-ref"] for line in lines_of(done.stdout)] == ["s3://round/sub/a.jpg"]
 
 
