@@ -7,8 +7,8 @@ _rcl_option() {
     case "$1 $2" in
         *" --project-names" | *" --contains-labels" | *" --datasets" | *" --version-names" | *" --tag-keys") takes=many ;;
         *" --features") takes=many; choices="CONTENT_MODERATION CUSTOM_LABELS" ;;
-        *" --no-sign-request" | *" --no-verify-ssl" | *" --no-cli-pager" | *" --debug" | *" --cli-auto-prompt" | *" --no-cli-auto-prompt" | *" --no-paginate" | *" --labeled" | *" --no-labeled" | *" --has-errors" | *" --no-has-errors" | *" --wait" | *" --json" | *" --all" | *" --resume" | *" --once" | *" --quick" | *" --network" | *" --follow" | "logs --host" | *" --relax" | *" --reset" | *" --report" | *" --start" | *" --access-log") takes=none ;;
-        *" --ca-bundle" | *" --images" | *" --out" | *" --draw" | *" --labels" | *" --access-key-file") files=1 ;;
+        *" --no-sign-request" | *" --no-verify-ssl" | *" --no-cli-pager" | *" --debug" | *" --cli-auto-prompt" | *" --no-cli-auto-prompt" | *" --no-paginate" | *" --labeled" | *" --no-labeled" | *" --has-errors" | *" --no-has-errors" | *" --wait" | *" --json" | *" --all" | *" --resume" | *" --once" | *" --quick" | *" --network" | *" --follow" | "logs --host" | *" --access-log" | *" --relax" | *" --reset" | *" --report" | *" --start") takes=none ;;
+        *" --ca-bundle" | *" --out" | *" --images" | *" --draw" | *" --labels" | *" --access-key-file") files=1 ;;
         *" --feature") choices="CONTENT_MODERATION CUSTOM_LABELS" ;;
         *" --auto-update") choices="ENABLED DISABLED" ;;
         *" --dataset-type") choices="TRAIN TEST" ;;
@@ -30,8 +30,9 @@ _rcl_option() {
 _rcl_words() {
     choices= files= asked=
     case "$1" in
-        help) choices="create-project describe-projects delete-project create-dataset describe-dataset delete-dataset list-dataset-entries list-dataset-labels update-dataset-entries distribute-dataset-entries create-project-version describe-project-versions delete-project-version copy-project-version put-project-policy list-project-policies delete-project-policy wait tag-resource untag-resource list-tags-for-resource start-project-version stop-project-version detect-custom-labels dataset detect doctor draw example export logs status thresholds versions train report serve" ;;
+        help) choices="create-project describe-projects delete-project create-dataset describe-dataset delete-dataset list-dataset-entries list-dataset-labels update-dataset-entries distribute-dataset-entries create-project-version describe-project-versions delete-project-version copy-project-version put-project-policy list-project-policies delete-project-policy wait tag-resource untag-resource list-tags-for-resource start-project-version stop-project-version detect-custom-labels compare dataset detect doctor draw example export logs report serve status thresholds train versions" ;;
         "wait") choices="project-version-training-completed project-version-running" ;;
+        "compare") asked=version ;;
         "dataset") choices="import export show check" ;;
         "dataset import") files=1 ;;
         "dataset export") asked=source ;;
@@ -42,10 +43,10 @@ _rcl_words() {
         "example") choices="circuits logos"; files=1 ;;
         "export") asked=version ;;
         "logs") asked=version ;;
-        "thresholds") asked=version ;;
-        "versions") asked=project ;;
-        "train") files=1 ;;
         "report") asked=version ;;
+        "thresholds") asked=version ;;
+        "train") files=1 ;;
+        "versions") asked=project ;;
     esac
 }
 
@@ -75,6 +76,7 @@ _rcl_flags() {
         "start-project-version") flags="--project-version-arn --min-inference-units --max-inference-units --output --query --region --profile --endpoint-url --no-sign-request --no-verify-ssl --ca-bundle --cli-read-timeout --cli-connect-timeout --cli-binary-format --color --no-cli-pager --cli-error-format --debug --cli-auto-prompt --no-cli-auto-prompt --no-paginate --cli-input-json --cli-input-yaml --generate-cli-skeleton --help" ;;
         "stop-project-version") flags="--project-version-arn --output --query --region --profile --endpoint-url --no-sign-request --no-verify-ssl --ca-bundle --cli-read-timeout --cli-connect-timeout --cli-binary-format --color --no-cli-pager --cli-error-format --debug --cli-auto-prompt --no-cli-auto-prompt --no-paginate --cli-input-json --cli-input-yaml --generate-cli-skeleton --help" ;;
         "detect-custom-labels") flags="--project-version-arn --image --max-results --min-confidence --image-bytes --output --query --region --profile --endpoint-url --no-sign-request --no-verify-ssl --ca-bundle --cli-read-timeout --cli-connect-timeout --cli-binary-format --color --no-cli-pager --cli-error-format --debug --cli-auto-prompt --no-cli-auto-prompt --no-paginate --cli-input-json --cli-input-yaml --generate-cli-skeleton --help" ;;
+        "compare") flags="--out --json --help" ;;
         "dataset") flags="--help" ;;
         "dataset import") flags="--format --images --project --out --part --help" ;;
         "dataset export") flags="--format --out --images --help" ;;
@@ -86,12 +88,12 @@ _rcl_flags() {
         "example") flags="--seed --train --test --help" ;;
         "export") flags="--format --out --help" ;;
         "logs") flags="--follow --host --help" ;;
-        "status") flags="--json --help" ;;
-        "thresholds") flags="--set --precision --recall --label --relax --reset --json --help" ;;
-        "versions") flags="--json --help" ;;
-        "train") flags="--name --format --images --set --report --start --help" ;;
         "report") flags="--out --help" ;;
         "serve") flags="--host --port --access-key-file --access-log --debug --help" ;;
+        "status") flags="--json --help" ;;
+        "thresholds") flags="--set --precision --recall --label --relax --reset --json --help" ;;
+        "train") flags="--name --format --images --set --report --start --help" ;;
+        "versions") flags="--json --help" ;;
         *) flags="--help --version --output --query --region --profile --endpoint-url --no-sign-request --no-verify-ssl --ca-bundle --cli-read-timeout --cli-connect-timeout --cli-binary-format --color --no-cli-pager --cli-error-format --debug --cli-auto-prompt --no-cli-auto-prompt --no-paginate" ;;
     esac
 }
@@ -137,7 +139,7 @@ _rcl() {
     elif [[ -n $option ]]; then
         _rcl_option "$command" "$option"
     elif [[ -z $command ]]; then
-        COMPREPLY=($(compgen -W "create-project describe-projects delete-project create-dataset describe-dataset delete-dataset list-dataset-entries list-dataset-labels update-dataset-entries distribute-dataset-entries create-project-version describe-project-versions delete-project-version copy-project-version put-project-policy list-project-policies delete-project-policy wait tag-resource untag-resource list-tags-for-resource start-project-version stop-project-version detect-custom-labels dataset detect doctor draw example export logs status thresholds versions train report serve help" -- "$cur"))
+        COMPREPLY=($(compgen -W "create-project describe-projects delete-project create-dataset describe-dataset delete-dataset list-dataset-entries list-dataset-labels update-dataset-entries distribute-dataset-entries create-project-version describe-project-versions delete-project-version copy-project-version put-project-policy list-project-policies delete-project-policy wait tag-resource untag-resource list-tags-for-resource start-project-version stop-project-version detect-custom-labels compare dataset detect doctor draw example export logs report serve status thresholds train versions help" -- "$cur"))
         return
     else
         _rcl_words "$command"

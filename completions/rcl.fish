@@ -31,7 +31,7 @@ end
 
 function __rcl_is_operation
     set -l command (__rcl_command)
-    and not contains -- $command help "dataset" "dataset import" "dataset export" "dataset show" "dataset check" "detect" "doctor" "draw" "example" "export" "logs" "status" "thresholds" "versions" "train" "report" "serve"
+    and not contains -- $command help "compare" "dataset" "dataset import" "dataset export" "dataset show" "dataset check" "detect" "doctor" "draw" "example" "export" "logs" "report" "serve" "status" "thresholds" "train" "versions"
 end
 
 function __rcl_needs_command
@@ -56,7 +56,7 @@ complete -c rcl -f
 complete -c rcl -n __rcl_needs_command -l version -d 'Show the version.'
 complete -c rcl -l help -d 'Show what the command does.'
 complete -c rcl -n __rcl_needs_command -a help -d 'Show the help of a command.'
-complete -c rcl -n '__rcl_is help' -a 'create-project describe-projects delete-project create-dataset describe-dataset delete-dataset list-dataset-entries list-dataset-labels update-dataset-entries distribute-dataset-entries create-project-version describe-project-versions delete-project-version copy-project-version put-project-policy list-project-policies delete-project-policy wait tag-resource untag-resource list-tags-for-resource start-project-version stop-project-version detect-custom-labels dataset detect doctor draw example export logs status thresholds versions train report serve'
+complete -c rcl -n '__rcl_is help' -a 'create-project describe-projects delete-project create-dataset describe-dataset delete-dataset list-dataset-entries list-dataset-labels update-dataset-entries distribute-dataset-entries create-project-version describe-project-versions delete-project-version copy-project-version put-project-policy list-project-policies delete-project-policy wait tag-resource untag-resource list-tags-for-resource start-project-version stop-project-version detect-custom-labels compare dataset detect doctor draw example export logs report serve status thresholds train versions'
 complete -c rcl -n __rcl_is_operation -l output -x -a 'json yaml yaml-stream text table off' -d 'Format of the result (default json); off prints nothing'
 complete -c rcl -n __rcl_is_operation -l query -x -a '(__rcl_ask --query)' -d 'Print a part of the whole result, also as text, where aws does each page; in yaml-stream, of each page'
 complete -c rcl -n __rcl_is_operation -l region -x -a '(__rcl_ask --region)' -d 'Region in the ARNs of new resources; local resources are the same in every region'
@@ -209,7 +209,11 @@ complete -c rcl -n '__rcl_is detect-custom-labels' -l image -x -a '(__rcl_ask --
 complete -c rcl -n '__rcl_is detect-custom-labels' -l max-results -x -a '(__rcl_ask --max-results)' -d 'Most labels to return, highest confidence first; 0 returns none (default: all)'
 complete -c rcl -n '__rcl_is detect-custom-labels' -l min-confidence -x -a '(__rcl_ask --min-confidence)' -d 'Lowest confidence shown, 0 to 100 percent (default: each label\'s own threshold)'
 complete -c rcl -n '__rcl_is detect-custom-labels' -l image-bytes -x -a '(__rcl_ask --image-bytes)' -d 'The image itself, PNG or JPEG of up to 4 MB'
-complete -c rcl -n __rcl_needs_command -a dataset -d 'Bring labelled images in and out of other tools\' formats, and check them.'
+complete -c rcl -n __rcl_needs_command -a compare -d 'Compare two trained versions on the test images they share.'
+complete -c rcl -n '__rcl_is compare' -a '(__rcl_ask version)'
+complete -c rcl -n '__rcl_is compare' -l out -r -F -d 'HTML file to write too, with the images that changed most.'
+complete -c rcl -n '__rcl_is compare' -l json -d 'One JSON object.'
+complete -c rcl -n __rcl_needs_command -a dataset -d 'Bring labelled images in and out of other tools\' formats, look at them, and check them.'
 complete -c rcl -n '__rcl_is dataset' -a import -d 'Make datasets, or manifests, from labelled images of other tools.'
 complete -c rcl -n '__rcl_is "dataset import"' -F
 complete -c rcl -n '__rcl_is "dataset import"' -l format -x -a 'manifest cvat voc coco labelstudio csv yolo folders' -d 'Found out if it is not given.'
@@ -272,6 +276,15 @@ complete -c rcl -n __rcl_needs_command -a logs -d 'Show the log of a model\'s tr
 complete -c rcl -n '__rcl_is logs' -a '(__rcl_ask version)'
 complete -c rcl -n '__rcl_is logs' -l follow -d 'Keep printing until the training ends.'
 complete -c rcl -n '__rcl_is logs' -l host -d 'The model host\'s log instead of the training\'s.'
+complete -c rcl -n __rcl_needs_command -a report -d 'Write a page about how good a trained version is.'
+complete -c rcl -n '__rcl_is report' -a '(__rcl_ask version)'
+complete -c rcl -n '__rcl_is report' -l out -r -F -d 'HTML file to write.  [default: PROJECT-VERSION-report.html]'
+complete -c rcl -n __rcl_needs_command -a serve -d 'Answer AWS SDKs and the aws CLI over HTTP.'
+complete -c rcl -n '__rcl_is serve' -l host -x -a '(__rcl_ask --host)' -d 'Address to listen on.'
+complete -c rcl -n '__rcl_is serve' -l port -x -a '(__rcl_ask --port)' -d '0 picks a free one.'
+complete -c rcl -n '__rcl_is serve' -l access-key-file -r -F -d 'Answer only requests signed with a key of this file, which is in the format of ~/.aws/credentials.'
+complete -c rcl -n '__rcl_is serve' -l access-log -d 'Write a line a request to stderr.'
+complete -c rcl -n '__rcl_is serve' -l debug -d 'Write what the HTTP server does to stderr.'
 complete -c rcl -n __rcl_needs_command -a status -d 'Show projects, their newest versions, and what is running.'
 complete -c rcl -n '__rcl_is status' -l json -d 'A JSON object a project.'
 complete -c rcl -n __rcl_needs_command -a thresholds -d 'Show, set or reset from what score on labels count.'
@@ -283,9 +296,6 @@ complete -c rcl -n '__rcl_is thresholds' -l label -x -a '(__rcl_ask --label)' -d
 complete -c rcl -n '__rcl_is thresholds' -l relax -d 'Lower them as far as leaves the figures on the test set as they are.'
 complete -c rcl -n '__rcl_is thresholds' -l reset -d 'Go back to the assumed thresholds.'
 complete -c rcl -n '__rcl_is thresholds' -l json -d 'A JSON object a label.'
-complete -c rcl -n __rcl_needs_command -a versions -d 'Show the versions of a project, and how good they are.'
-complete -c rcl -n '__rcl_is versions' -a '(__rcl_ask project)'
-complete -c rcl -n '__rcl_is versions' -l json -d 'A JSON object a version.'
 complete -c rcl -n __rcl_needs_command -a train -d 'Train a model from a folder of pictures, and start it.'
 complete -c rcl -n '__rcl_is train' -F
 complete -c rcl -n '__rcl_is train' -l name -x -a '(__rcl_ask --name)' -d 'The project\'s name; without it, that of the folder or file.'
@@ -294,12 +304,6 @@ complete -c rcl -n '__rcl_is train' -l images -r -F -d 'Folder to look for image
 complete -c rcl -n '__rcl_is train' -l set -x -a '(__rcl_ask --set)' -d 'A training option: epochs=50.'
 complete -c rcl -n '__rcl_is train' -l report -d 'Whether a page about it is written.  [default: report]'
 complete -c rcl -n '__rcl_is train' -l start -d 'Whether the model is started.  [default: start]'
-complete -c rcl -n __rcl_needs_command -a report -d 'Write a page about how good a trained version is.'
-complete -c rcl -n '__rcl_is report' -a '(__rcl_ask version)'
-complete -c rcl -n '__rcl_is report' -l out -r -F -d 'HTML file to write.  [default: PROJECT-VERSION-report.html]'
-complete -c rcl -n __rcl_needs_command -a serve -d 'Answer AWS SDKs and the aws CLI over HTTP.'
-complete -c rcl -n '__rcl_is serve' -l host -x -a '(__rcl_ask --host)' -d 'Address to listen on.'
-complete -c rcl -n '__rcl_is serve' -l port -x -a '(__rcl_ask --port)' -d '0 picks a free one.'
-complete -c rcl -n '__rcl_is serve' -l access-key-file -r -F -d 'Answer only requests signed with a key of this file, which is in the format of ~/.aws/credentials.'
-complete -c rcl -n '__rcl_is serve' -l access-log -d 'Write a line a request to stderr.'
-complete -c rcl -n '__rcl_is serve' -l debug -d 'Write what the HTTP server does to stderr.'
+complete -c rcl -n __rcl_needs_command -a versions -d 'Show the versions of a project, and how good they are.'
+complete -c rcl -n '__rcl_is versions' -a '(__rcl_ask project)'
+complete -c rcl -n '__rcl_is versions' -l json -d 'A JSON object a version.'

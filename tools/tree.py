@@ -124,6 +124,7 @@ def _click_option(parameter: click.Option) -> Option:
 
 # What completes the words of local commands.
 _ASKED = {
+    "compare": "version",
     "logs": "version",
     "thresholds": "version",
     "report": "version",

@@ -26,7 +26,7 @@ def report(settings: Any, version: str, out: Path | None) -> None:
 
     Example: rcl report circuits/v1 -o circuits.html
     """
-    from rcl_cli.render.report import report_page
+    from rcl_cli.render.page import page
     from rcl_cli.service.local import named_version
     from rcl_cli.service.report import report_of
 
@@ -34,7 +34,7 @@ def report(settings: Any, version: str, out: Path | None) -> None:
     found = report_of(context, named_version(context, version))
     target = out or Path(f"{found['title'].replace('/', '-')}-report.html")
     try:
-        target.write_text(report_page(found), encoding="utf-8")
+        target.write_text(page("report", found["title"], found), encoding="utf-8")
     except OSError as error:
         raise RclError(f"{target}: {error.strerror or error}") from error
     click.echo(str(target))

@@ -173,12 +173,13 @@ def _relax(context: Context, version_arn: str, short: str) -> None:
 
 
 def _write_report(context: Context, version_arn: str, target: Path) -> None:
-    from rcl_cli.render.report import report_page
+    from rcl_cli.render.page import page
     from rcl_cli.service.local import named_version
     from rcl_cli.service.report import report_of
 
     try:
-        target.write_text(report_page(report_of(context, named_version(context, version_arn))), encoding="utf-8")
+        found = report_of(context, named_version(context, version_arn))
+        target.write_text(page("report", found["title"], found), encoding="utf-8")
     except OSError as error:
         # The model is trained all the same.
         click.echo(f"\nNo report was written: {target}: {error.strerror or error}", err=True)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 # Local commands that have a module of their own.
 _MODULES = {
+    "compare": "compare",
     "dataset": "dataset",
     "detect": "detecting",
     "doctor": "doctor",

@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import base64
 import io
-import json
 from collections import Counter
-from html import escape
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from PIL import Image, ImageDraw
 
 from rcl_cli.render.boxes import COLOURS, Colour, Tags, colours_of, outline
 from rcl_cli.render.fonts import font_for
+from rcl_cli.render.page import page
 
 if TYPE_CHECKING:
     from rcl_cli.service.labelled.sheets import Sheet, Tile
 
-_TEMPLATE = Path(__file__).with_name("sheet.html")
 _QUALITY = 75
 _GAP, _TEXT_PX, _TITLE_PX = 14, 15, 24
 _LINE = _TEXT_PX + 6
@@ -167,9 +164,7 @@ def sheet_page(sheet: Sheet) -> str:
             for tile in sheet.tiles
         ],
     }
-    # A label may say `</script>`: nothing in the data may end the element that holds it.
-    text = json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
-    return _TEMPLATE.read_text("utf-8").replace("{{title}}", escape(sheet.title)).replace("{{data}}", text)
+    return page("sheet", sheet.title, data)
 
 
 def _css(colour: Colour) -> str:

@@ -158,11 +158,11 @@ def _galleries(
         galleries[name] = [{**item, "picture": used.setdefault(number, len(used))} for _, number, item in best]
     with TemporaryDirectory(prefix="rcl-report-") as cache:
         fetcher = ImageFetcher(context.buckets, Path(cache))
-        pictures = [_picture(fetcher, judged[number]) for number in used]
+        pictures = [picture_of(fetcher, judged[number]) for number in used]
     return galleries, pictures
 
 
-def _picture(fetcher: ImageFetcher, image: Judged) -> dict[str, Any]:
+def picture_of(fetcher: ImageFetcher, image: Judged) -> dict[str, Any]:
     """A small copy of a picture, as a data URL; empty where it is gone."""
     url = ""
     try:

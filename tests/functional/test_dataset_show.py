@@ -17,6 +17,7 @@ from PIL import Image
 from rcl_cli.render.boxes import COLOURS, draw_labels
 from rcl_cli.render.fonts import font_for
 from tests.conftest import Home, box_line, image_line, noisy, write_manifest
+from tests.functional.browser import needs_browser, opened
 from tests.functional.layouts import PICTURES, coco
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -47,6 +48,17 @@ def test_a_page_shows_what_there_is(rcl: Run, tmp_path: Path) -> None:
         assert tile["url"].startswith("data:image/jpeg;base64,")
     # Nothing is asked of any network.
     assert not re.search(r"(?:src|href)\s*=\s*[\"'](?!data:)", out.read_text("utf-8"))
+
+
+@needs_browser
+def test_the_page_in_a_browser(rcl: Run, tmp_path: Path) -> None:
+    out = tmp_path / "sheet.html"
+    assert rcl("dataset", "show", str(coco(tmp_path / "coco")), "-o", str(out)).returncode == 0
+    document = opened(out, tmp_path / "profile")
+    assert document.count("<figure>") == len(PICTURES)
+    # Each box has a rim and a line of its own.
+    assert document.count("<rect") == 2 * sum(len(picture.boxes) for picture in PICTURES)
+    assert "red cell, plätt" in document
 
 
 def test_a_picture_has_boxes_in_their_colours(home: Home, rcl: Run, tmp_path: Path) -> None:

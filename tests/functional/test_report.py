@@ -13,10 +13,11 @@ from typing import Any
 import pytest
 
 from rcl_cli.domain import Box, Detection
-from rcl_cli.render.report import report_page
+from rcl_cli.render.page import page as page_of
 from rcl_cli.service.report import _confusion
 from rcl_cli.training.evidence import Judged
 from rcl_cli.training.metrics import Match
+from tests.functional.browser import needs_browser, opened
 from tests.functional.models import Trained
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -36,7 +37,7 @@ def page(model: Trained, rcl: Run, tmp_path: Path) -> str:
 
 
 def data_of(page: str) -> dict[str, Any]:
-    found = re.search(r'<script type="application/json" id="report">(.*?)</script>', page, re.DOTALL)
+    found = re.search(r'<script type="application/json" id="data">(.*?)</script>', page, re.DOTALL)
     assert found
     data: dict[str, Any] = json.loads(found[1])
     return data
@@ -83,8 +84,18 @@ def test_moving_the_threshold_computes_what_the_summary_says(page: str, model: T
         assert sum(found["every"]) / len(found["every"]) == pytest.approx(summary["AverageRecall"])
 
 
+@needs_browser
+def test_a_browser_shows_what_the_summary_says(page: str, model: Trained, tmp_path: Path) -> None:
+    (tmp_path / "page.html").write_text(page, "utf-8")
+    document = opened(tmp_path / "page.html", tmp_path / "profile")
+    summary = data_of(page)["summary"]["AggregatedEvaluationResults"]
+    for name, key in (("F1", "F1Score"), ("precision", "Precision"), ("recall", "Recall")):
+        assert f'data-figure="{name}">{summary[key]:.3f}<' in document
+    assert "testing fingerprint" in document
+
+
 def test_labels_cannot_break_out() -> None:
-    page = report_page({"title": "<b>x</b>", "labels": ["</script><script>alert(1)</script>", "{{data}}"]})
+    page = page_of("report", "<b>x</b>", {"labels": ["</script><script>alert(1)</script>", "{{data}}"]})
     assert page.count("<script") == 2
     assert data_of(page)["labels"][0] == "</script><script>alert(1)</script>"
     assert "&lt;b&gt;x&lt;/b&gt;" in page

@@ -1,0 +1,31 @@
+"""Pages as one HTML file each: no other file, no network, no font of its own."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from html import escape
+from pathlib import Path
+from typing import Any
+
+_PAGES = Path(__file__).with_name("pages")
+_PLACE = re.compile(r"\{\{(\w+)\}\}")
+
+
+def page(name: str, title: str, data: Mapping[str, Any]) -> str:
+    """A page that shows data.
+
+    Args:
+        name: of its template in `pages/`, whose script finds the data as `data`.
+    """
+    # A label may say `</script>`: nothing in the data may end the element that holds it.
+    text = json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
+    places = {
+        "title": escape(title),
+        "style": (_PAGES / "style.css").read_text("utf-8"),
+        "common": (_PAGES / "common.js").read_text("utf-8"),
+        "data": text,
+    }
+    # In one go: what was filled in is not looked at again.
+    return _PLACE.sub(lambda place: places[place[1]], (_PAGES / f"{name}.html").read_text("utf-8"))
