@@ -29,6 +29,10 @@ _SHOWN_FINDINGS = 10
 # The side of an image on a contact sheet.
 _SHEET_PX = 320
 
+WHERE_BUCKETS_LIE = (
+    "RCL_BUCKETS_DIR, or `buckets:` in config.yaml, says where they lie; --images FOLDER finds images by their names"
+)
+
 _images = click.option(
     "--images",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
@@ -62,16 +66,19 @@ def import_(
     Example: rcl dataset import ./photos --project pets
     """
     from rcl_cli.formats.record import Notes
-    from rcl_cli.service.labelled.imports import collected, make_datasets, write_manifests
+    from rcl_cli.service.labelled.imports import buckets_not_there, collected, make_datasets, write_manifests
 
     if (project is None) == (out is None):
         raise UsageError("Give either --project, to make its datasets, or --out, to write manifests.")
     notes = Notes()
     with counting("reading") as step, collected(source, form, images, part, notes, step) as found:
+        context: Context = settings.context()
+        for bucket in buckets_not_there(context, found):
+            notes.add(f"buckets are not there ({WHERE_BUCKETS_LIE})", bucket)
         if out is not None:
             done = [str(path) for path in write_manifests(found, out)]
         else:
-            called = make_datasets(settings.context(), found, str(project), notes)
+            called = make_datasets(context, found, str(project), notes)
             done = [str(call.result["DatasetArn"]) for call in called if call.operation == "CreateDataset"]
         summary(found.parts(), notes)
     for line in done:
@@ -127,6 +134,7 @@ def show(
 
     Example: rcl dataset show circuits -o sheet.png
     """
+    from rcl_cli.formats.record import Notes
     from rcl_cli.service.labelled.sheets import Wanted, sheet_of
 
     # An ARN is no good name of a file.
@@ -134,9 +142,9 @@ def show(
     is_page = target.suffix.lower() in (".html", ".htm")
     if not is_page and target.suffix.lower() not in (".png", ".jpg", ".jpeg"):
         raise UsageError(f"--out {target}: the name must end in .html, .png or .jpg")
-    wanted = Wanted(count, labels, part, seed)
+    wanted, notes = Wanted(count, labels, part, seed), Notes()
     with counting("looking at images") as step:
-        sheet = sheet_of(settings.context(), source, form, images, wanted, _SHEET_PX, target, step)
+        sheet = sheet_of(settings.context(), source, form, images, wanted, _SHEET_PX, target, notes, step)
     try:
         if is_page:
             from rcl_cli.render.sheet import sheet_page
@@ -148,6 +156,8 @@ def show(
             sheet_picture(sheet, columns, _SHEET_PX).save(target)
     except OSError as error:
         raise RclError(f"{target}: {error.strerror or error}") from error
+    for line in notes.lines():
+        click.echo(line, err=True)
     click.echo(str(target))
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rcl_cli.errors import RclError, UsageError
+from rcl_cli.errors import UsageError
 
 if TYPE_CHECKING:
     from rcl_cli.service.context import Context
@@ -77,31 +77,3 @@ def draw(image: Path, labels_file: str, out: Path) -> None:
     except OSError as error:
         raise UsageError(f"{error.filename or out}: {error.strerror or error}") from error
     click.echo(f"{out}: {count} label(s) drawn", err=True)
-
-
-@click.command()
-@click.argument("name", type=click.Choice(["circuits", "logos"]))
-@click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
-@click.option("--seed", default=7, show_default=True, help="Other seeds give other images.")
-@click.option("--train", default=160, show_default=True, help="Training images of circuits.")
-@click.option("--test", default=40, show_default=True, help="Test images.")
-def example(name: str, folder: Path, seed: int, train: int, test: int) -> None:
-    """Make an example project: images and manifests.
-
-    circuits: boards with boxes around their parts. logos: brand detection, from logos alone to scenes. FOLDER becomes
-    a bucket's folder, and its last part the bucket's name.
-
-    Example: rcl example circuits ./buckets/circuits
-    """
-    from rcl_cli.examples.circuits import make_circuits
-    from rcl_cli.examples.logos import make_logos
-
-    bucket = folder.resolve().name
-    try:
-        if name == "circuits":
-            make_circuits(folder, bucket, train=train, test=test, new=4, seed=seed)
-        else:
-            make_logos(folder, bucket, test=test, seed=seed)
-    except OSError as error:
-        raise RclError(f"{folder} can't be written: {error.strerror or error}") from error
-    click.echo(f"{folder}: images and train.manifest, test.manifest for s3://{bucket}/", err=True)

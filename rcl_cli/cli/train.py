@@ -90,12 +90,14 @@ def _options(given: Sequence[str]) -> dict[str, str]:
 
 
 def _make_datasets(context: Context, source: Path, form: str | None, images: Path | None, project_name: str) -> None:
-    from rcl_cli.cli.dataset import counting, summary
+    from rcl_cli.cli.dataset import WHERE_BUCKETS_LIE, counting, summary
     from rcl_cli.formats.record import Notes
-    from rcl_cli.service.labelled.imports import collected, make_datasets
+    from rcl_cli.service.labelled.imports import buckets_not_there, collected, make_datasets
 
     notes = Notes()
     with counting("reading") as step, collected(source, form, images, None, notes, step) as found:
+        if missing := buckets_not_there(context, found):
+            raise RclError(f"Images are in buckets that are not there: {', '.join(missing)}. {WHERE_BUCKETS_LIE}.")
         called = make_datasets(context, found, project_name, notes)
         summary(found.parts(), notes)
     for one in called:

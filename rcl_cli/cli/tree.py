@@ -20,6 +20,7 @@ _MODULES = {
     "dataset": "dataset",
     "detect": "detecting",
     "doctor": "doctor",
+    "example": "example",
     "export": "export",
     "report": "report",
     "serve": "serving",

@@ -115,27 +115,32 @@ def _scene(rng: np.random.Generator) -> tuple[Image.Image, list[tuple[str, tuple
     return photographed(scene, rng), boxes
 
 
-def make_logos(folder: Path, bucket: str, *, test: int, seed: int) -> None:
+def make_logos(folder: Path, bucket: str, *, train: int, test: int, new: int, seed: int) -> None:
     """Write logo images and scenes into a bucket folder.
 
     Args:
-        folder: becomes `train/` and `test/` with images, `train.manifest` and `test.manifest`.
+        folder: becomes `train/`, `test/` and `new/` with images, `train.manifest` and `test.manifest`.
         bucket: the name that source-refs use for `folder`.
-        test: how many scenes.
+        train: how many pictures of logos alone.
+        test, new: how many scenes; `new` ones have no labels.
     """
     rng = np.random.default_rng(seed)
-    train_lines, test_lines = [], []
-    for part in ("train", "test"):
+    names = list(LOGOS)
+    (folder / "train").mkdir(parents=True, exist_ok=True)
+    lines = []
+    for number in range(train):
+        name = names[number % len(names)]
+        key = f"train/{name}-{number // len(names) + 1}.jpg"
+        _logo_photo(rng, name).save(folder / key, quality=92)
+        lines.append(image_line(f"s3://{bucket}/{key}", [name]))
+    write_lines(folder / "train.manifest", lines)
+    for part, count in (("test", test), ("new", new)):
         (folder / part).mkdir(parents=True, exist_ok=True)
-    for name in LOGOS:
-        for number in range(1, 5):
-            key = f"train/{name}-{number}.jpg"
-            _logo_photo(rng, name).save(folder / key, quality=92)
-            train_lines.append(image_line(f"s3://{bucket}/{key}", [name]))
-    for number in range(1, test + 1):
-        scene, boxes = _scene(rng)
-        key = f"test/scene-{number:03}.jpg"
-        scene.save(folder / key, quality=90)
-        test_lines.append(box_line(f"s3://{bucket}/{key}", _SCENE, boxes))
-    write_lines(folder / "train.manifest", train_lines)
-    write_lines(folder / "test.manifest", test_lines)
+        lines = []
+        for number in range(1, count + 1):
+            scene, boxes = _scene(rng)
+            key = f"{part}/scene-{number:03}.jpg"
+            scene.save(folder / key, quality=90)
+            lines.append(box_line(f"s3://{bucket}/{key}", _SCENE, boxes))
+        if part != "new":
+            write_lines(folder / f"{part}.manifest", lines)

@@ -9,11 +9,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from rcl_cli.buckets.base import BucketWriteError
+from rcl_cli.buckets.base import BucketWriteError, NoSuchObjectError
 from rcl_cli.errors import RclError
 from rcl_cli.formats import registry
 from rcl_cli.formats.lines import LineWriter, part_of, usable
 from rcl_cli.formats.record import FormatError, Notes, Record
+from rcl_cli.manifest.line import split_s3_url
 from rcl_cli.service.context import Context
 from rcl_cli.service.invoke import invoke
 from rcl_cli.service.labelled.sources import PARTS, Count, Step, created_now
@@ -29,6 +30,7 @@ class Collected:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._files: dict[str, Path] = {}
+        self.buckets: set[str] = set()
         self.counts: dict[str, Count] = {}
 
     def collect(self, records: Iterable[Record], only: str | None, step: Step) -> None:
@@ -44,6 +46,8 @@ class Collected:
             with path.open("a", encoding="utf-8") as out:
                 out.write(line(record) + "\n")
             self.counts.setdefault(split, Count()).add(record)
+            if place := split_s3_url(str(record.image)):
+                self.buckets.add(place[0])
             step(number)
 
     def parts(self) -> dict[str, Count]:
@@ -64,6 +68,19 @@ class Collected:
                 if part_of(split, self.counts) == part:
                     with path.open("rb") as lines:
                         shutil.copyfileobj(lines, out)
+
+
+def buckets_not_there(context: Context, found: Collected) -> list[str]:
+    """Buckets that images are said to lie in, and that are not there."""
+
+    def is_there(name: str) -> bool:
+        try:
+            context.buckets.get(name)
+        except NoSuchObjectError:
+            return False
+        return True
+
+    return sorted(name for name in found.buckets if not is_there(name))
 
 
 @contextmanager

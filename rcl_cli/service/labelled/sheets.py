@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from rcl_cli.errors import RclError, ServiceError, UsageError
+from rcl_cli.formats.files import UNUSABLE
 from rcl_cli.formats.lines import part_of
 from rcl_cli.formats.record import TRAIN, Notes, Record
 from rcl_cli.imaging.decode import decode
@@ -71,7 +72,7 @@ class Wanted(NamedTuple):
 
 def sheet_of(
     context: Context, source: str, form: str | None, images: Path | None, wanted: Wanted, longer_px: int, out: Path,
-    step: Step,
+    notes: Notes, step: Step,
 ) -> Sheet:  # fmt: skip
     """Choose images and make them small.
 
@@ -79,13 +80,14 @@ def sheet_of(
         source: as for `records_of`.
         longer_px: the longer side of a small image.
         out: where the sheet will be written; none of the images may lie there.
+        notes: takes what can't be read.
 
     Raises:
         FormatError, ResourceNotFound: as `records_of`.
         RclError: there are no such images.
         UsageError: the sheet would replace an image.
     """
-    notes, counts = Notes(), dict[str, Count]()
+    counts: dict[str, Count] = {}
     chosen = _spread(_counted(records_of(context, source, form, images, notes), wanted, counts, out), wanted)
     if not chosen:
         reasons = "".join(f"\n  {line}" for line in notes.lines())
@@ -94,7 +96,7 @@ def sheet_of(
     with tempfile.TemporaryDirectory(prefix="rcl-show-") as cache:
         fetcher = ImageFetcher(context.buckets, Path(cache))
         for number, (part, record) in enumerate(chosen, 1):
-            tiles.append(_tile(fetcher, part, record, longer_px))
+            tiles.append(_tile(fetcher, part, record, longer_px, notes))
             step(number)
     return Sheet(_title(source), {part: counts[part] for part in (*PARTS, "") if part in counts}, tuple(tiles))
 
@@ -132,9 +134,9 @@ def _spread(records: Iterable[tuple[str, Record]], wanted: Wanted) -> list[tuple
     return [one for _, one in sorted(kept, key=lambda pair: pair[0])]
 
 
-def _tile(fetcher: ImageFetcher, part: str, record: Record, longer_px: int) -> Tile:
+def _tile(fetcher: ImageFetcher, part: str, record: Record, longer_px: int, notes: Notes) -> Tile:
     pixels, size = None, record.size
-    path = fetched(fetcher, record, Notes())
+    path = fetched(fetcher, record, notes)
     if path is not None:
         try:
             whole = decode(path, longer_px=longer_px)
@@ -142,7 +144,7 @@ def _tile(fetcher: ImageFetcher, part: str, record: Record, longer_px: int) -> T
             size = record.size if all(record.size) else (whole.shape[1], whole.shape[0])
             pixels = fit_longer_side(whole, min(longer_px, max(whole.shape[:2])))
         except (ServiceError, OSError):
-            pass
+            notes.add(UNUSABLE, record.image)
     width, height = (max(1, side) for side in size)
     boxes = tuple(
         (box.label, (box.left / width, box.top / height, box.width / width, box.height / height))

@@ -1,0 +1,96 @@
+"""`rcl example`: small projects to begin with, drawn on the spot."""
+
+from __future__ import annotations
+
+import shlex
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import click
+
+from rcl_cli.errors import RclError
+
+if TYPE_CHECKING:
+    from rcl_cli.service.context import Context
+
+_NEW = 4
+
+
+class Example(NamedTuple):
+    """An example project.
+
+    Args:
+        maker: function of the module `examples.NAME`.
+        train: training images, unless another number is asked for.
+    """
+
+    maker: str
+    train: int
+
+
+EXAMPLES = {
+    "rooms": Example("make_rooms", 180),
+    "flowers": Example("make_flowers", 240),
+    "logos": Example("make_logos", 16),
+    "circuits": Example("make_circuits", 160),
+}
+
+
+@click.command()
+@click.argument("name", type=click.Choice(tuple(EXAMPLES)))
+@click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
+@click.option("--seed", default=7, show_default=True, help="Other seeds give other images.")
+@click.option("--train", type=click.IntRange(1), help="Training images.  [default: what the example needs]")
+@click.option("--test", type=click.IntRange(1), default=40, show_default=True, help="Test images.")
+@click.pass_obj
+def example(settings: Any, name: str, folder: Path, seed: int, train: int | None, test: int) -> None:
+    """Make an example project: images and manifests, and say what to do with them.
+
+    rooms: image classification, a label an image. flowers: several labels an image. logos: brand detection, from logos
+    alone to scenes. circuits: boards with boxes around their parts. FOLDER becomes a bucket's folder, and its last part
+    the bucket's name.
+
+    Example: rcl example circuits ./buckets/circuits
+    """
+    chosen = EXAMPLES[name]
+    bucket = folder.resolve().name
+    count = train or chosen.train
+    try:
+        make = getattr(import_module(f"rcl_cli.examples.{name}"), chosen.maker)
+        make(folder, bucket, train=count, test=test, new=_NEW, seed=seed)
+    except OSError as error:
+        raise RclError(f"{folder} can't be written: {error.strerror or error}") from error
+    click.echo(
+        f"{folder}: {count} training and {test} test images with train.manifest and test.manifest for s3://{bucket}/, "
+        f"and {_NEW} new images.\nNext:\n"
+        + "".join(f"  {line}\n" for line in _next(settings.context(), folder, bucket)),
+        err=True,
+        nl=False,
+    )
+
+
+def _next(context: Context, folder: Path, bucket: str) -> list[str]:
+    """The commands that make a model of it."""
+    lines = []
+    if not _is_found(context, folder, bucket):
+        lines.append(f"export RCL_BUCKETS_DIR={shlex.quote(str(folder.resolve().parent))}")
+    picture = next(iter(sorted((folder / "new").iterdir())))
+    where = shlex.quote(str(folder))
+    return [
+        *lines,
+        f"rcl dataset show {where}",
+        f"rcl train {where} --name {shlex.quote(bucket)}",
+        f"rcl detect {shlex.quote(bucket)} {shlex.quote(str(picture))} --draw found.png",
+    ]
+
+
+def _is_found(context: Context, folder: Path, bucket: str) -> bool:
+    """Whether the bucket's name leads to the folder."""
+    from rcl_cli.buckets.base import NoSuchObjectError
+
+    try:
+        found = context.buckets.get(bucket).local_path("train.manifest")
+    except NoSuchObjectError:
+        return False
+    return found is not None and found.resolve() == (folder / "train.manifest").resolve()
