@@ -30,9 +30,10 @@ _rcl_option() {
 _rcl_words() {
     choices= files= asked=
     case "$1" in
-        help) choices="create-project describe-projects delete-project create-dataset describe-dataset delete-dataset list-dataset-entries list-dataset-labels update-dataset-entries distribute-dataset-entries create-project-version describe-project-versions delete-project-version copy-project-version put-project-policy list-project-policies delete-project-policy wait tag-resource untag-resource list-tags-for-resource start-project-version stop-project-version detect-custom-labels compare dataset detect doctor draw example export logs report serve status thresholds train versions" ;;
+        help) choices="create-project describe-projects delete-project create-dataset describe-dataset delete-dataset list-dataset-entries list-dataset-labels update-dataset-entries distribute-dataset-entries create-project-version describe-project-versions delete-project-version copy-project-version put-project-policy list-project-policies delete-project-policy wait tag-resource untag-resource list-tags-for-resource start-project-version stop-project-version detect-custom-labels compare config dataset detect doctor draw example export logs report serve status thresholds train versions" ;;
         "wait") choices="project-version-training-completed project-version-running" ;;
         "compare") asked=version ;;
+        "config") choices="show explain set unset" ;;
         "dataset") choices="import export show check" ;;
         "dataset import") files=1 ;;
         "dataset export") asked=source ;;
@@ -40,7 +41,7 @@ _rcl_words() {
         "dataset check") asked=source ;;
         "detect") asked=image ;;
         "draw") files=1 ;;
-        "example") choices="circuits logos"; files=1 ;;
+        "example") choices="rooms flowers logos circuits"; files=1 ;;
         "export") asked=version ;;
         "logs") asked=version ;;
         "report") asked=version ;;
@@ -77,6 +78,11 @@ _rcl_flags() {
         "stop-project-version") flags="--project-version-arn --output --query --region --profile --endpoint-url --no-sign-request --no-verify-ssl --ca-bundle --cli-read-timeout --cli-connect-timeout --cli-binary-format --color --no-cli-pager --cli-error-format --debug --cli-auto-prompt --no-cli-auto-prompt --no-paginate --cli-input-json --cli-input-yaml --generate-cli-skeleton --help" ;;
         "detect-custom-labels") flags="--project-version-arn --image --max-results --min-confidence --image-bytes --output --query --region --profile --endpoint-url --no-sign-request --no-verify-ssl --ca-bundle --cli-read-timeout --cli-connect-timeout --cli-binary-format --color --no-cli-pager --cli-error-format --debug --cli-auto-prompt --no-cli-auto-prompt --no-paginate --cli-input-json --cli-input-yaml --generate-cli-skeleton --help" ;;
         "compare") flags="--out --json --help" ;;
+        "config") flags="--help" ;;
+        "config show") flags="--json --help" ;;
+        "config explain") flags="--help" ;;
+        "config set") flags="--help" ;;
+        "config unset") flags="--help" ;;
         "dataset") flags="--help" ;;
         "dataset import") flags="--format --images --project --out --part --help" ;;
         "dataset export") flags="--format --out --images --help" ;;
@@ -108,7 +114,7 @@ _rcl() {
         cur=${typed[${#typed[@]}-1]}
         typed=("${typed[@]:0:${#typed[@]}-1}")
     fi
-    groups="dataset"
+    groups="config dataset"
     for word in "${typed[@]:1}"; do
         if [[ $word == --*=* ]]; then
             option=
@@ -139,7 +145,7 @@ _rcl() {
     elif [[ -n $option ]]; then
         _rcl_option "$command" "$option"
     elif [[ -z $command ]]; then
-        COMPREPLY=($(compgen -W "create-project describe-projects delete-project create-dataset describe-dataset delete-dataset list-dataset-entries list-dataset-labels update-dataset-entries distribute-dataset-entries create-project-version describe-project-versions delete-project-version copy-project-version put-project-policy list-project-policies delete-project-policy wait tag-resource untag-resource list-tags-for-resource start-project-version stop-project-version detect-custom-labels compare dataset detect doctor draw example export logs report serve status thresholds train versions help" -- "$cur"))
+        COMPREPLY=($(compgen -W "create-project describe-projects delete-project create-dataset describe-dataset delete-dataset list-dataset-entries list-dataset-labels update-dataset-entries distribute-dataset-entries create-project-version describe-project-versions delete-project-version copy-project-version put-project-policy list-project-policies delete-project-policy wait tag-resource untag-resource list-tags-for-resource start-project-version stop-project-version detect-custom-labels compare config dataset detect doctor draw example export logs report serve status thresholds train versions help" -- "$cur"))
         return
     else
         _rcl_words "$command"

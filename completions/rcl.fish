@@ -14,7 +14,7 @@ function __rcl_command
         else if test -n "$group"
             echo "$group $word"
             return 0
-        else if contains -- $word dataset
+        else if contains -- $word config dataset
             set group $word
         else if test $word != rekognition
             echo $word
@@ -31,7 +31,7 @@ end
 
 function __rcl_is_operation
     set -l command (__rcl_command)
-    and not contains -- $command help "compare" "dataset" "dataset import" "dataset export" "dataset show" "dataset check" "detect" "doctor" "draw" "example" "export" "logs" "report" "serve" "status" "thresholds" "train" "versions"
+    and not contains -- $command help "compare" "config" "config show" "config explain" "config set" "config unset" "dataset" "dataset import" "dataset export" "dataset show" "dataset check" "detect" "doctor" "draw" "example" "export" "logs" "report" "serve" "status" "thresholds" "train" "versions"
 end
 
 function __rcl_needs_command
@@ -56,7 +56,7 @@ complete -c rcl -f
 complete -c rcl -n __rcl_needs_command -l version -d 'Show the version.'
 complete -c rcl -l help -d 'Show what the command does.'
 complete -c rcl -n __rcl_needs_command -a help -d 'Show the help of a command.'
-complete -c rcl -n '__rcl_is help' -a 'create-project describe-projects delete-project create-dataset describe-dataset delete-dataset list-dataset-entries list-dataset-labels update-dataset-entries distribute-dataset-entries create-project-version describe-project-versions delete-project-version copy-project-version put-project-policy list-project-policies delete-project-policy wait tag-resource untag-resource list-tags-for-resource start-project-version stop-project-version detect-custom-labels compare dataset detect doctor draw example export logs report serve status thresholds train versions'
+complete -c rcl -n '__rcl_is help' -a 'create-project describe-projects delete-project create-dataset describe-dataset delete-dataset list-dataset-entries list-dataset-labels update-dataset-entries distribute-dataset-entries create-project-version describe-project-versions delete-project-version copy-project-version put-project-policy list-project-policies delete-project-policy wait tag-resource untag-resource list-tags-for-resource start-project-version stop-project-version detect-custom-labels compare config dataset detect doctor draw example export logs report serve status thresholds train versions'
 complete -c rcl -n __rcl_is_operation -l output -x -a 'json yaml yaml-stream text table off' -d 'Format of the result (default json); off prints nothing'
 complete -c rcl -n __rcl_is_operation -l query -x -a '(__rcl_ask --query)' -d 'Print a part of the whole result, also as text, where aws does each page; in yaml-stream, of each page'
 complete -c rcl -n __rcl_is_operation -l region -x -a '(__rcl_ask --region)' -d 'Region in the ARNs of new resources; local resources are the same in every region'
@@ -213,6 +213,12 @@ complete -c rcl -n __rcl_needs_command -a compare -d 'Compare two trained versio
 complete -c rcl -n '__rcl_is compare' -a '(__rcl_ask version)'
 complete -c rcl -n '__rcl_is compare' -l out -r -F -d 'HTML file to write too, with the images that changed most.'
 complete -c rcl -n '__rcl_is compare' -l json -d 'One JSON object.'
+complete -c rcl -n __rcl_needs_command -a config -d 'Show and change settings, and explain where each comes from.'
+complete -c rcl -n '__rcl_is config' -a show -d 'Show all settings, and where each comes from.'
+complete -c rcl -n '__rcl_is "config show"' -l json -d 'A JSON object a setting.'
+complete -c rcl -n '__rcl_is config' -a explain -d 'Say what a setting is, and everything that has a say in it.'
+complete -c rcl -n '__rcl_is config' -a set -d 'Write a setting into config.yaml; what else is in it stays, comments too.'
+complete -c rcl -n '__rcl_is config' -a unset -d 'Take a setting out of config.yaml.'
 complete -c rcl -n __rcl_needs_command -a dataset -d 'Bring labelled images in and out of other tools\' formats, look at them, and check them.'
 complete -c rcl -n '__rcl_is dataset' -a import -d 'Make datasets, or manifests, from labelled images of other tools.'
 complete -c rcl -n '__rcl_is "dataset import"' -F
@@ -263,10 +269,10 @@ complete -c rcl -n '__rcl_is draw' -F
 complete -c rcl -n '__rcl_is draw' -l labels -r -F -d 'Output of detect-custom-labels; - reads it from stdin.'
 complete -c rcl -n '__rcl_is draw' -l out -r -F -d 'PNG or JPEG to write.'
 complete -c rcl -n __rcl_needs_command -a example -d 'Make an example project: images and manifests.'
-complete -c rcl -n '__rcl_is example' -a 'circuits logos'
+complete -c rcl -n '__rcl_is example' -a 'rooms flowers logos circuits'
 complete -c rcl -n '__rcl_is example' -F
 complete -c rcl -n '__rcl_is example' -l seed -x -a '(__rcl_ask --seed)' -d 'Other seeds give other images.'
-complete -c rcl -n '__rcl_is example' -l train -x -a '(__rcl_ask --train)' -d 'Training images of circuits.'
+complete -c rcl -n '__rcl_is example' -l train -x -a '(__rcl_ask --train)' -d 'Training images.  [default: what the example needs]'
 complete -c rcl -n '__rcl_is example' -l test -x -a '(__rcl_ask --test)' -d 'Test images.'
 complete -c rcl -n __rcl_needs_command -a export -d 'Take a trained model away, to run it without rcl.'
 complete -c rcl -n '__rcl_is export' -a '(__rcl_ask version)'

@@ -12,6 +12,7 @@ from rcl_cli.errors import ConfigError, RegionError
 
 DEFAULT_ACCOUNT = "123456789012"
 DEFAULT_REGION = "us-east-1"
+TRAINING_PREFIX = "RCL_TRAINING_"
 _KEYS = {"account", "buckets", "training", "offline", "s3"}
 _REGION_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-")
 _NOTHING: Mapping[str, str] = MappingProxyType({})
@@ -55,7 +56,12 @@ def home_folder(environment: Mapping[str, str]) -> Path:
     return Path(platformdirs.user_data_dir("rcl", appauthor=False))
 
 
-def _read_yaml(path: Path) -> dict[str, Any]:
+def read_document(path: Path) -> dict[str, Any]:
+    """What config.yaml says, empty where it is not there.
+
+    Raises:
+        ConfigError: it can't be read, or has keys that rcl does not know.
+    """
     if not path.exists():
         return {}
     import yaml
@@ -82,7 +88,8 @@ def _mapping(document: Mapping[str, Any], key: str, path: Path) -> dict[str, str
     return {str(k): str(v) for k, v in value.items() if v is not None}
 
 
-def _is_true(text: str | None) -> bool:
+def is_true(text: str | None) -> bool:
+    """Whether a text means yes."""
     return (text or "").strip().lower() in {"1", "true", "yes", "on"}
 
 
@@ -120,13 +127,14 @@ def load_config(home: Path, environment: Mapping[str, str] | None = None, region
     """
     environment = os.environ if environment is None else environment
     path = home / "config.yaml"
-    document = _read_yaml(path)
+    document = read_document(path)
     account = str(document.get("account", DEFAULT_ACCOUNT))
     if len(account) != 12 or not (account.isascii() and account.isdigit()):
         raise ConfigError(f"`account` in {path} must be 12 digits, in quotes where it starts with 0.")
     training = {k.lower(): v for k, v in _mapping(document, "training", path).items()}
-    prefix = "RCL_TRAINING_"
-    training.update({k[len(prefix) :].lower(): v for k, v in environment.items() if k.startswith(prefix)})
+    training.update(
+        {k[len(TRAINING_PREFIX) :].lower(): v for k, v in environment.items() if k.startswith(TRAINING_PREFIX)}
+    )
     folders = [_absolute(environment["RCL_BUCKETS_DIR"])] if environment.get("RCL_BUCKETS_DIR") else []
     s3 = _mapping(document, "s3", path)
     buckets = {name: os.path.expanduser(to) for name, to in _mapping(document, "buckets", path).items()}  # noqa: PTH111
@@ -135,8 +143,8 @@ def load_config(home: Path, environment: Mapping[str, str] | None = None, region
         region=_region(region, environment),
         bucket_folders=(*folders, home / "buckets"),
         buckets=buckets,
-        s3_fallback=_is_true(s3.get("fallback")),
+        s3_fallback=is_true(s3.get("fallback")),
         s3_endpoint_url=s3.get("endpoint_url") or None,
         training=training,
-        offline=_is_true(environment.get("RCL_OFFLINE")) or _is_true(str(document.get("offline", ""))),
+        offline=is_true(environment.get("RCL_OFFLINE")) or is_true(str(document.get("offline", ""))),
     )

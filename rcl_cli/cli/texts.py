@@ -56,6 +56,7 @@ GROUPS: tuple[tuple[str, dict[str, str]], ...] = (
 
 LOCAL: dict[str, str] = {
     "compare": "Compare two trained versions on the test images they share.",
+    "config": "Show and change settings, and explain where each comes from.",
     "dataset": "Bring labelled images in and out of other tools' formats, look at them, and check them.",
     "detect": "Find labels in many images with one model.",
     "doctor": "Look for what keeps rcl from working on this machine.",

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 # Local commands that have a module of their own.
 _MODULES = {
     "compare": "compare",
+    "config": "config",
     "dataset": "dataset",
     "detect": "detecting",
     "doctor": "doctor",

@@ -91,6 +91,10 @@ _PARSERS: dict[str, Callable[[str], Any]] = {
 }
 
 
+# What there is to set, and what it may be.
+TRAINING_OPTIONS = {name: str(parse.__doc__) for name, parse in _PARSERS.items()}
+
+
 def resolve_options(*sources: Mapping[str, str]) -> TrainingOptions:
     """Merge option texts, later sources over earlier ones.
 

@@ -1,0 +1,266 @@
+"""Where each setting comes from, and how config.yaml is changed without losing what people wrote into it."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from rcl_cli.config import (
+    DEFAULT_ACCOUNT,
+    DEFAULT_REGION,
+    TRAINING_PREFIX,
+    aws_setting,
+    home_folder,
+    is_true,
+    load_config,
+    read_document,
+)
+from rcl_cli.errors import ConfigError, InvalidParameter, UsageError
+from rcl_cli.store.layout import Layout
+from rcl_cli.training.options import TRAINING_OPTIONS, resolve_options
+
+_DEFAULT = "default"
+_PLANNED = "planned from the data"
+_TRAINING_DEFAULTS = {"model": "auto", "device": "auto", "weights": "auto", "seed": "0", "time_budget_s": "none"}
+_MEANINGS = {
+    "home": "where projects, models and logs are kept",
+    "account": "the account in ARNs, 12 digits",
+    "region": "the region in ARNs",
+    "buckets_dir": "a folder with a folder for each bucket, beside the home's own",
+    "offline": "true: nothing is fetched, not even weights",
+    "s3.fallback": "true: buckets that are no folders are asked for at S3",
+    "s3.endpoint_url": "another S3 than Amazon's",
+}
+
+
+class Source(NamedTuple):
+    """A place that a setting may come from.
+
+    Args:
+        place: `RCL_OFFLINE`, a file's path, `default`.
+        value: what it says there; None where it says nothing.
+    """
+
+    place: str
+    value: str | None
+
+
+class Setting(NamedTuple):
+    """A setting, and everything that has a say in it.
+
+    Args:
+        sources: the first with a value wins.
+    """
+
+    key: str
+    meaning: str
+    sources: tuple[Source, ...]
+
+    @property
+    def winner(self) -> Source:
+        return next(source for source in self.sources if source.value is not None)
+
+
+def settings_of(environment: Mapping[str, str]) -> list[Setting]:
+    """All settings.
+
+    Raises:
+        ConfigError: config.yaml can't be read.
+    """
+    layout = Layout(home_folder(environment))
+    path = layout.config
+    document = read_document(path)
+    load_config(layout.home, environment)
+
+    def in_file(*keys: str) -> Source:
+        value: Any = document
+        for key in keys:
+            value = value.get(key) if isinstance(value, dict) else None
+        return Source(str(path), None if value is None else _text(value))
+
+    def in_variable(name: str) -> Source:
+        return Source(name, environment.get(name) or None)
+
+    aws_file = environment.get("AWS_CONFIG_FILE") or "~/.aws/config"
+    rows: list[tuple[str, tuple[Source, ...]]] = [
+        ("home", (in_variable("RCL_HOME"), Source(_DEFAULT, str(home_folder({}))))),
+        ("account", (in_file("account"), Source(_DEFAULT, DEFAULT_ACCOUNT))),
+        (
+            "region",
+            (
+                in_variable("AWS_REGION"),
+                in_variable("AWS_DEFAULT_REGION"),
+                Source(aws_file, aws_setting("region", environment)),
+                Source(_DEFAULT, DEFAULT_REGION),
+            ),
+        ),
+        ("buckets_dir", (in_variable("RCL_BUCKETS_DIR"), Source(_DEFAULT, str(layout.home / "buckets")))),
+        *((f"buckets.{name}", (in_file("buckets", name),)) for name in _map(document, "buckets")),
+        ("offline", (_if_true(in_variable("RCL_OFFLINE")), in_file("offline"), Source(_DEFAULT, "false"))),
+        ("s3.fallback", (in_file("s3", "fallback"), Source(_DEFAULT, "false"))),
+        ("s3.endpoint_url", (in_file("s3", "endpoint_url"), Source(_DEFAULT, "Amazon's"))),
+    ]
+    found = [Setting(key, _MEANINGS.get(key, "a folder, or s3 for real S3"), sources) for key, sources in rows]
+    return [*found, *_training(document, in_file, environment)]
+
+
+def _training(
+    document: Mapping[str, Any], in_file: Callable[..., Source], environment: Mapping[str, str]
+) -> Iterator[Setting]:
+    """Training options: names in the file and of variables are of any case."""
+    written = {name.lower(): name for name in _map(document, "training")}
+    variables = {
+        name.removeprefix(TRAINING_PREFIX).lower(): name for name in environment if name.startswith(TRAINING_PREFIX)
+    }
+    for name, meaning in TRAINING_OPTIONS.items():
+        variable = variables.get(name, TRAINING_PREFIX + name.upper())
+        sources = (
+            Source(variable, environment.get(variable)),
+            in_file("training", written.get(name, name)),
+            Source(_DEFAULT, _TRAINING_DEFAULTS.get(name, _PLANNED)),
+        )
+        yield Setting(f"training.{name}", f"training option: {meaning}", sources)
+
+
+def _map(document: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    value = document.get(key)
+    return value if isinstance(value, dict) else {}
+
+
+def _text(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _if_true(source: Source) -> Source:
+    """The variable can only forbid the network, not allow it."""
+    return source if is_true(source.value) else source._replace(value=None)
+
+
+def setting_of(key: str, environment: Mapping[str, str]) -> Setting:
+    """One setting.
+
+    Raises:
+        UsageError: there is none of that name.
+    """
+    every = settings_of(environment)
+    found = next((setting for setting in every if setting.key == key), None)
+    if found is None:
+        raise UsageError(f"There is no setting {key}; there are {', '.join(setting.key for setting in every)}.")
+    return found
+
+
+def change(key: str, value: str | None, environment: Mapping[str, str]) -> Path:
+    """Write a setting into config.yaml, or take it out; comments and all else in it stay.
+
+    Args:
+        value: None to take it out.
+
+    Returns:
+        The file.
+
+    Raises:
+        UsageError: there is no such setting in the file, or it can't have that value; nothing was changed.
+        ConfigError: config.yaml can't be read or written.
+    """
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+
+    keys = _keys_in_file(key)
+    layout = Layout(home_folder(environment))
+    layout.make()
+    path = layout.config
+    yaml = YAML()
+    yaml.preserve_quotes = True
+    try:
+        document = (yaml.load(path.read_text("utf-8")) if path.exists() else None) or {}
+        _put(document, keys, None if value is None else _scalar(key, value))
+    except (OSError, UnicodeDecodeError, YAMLError, TypeError, AttributeError) as error:
+        raise ConfigError(f"{path} can't be read: {error}") from error
+    handle, partial = tempfile.mkstemp(dir=layout.home, prefix=".config-")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as out:
+            if document:
+                yaml.dump(document, out)
+        _check(Path(partial), key, value)
+        # Through a link, which people use to keep the file elsewhere.
+        Path(partial).replace(path.resolve())
+    except OSError as error:
+        raise ConfigError(f"{path} can't be written: {error.strerror or error}") from error
+    finally:
+        Path(partial).unlink(missing_ok=True)
+    return path
+
+
+def _keys_in_file(key: str) -> list[str]:
+    """The way to a setting in config.yaml.
+
+    Raises:
+        UsageError: it is not set there.
+    """
+    first, _, rest = key.partition(".")
+    if key in ("account", "offline", "s3.fallback", "s3.endpoint_url") or (first == "buckets" and rest):
+        return [first, rest] if rest else [first]
+    if first == "training" and rest in TRAINING_OPTIONS:
+        return [first, rest]
+    variables = {"home": "RCL_HOME", "region": "AWS_REGION", "buckets_dir": "RCL_BUCKETS_DIR"}
+    if key in variables:
+        raise UsageError(f"{key} is not set in config.yaml but by the variable {variables[key]}.")
+    names = ["account", "offline", "s3.fallback", "s3.endpoint_url", "buckets.NAME"]
+    names += [f"training.{name}" for name in TRAINING_OPTIONS]
+    raise UsageError(f"There is no setting {key} in config.yaml; there are {', '.join(names)}.")
+
+
+def _scalar(key: str, value: str) -> Any:
+    """A value as YAML knows it; paths are absolute, whatever folder rcl is called in later.
+
+    Raises:
+        UsageError: it is not true or false where it must be, or names no folder where it must.
+    """
+    if key in ("offline", "s3.fallback"):
+        if value.lower() not in ("true", "false"):
+            raise UsageError(f"{key} can't be {value!r}: it is true or false.")
+        return value.lower() == "true"
+    if key.startswith("buckets.") and value != "s3":
+        if not _absolute(value).is_dir():
+            raise UsageError(f"{key} can't be {value!r}: there is no such folder. It is a folder, or s3.")
+        return str(_absolute(value))
+    if key == "training.weights" and value not in ("auto", "none"):
+        return str(_absolute(value))
+    return int(value) if key.startswith("training.") and value.isascii() and value.isdigit() else value
+
+
+def _absolute(value: str) -> Path:
+    return Path(os.path.abspath(os.path.expanduser(value)))  # noqa: PTH100, PTH111 - pathlib's raises for unknown users
+
+
+def _put(document: Any, keys: list[str], value: Any) -> None:
+    *above, last = keys
+    for key in above:
+        if document.get(key) is None:
+            document[key] = {}
+        document = document[key]
+    if value is None:
+        document.pop(last, None)
+    else:
+        document[last] = value
+
+
+def _check(written: Path, key: str, value: str | None) -> None:
+    """Whether what was written makes sense.
+
+    Raises:
+        UsageError: it does not.
+    """
+    with tempfile.TemporaryDirectory(prefix="rcl-config-") as folder:
+        home = Path(folder)
+        (home / "config.yaml").write_bytes(written.read_bytes())
+        try:
+            load_config(home, {})
+            if key.startswith("training."):
+                resolve_options({key.partition(".")[2]: value} if value is not None else {})
+        except (ConfigError, InvalidParameter) as error:
+            said = str(error).replace(f" in {home / 'config.yaml'}", "")
+            raise UsageError(f"{key} can't be {value!r}: {said}") from error
