@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import io
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from PIL import Image, ImageDraw
 
@@ -14,8 +14,10 @@ from rcl_cli.render.fonts import font_for
 from rcl_cli.render.page import page
 
 if TYPE_CHECKING:
-    from rcl_cli.service.labelled.sheets import Sheet, Tile
+    import numpy as np
+    from numpy.typing import NDArray
 
+Share = tuple[float, float, float, float]
 _QUALITY = 75
 _GAP, _TEXT_PX, _TITLE_PX = 14, 15, 24
 _LINE = _TEXT_PX + 6
@@ -25,20 +27,42 @@ _SHOWN_LABELS = 60
 _MOST_COLOURS = len(COLOURS)
 
 
-def labels_of(sheet: Sheet) -> Counter[str]:
-    """Images with each label, over all parts; most first."""
-    return sum((count.labels for count in sheet.counts.values()), Counter())
+class Tile(NamedTuple):
+    """An image of a sheet.
+
+    Args:
+        part: `train`, `test`, or empty where there are no parts.
+        boxes: labels, and (left, top, width, height) as shares of the image.
+        pixels: (H, W, 3) uint8, upright and small; None where the image can't be read.
+    """
+
+    name: str
+    part: str
+    labels: tuple[str, ...]
+    boxes: tuple[tuple[str, Share], ...]
+    pixels: NDArray[np.uint8] | None
 
 
-def _labels_of_boxes(sheet: Sheet) -> set[str]:
-    return {label for count in sheet.counts.values() for label in count.boxes}
+class Sheet(NamedTuple):
+    """Some images, and what there is in all.
+
+    Args:
+        images: how many there are, by part; the part is empty where there are none.
+        labels: images with each label.
+        boxed: labels that boxes have.
+    """
+
+    title: str
+    images: dict[str, int]
+    labels: Counter[str]
+    boxed: frozenset[str]
+    tiles: tuple[Tile, ...]
 
 
 def _said(sheet: Sheet) -> str:
     """What is shown of what there is."""
-    every = sum(count.images for count in sheet.counts.values())
-    parts = ", ".join(f"{count.images} {part}" for part, count in sheet.counts.items() if part)
-    return f"{len(sheet.tiles)} of {every} images" + (f" ({parts})" if parts else "")
+    parts = ", ".join(f"{count} {part}" for part, count in sheet.images.items() if part)
+    return f"{len(sheet.tiles)} of {sum(sheet.images.values())} images" + (f" ({parts})" if parts else "")
 
 
 def _name(tile: Tile) -> str:
@@ -63,8 +87,8 @@ def sheet_picture(sheet: Sheet, columns: int, tile_px: int) -> Image.Image:
     """
     columns = min(columns, len(sheet.tiles))
     width = max(_GAP + columns * (tile_px + _GAP), 2 * tile_px)
-    counts = labels_of(sheet)
-    colours, boxed = colours_of(counts), _labels_of_boxes(sheet)
+    counts = sheet.labels
+    colours = colours_of(counts)
     legend = _legend(counts, width)
     top = _GAP + _TITLE_PX + _LINE + (max(row for _, _, row, _ in legend) + 1) * _LINE + _GAP if legend else 90
     down = tile_px + 2 * _LINE + _GAP
@@ -75,7 +99,7 @@ def sheet_picture(sheet: Sheet, columns: int, tile_px: int) -> Image.Image:
     _write(pen, (_GAP, _GAP + _TITLE_PX + 6), _said(sheet), _SOFT, _TEXT_PX, width - 2 * _GAP)
     first = _GAP + _TITLE_PX + _LINE + 8
     for label, x, row, text in legend:
-        _swatch(pen, (x, first + row * _LINE), colours[label] if label in boxed else _FRAME)
+        _swatch(pen, (x, first + row * _LINE), colours[label] if label in sheet.boxed else _FRAME)
         _write(pen, (x + _LINE, first + row * _LINE), text, _INK, _TEXT_PX, width - x)
     for number, tile in enumerate(sheet.tiles):
         corner = (_GAP + number % columns * (tile_px + _GAP), top + number // columns * down)
@@ -144,13 +168,13 @@ def _picture(tile: Tile, side: int, colours: dict[str, Colour], *, names: bool) 
 
 def sheet_page(sheet: Sheet) -> str:
     """A sheet as one HTML file, with labels to choose by."""
-    counts = labels_of(sheet)
-    colours, boxed = colours_of(counts), _labels_of_boxes(sheet)
+    counts = sheet.labels
+    colours = colours_of(counts)
     data: dict[str, Any] = {
         "title": sheet.title,
         "said": _said(sheet),
         "labels": [
-            {"name": label, "images": images, "colour": _css(colours[label]) if label in boxed else ""}
+            {"name": label, "images": images, "colour": _css(colours[label]) if label in sheet.boxed else ""}
             for label, images in counts.most_common()
         ],
         "tiles": [

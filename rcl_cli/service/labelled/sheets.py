@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import random
 import tempfile
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from rcl_cli.errors import RclError, ServiceError, UsageError
@@ -15,43 +16,10 @@ from rcl_cli.formats.lines import part_of
 from rcl_cli.formats.record import TRAIN, Notes, Record
 from rcl_cli.imaging.decode import decode
 from rcl_cli.imaging.geometry import fit_longer_side
+from rcl_cli.render.sheet import Sheet, Tile
 from rcl_cli.service.context import Context
 from rcl_cli.service.labelled.sources import PARTS, Count, Step, fetched, records_of
 from rcl_cli.training.prepare import ImageFetcher
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-Share = tuple[float, float, float, float]
-
-
-class Tile(NamedTuple):
-    """An image of a sheet.
-
-    Args:
-        part: `train`, `test`, or empty where there are no parts.
-        boxes: labels, and (left, top, width, height) as shares of the image.
-        pixels: (H, W, 3) uint8, upright and small; None where the image can't be read.
-    """
-
-    name: str
-    part: str
-    labels: tuple[str, ...]
-    boxes: tuple[tuple[str, Share], ...]
-    pixels: NDArray[np.uint8] | None
-
-
-class Sheet(NamedTuple):
-    """Some images, and what there is in all.
-
-    Args:
-        counts: by part, of all images that were asked for; the part is empty where there are none.
-    """
-
-    title: str
-    counts: dict[str, Count]
-    tiles: tuple[Tile, ...]
 
 
 class Wanted(NamedTuple):
@@ -98,7 +66,13 @@ def sheet_of(
         for number, (part, record) in enumerate(chosen, 1):
             tiles.append(_tile(fetcher, part, record, longer_px, notes))
             step(number)
-    return Sheet(_title(source), {part: counts[part] for part in (*PARTS, "") if part in counts}, tuple(tiles))
+    return Sheet(
+        _title(source),
+        {part: counts[part].images for part in (*PARTS, "") if part in counts},
+        sum((count.labels for count in counts.values()), Counter()),
+        frozenset(label for count in counts.values() for label in count.boxes),
+        tuple(tiles),
+    )
 
 
 def _title(source: str) -> str:
