@@ -7,8 +7,8 @@ _rcl_option() {
     case "$1 $2" in
         *" --project-names" | *" --contains-labels" | *" --datasets" | *" --version-names" | *" --tag-keys") takes=many ;;
         *" --features") takes=many; choices="CONTENT_MODERATION CUSTOM_LABELS" ;;
-        *" --no-sign-request" | *" --no-verify-ssl" | *" --no-cli-pager" | *" --debug" | *" --cli-auto-prompt" | *" --no-cli-auto-prompt" | *" --no-paginate" | *" --labeled" | *" --no-labeled" | *" --has-errors" | *" --no-has-errors" | *" --wait" | *" --json" | *" --all" | *" --resume" | *" --once" | *" --quick" | *" --network" | *" --follow" | "logs --host" | *" --access-log" | *" --relax" | *" --reset" | *" --report" | *" --start") takes=none ;;
-        *" --ca-bundle" | *" --out" | *" --images" | *" --draw" | *" --labels" | *" --access-key-file") files=1 ;;
+        *" --no-sign-request" | *" --no-verify-ssl" | *" --no-cli-pager" | *" --debug" | *" --cli-auto-prompt" | *" --no-cli-auto-prompt" | *" --no-paginate" | *" --labeled" | *" --no-labeled" | *" --has-errors" | *" --no-has-errors" | *" --wait" | *" --json" | "pull --images" | *" --all" | *" --resume" | *" --once" | *" --quick" | *" --network" | *" --follow" | "logs --host" | *" --access-log" | *" --relax" | *" --reset" | *" --report" | *" --start") takes=none ;;
+        *" --ca-bundle" | *" --out" | "dataset import --images" | "dataset export --images" | "dataset show --images" | "dataset check --images" | "train --images" | *" --draw" | *" --labels" | *" --access-key-file") files=1 ;;
         *" --feature") choices="CONTENT_MODERATION CUSTOM_LABELS" ;;
         *" --auto-update") choices="ENABLED DISABLED" ;;
         *" --dataset-type") choices="TRAIN TEST" ;;
@@ -30,7 +30,7 @@ _rcl_option() {
 _rcl_words() {
     choices= files= asked=
     case "$1" in
-        help) choices="create-project describe-projects delete-project create-dataset describe-dataset delete-dataset list-dataset-entries list-dataset-labels update-dataset-entries distribute-dataset-entries create-project-version describe-project-versions delete-project-version copy-project-version put-project-policy list-project-policies delete-project-policy wait tag-resource untag-resource list-tags-for-resource start-project-version stop-project-version detect-custom-labels compare config dataset detect doctor draw example export logs report serve status thresholds train versions" ;;
+        help) choices="create-project describe-projects delete-project create-dataset describe-dataset delete-dataset list-dataset-entries list-dataset-labels update-dataset-entries distribute-dataset-entries create-project-version describe-project-versions delete-project-version copy-project-version put-project-policy list-project-policies delete-project-policy wait tag-resource untag-resource list-tags-for-resource start-project-version stop-project-version detect-custom-labels compare config dataset detect doctor draw example export logs pull push report serve status thresholds train versions" ;;
         "wait") choices="project-version-training-completed project-version-running" ;;
         "compare") asked=version ;;
         "config") choices="show explain set unset" ;;
@@ -44,6 +44,7 @@ _rcl_words() {
         "example") choices="rooms flowers logos circuits"; files=1 ;;
         "export") asked=version ;;
         "logs") asked=version ;;
+        "push") asked=source ;;
         "report") asked=version ;;
         "thresholds") asked=version ;;
         "train") files=1 ;;
@@ -94,6 +95,8 @@ _rcl_flags() {
         "example") flags="--seed --train --test --help" ;;
         "export") flags="--format --out --help" ;;
         "logs") flags="--follow --host --help" ;;
+        "pull") flags="--to --images --profile --region --endpoint-url --s3-endpoint-url --no-sign-request --help" ;;
+        "push") flags="--bucket --prefix --to --profile --region --endpoint-url --s3-endpoint-url --no-sign-request --help" ;;
         "report") flags="--out --help" ;;
         "serve") flags="--host --port --access-key-file --access-log --debug --help" ;;
         "status") flags="--json --help" ;;
@@ -145,7 +148,7 @@ _rcl() {
     elif [[ -n $option ]]; then
         _rcl_option "$command" "$option"
     elif [[ -z $command ]]; then
-        COMPREPLY=($(compgen -W "create-project describe-projects delete-project create-dataset describe-dataset delete-dataset list-dataset-entries list-dataset-labels update-dataset-entries distribute-dataset-entries create-project-version describe-project-versions delete-project-version copy-project-version put-project-policy list-project-policies delete-project-policy wait tag-resource untag-resource list-tags-for-resource start-project-version stop-project-version detect-custom-labels compare config dataset detect doctor draw example export logs report serve status thresholds train versions help" -- "$cur"))
+        COMPREPLY=($(compgen -W "create-project describe-projects delete-project create-dataset describe-dataset delete-dataset list-dataset-entries list-dataset-labels update-dataset-entries distribute-dataset-entries create-project-version describe-project-versions delete-project-version copy-project-version put-project-policy list-project-policies delete-project-policy wait tag-resource untag-resource list-tags-for-resource start-project-version stop-project-version detect-custom-labels compare config dataset detect doctor draw example export logs pull push report serve status thresholds train versions help" -- "$cur"))
         return
     else
         _rcl_words "$command"

@@ -31,7 +31,7 @@ end
 
 function __rcl_is_operation
     set -l command (__rcl_command)
-    and not contains -- $command help "compare" "config" "config show" "config explain" "config set" "config unset" "dataset" "dataset import" "dataset export" "dataset show" "dataset check" "detect" "doctor" "draw" "example" "export" "logs" "report" "serve" "status" "thresholds" "train" "versions"
+    and not contains -- $command help "compare" "config" "config show" "config explain" "config set" "config unset" "dataset" "dataset import" "dataset export" "dataset show" "dataset check" "detect" "doctor" "draw" "example" "export" "logs" "pull" "push" "report" "serve" "status" "thresholds" "train" "versions"
 end
 
 function __rcl_needs_command
@@ -56,7 +56,7 @@ complete -c rcl -f
 complete -c rcl -n __rcl_needs_command -l version -d 'Show the version.'
 complete -c rcl -l help -d 'Show what the command does.'
 complete -c rcl -n __rcl_needs_command -a help -d 'Show the help of a command.'
-complete -c rcl -n '__rcl_is help' -a 'create-project describe-projects delete-project create-dataset describe-dataset delete-dataset list-dataset-entries list-dataset-labels update-dataset-entries distribute-dataset-entries create-project-version describe-project-versions delete-project-version copy-project-version put-project-policy list-project-policies delete-project-policy wait tag-resource untag-resource list-tags-for-resource start-project-version stop-project-version detect-custom-labels compare config dataset detect doctor draw example export logs report serve status thresholds train versions'
+complete -c rcl -n '__rcl_is help' -a 'create-project describe-projects delete-project create-dataset describe-dataset delete-dataset list-dataset-entries list-dataset-labels update-dataset-entries distribute-dataset-entries create-project-version describe-project-versions delete-project-version copy-project-version put-project-policy list-project-policies delete-project-policy wait tag-resource untag-resource list-tags-for-resource start-project-version stop-project-version detect-custom-labels compare config dataset detect doctor draw example export logs pull push report serve status thresholds train versions'
 complete -c rcl -n __rcl_is_operation -l output -x -a 'json yaml yaml-stream text table off' -d 'Format of the result (default json); off prints nothing'
 complete -c rcl -n __rcl_is_operation -l query -x -a '(__rcl_ask --query)' -d 'Print a part of the whole result, also as text, where aws does each page; in yaml-stream, of each page'
 complete -c rcl -n __rcl_is_operation -l region -x -a '(__rcl_ask --region)' -d 'Region in the ARNs of new resources; local resources are the same in every region'
@@ -282,6 +282,24 @@ complete -c rcl -n __rcl_needs_command -a logs -d 'Show the log of a model\'s tr
 complete -c rcl -n '__rcl_is logs' -a '(__rcl_ask version)'
 complete -c rcl -n '__rcl_is logs' -l follow -d 'Keep printing until the training ends.'
 complete -c rcl -n '__rcl_is logs' -l host -d 'The model host\'s log instead of the training\'s.'
+complete -c rcl -n __rcl_needs_command -a pull -d 'Bring a project\'s datasets from an AWS account, with their images.'
+complete -c rcl -n '__rcl_is pull' -l to -x -a '(__rcl_ask --to)' -d 'The project\'s name here.  [default: as there]'
+complete -c rcl -n '__rcl_is pull' -l images -d 'Whether images are fetched too.  [default: images]'
+complete -c rcl -n '__rcl_is pull' -l profile -x -a '(__rcl_ask --profile)' -d 'Of the AWS config: whose credentials are used.'
+complete -c rcl -n '__rcl_is pull' -l region -x -a '(__rcl_ask --region)' -d 'Of the account there.'
+complete -c rcl -n '__rcl_is pull' -l endpoint-url -x -a '(__rcl_ask --endpoint-url)' -d 'Another account than Amazon\'s: an rcl serve.'
+complete -c rcl -n '__rcl_is pull' -l s3-endpoint-url -x -a '(__rcl_ask --s3-endpoint-url)' -d 'Another S3 than the one in config.yaml, or Amazon\'s.'
+complete -c rcl -n '__rcl_is pull' -l no-sign-request -d 'Send no signatures: for an rcl serve without keys.'
+complete -c rcl -n __rcl_needs_command -a push -d 'Bring a project\'s datasets into an AWS account, with their images.'
+complete -c rcl -n '__rcl_is push' -a '(__rcl_ask source)'
+complete -c rcl -n '__rcl_is push' -l bucket -x -a '(__rcl_ask --bucket)' -d 'The S3 bucket that images and manifests go into.'
+complete -c rcl -n '__rcl_is push' -l prefix -x -a '(__rcl_ask --prefix)' -d 'Of all keys in it.'
+complete -c rcl -n '__rcl_is push' -l to -x -a '(__rcl_ask --to)' -d 'The project\'s name there.  [default: as here]'
+complete -c rcl -n '__rcl_is push' -l profile -x -a '(__rcl_ask --profile)' -d 'Of the AWS config: whose credentials are used.'
+complete -c rcl -n '__rcl_is push' -l region -x -a '(__rcl_ask --region)' -d 'Of the account there.'
+complete -c rcl -n '__rcl_is push' -l endpoint-url -x -a '(__rcl_ask --endpoint-url)' -d 'Another account than Amazon\'s: an rcl serve.'
+complete -c rcl -n '__rcl_is push' -l s3-endpoint-url -x -a '(__rcl_ask --s3-endpoint-url)' -d 'Another S3 than the one in config.yaml, or Amazon\'s.'
+complete -c rcl -n '__rcl_is push' -l no-sign-request -d 'Send no signatures: for an rcl serve without keys.'
 complete -c rcl -n __rcl_needs_command -a report -d 'Write a page about how good a trained version is.'
 complete -c rcl -n '__rcl_is report' -a '(__rcl_ask version)'
 complete -c rcl -n '__rcl_is report' -l out -r -F -d 'HTML file to write.  [default: PROJECT-VERSION-report.html]'

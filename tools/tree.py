@@ -127,6 +127,7 @@ _ASKED = {
     "compare": "version",
     "logs": "version",
     "thresholds": "version",
+    "push": "source",
     "report": "version",
     "versions": "project",
     "export": "version",

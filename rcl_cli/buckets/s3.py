@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -18,19 +19,23 @@ class S3Bucket:
     Args:
         name: the bucket.
         endpoint_url: None for AWS.
+        profile: of the AWS config; None for the one in use.
     """
 
-    def __init__(self, name: str, region: str, endpoint_url: str | None) -> None:
-        self._name, self._region, self._endpoint_url = name, region, endpoint_url
+    def __init__(self, name: str, region: str, endpoint_url: str | None, profile: str | None = None) -> None:
+        self._name, self._region, self._endpoint_url, self._profile = name, region, endpoint_url, profile
         self._made: Any = None
+        self._making = threading.Lock()
 
     @property
     def _client(self) -> Any:
-        if self._made is None:
-            import boto3
+        with self._making:
+            if self._made is None:
+                import boto3
 
-            self._made = boto3.client("s3", region_name=self._region, endpoint_url=self._endpoint_url)
-        return self._made
+                session = boto3.Session(profile_name=self._profile)
+                self._made = session.client("s3", region_name=self._region, endpoint_url=self._endpoint_url)
+            return self._made
 
     def size(self, key: str, version: str | None = None) -> int:
         from botocore.exceptions import BotoCoreError, ClientError

@@ -64,6 +64,8 @@ LOCAL: dict[str, str] = {
     "example": "Make an example project: images and manifests.",
     "export": "Take a trained model away, to run it without rcl.",
     "logs": "Show the log of a model's training or host.",
+    "pull": "Bring a project's datasets from an AWS account, with their images.",
+    "push": "Bring a project's datasets into an AWS account, with their images.",
     "report": "Write a page about how good a trained version is.",
     "serve": "Answer AWS SDKs and the aws CLI over HTTP.",
     "status": "Show projects, their newest versions, and what is running.",

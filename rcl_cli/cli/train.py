@@ -104,9 +104,9 @@ def _make_datasets(context: Context, source: Path, form: str | None, images: Pat
         tell_call(one.operation, one.params)
 
 
-def tell_call(operation: str, params: Mapping[str, object]) -> None:
+def tell_call(operation: str, params: Mapping[str, object], program: str = "rcl") -> None:
     """Print a call of the API as the command line that makes it."""
-    words = ["rcl", kebab(operation)]
+    words = [*program.split(), kebab(operation)]
     for name, value in params.items():
         text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
         words += [f"--{kebab(name)}", text]

@@ -23,6 +23,8 @@ _MODULES = {
     "doctor": "doctor",
     "example": "example",
     "export": "export",
+    "pull": "exchange",
+    "push": "exchange",
     "report": "report",
     "serve": "serving",
     "status": "overview",

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from rcl_cli.buckets.base import BucketWriteError, NoSuchObjectError
 from rcl_cli.errors import RclError
@@ -22,6 +23,18 @@ from rcl_cli.store import datasets, projects
 
 # Manifests of imports, and results of trainings that nobody chose a bucket for, are kept here.
 BUCKET = "rcl"
+
+
+class Manifests(Protocol):
+    """Manifests by part."""
+
+    def parts(self) -> Collection[str]:
+        """`train`, `test`, or both."""
+        ...
+
+    def write(self, part: str, target: Path) -> None:
+        """Write the manifest of a part."""
+        ...
 
 
 class Collected:
@@ -131,14 +144,30 @@ class Called:
     result: dict[str, object]
 
 
-def make_datasets(context: Context, found: Collected, project_name: str, notes: Notes) -> list[Called]:
+def check_free(context: Context, parts: Iterable[str], project_name: str) -> None:
+    """Whether a project, if it is there, has no such datasets.
+
+    Raises:
+        RclError: it has one.
+    """
+    with context.database.read() as db:
+        project = projects.by_name(db, project_name)
+        there = {d.type.lower() for d in datasets.of_project(db, project.id)} if project else set()
+    if clash := [part for part in parts if part in there]:
+        raise RclError(
+            f"The project {project_name} has a {clash[0]} dataset already: choose another name, or delete it with "
+            f"rcl delete-dataset --dataset-arn {project_name}/{clash[0]}"
+        )
+
+
+def make_datasets(context: Context, found: Manifests, project_name: str, notes: Notes) -> list[Called]:
     """Make datasets of a project, which is made where it is not there.
 
     Args:
         notes: takes what the datasets find wrong with their entries.
 
     Raises:
-        ResourceAlreadyExists: it has such datasets.
+        RclError: it has such datasets already, or they can't be made.
     """
     called: list[Called] = []
 
@@ -147,15 +176,9 @@ def make_datasets(context: Context, found: Collected, project_name: str, notes: 
         called.append(Called(operation, params, result))
         return result
 
+    check_free(context, found.parts(), project_name)
     with context.database.read() as db:
         project = projects.by_name(db, project_name)
-        there = {d.type.lower() for d in datasets.of_project(db, project.id)} if project else set()
-    clash = [part for part in found.parts() if part in there]
-    if clash:
-        raise RclError(
-            f"The project {project_name} has a {clash[0]} dataset already: choose another --project, or delete it with "
-            "rcl delete-dataset."
-        )
     arn = project.arn if project else call("CreateProject", {"ProjectName": project_name})["ProjectArn"]
     bucket = context.buckets.for_output(BUCKET)
     for part in found.parts():

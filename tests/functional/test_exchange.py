@@ -1,0 +1,181 @@
+"""`rcl pull` and `rcl push`: a real server on the other side, and a real S3 API between."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from moto.server import ThreadedMotoServer
+
+from tests.conftest import Home, box_images, image_line, make_home, noisy
+from tests.functional.serving import client, serving
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+KEYS = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing"}
+
+
+@dataclass
+class Account:
+    """Another account: its API, its S3, and options that lead there."""
+
+    api: Any
+    s3: Any
+    words: tuple[str, ...]
+    buckets: Path
+
+    def keys_there(self) -> list[str]:
+        return [one["Key"] for one in self.s3.list_objects_v2(Bucket="remote").get("Contents", [])]
+
+    def entries(self, arn: str) -> list[dict[str, Any]]:
+        pages = self.api.get_paginator("list_dataset_entries").paginate(DatasetArn=arn)
+        return [json.loads(line) for page in pages for line in page["DatasetEntries"]]
+
+    def dataset(self, project: str, kind: str) -> str:
+        described = self.api.describe_projects(ProjectNames=[project])["ProjectDescriptions"][0]
+        return next(one["DatasetArn"] for one in described["Datasets"] if one["DatasetType"] == kind)
+
+
+@pytest.fixture
+def account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Account]:
+    for name, value in KEYS.items():
+        monkeypatch.setenv(name, value)
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    s3_url = "http://{}:{}".format(*server.get_host_and_port())
+    s3 = boto3.client("s3", endpoint_url=s3_url, region_name="us-east-1")
+    s3.create_bucket(Bucket="remote")
+    (tmp_path / "there").mkdir()
+    (tmp_path / "there" / "config.yaml").write_text(f"buckets: {{remote: s3}}\ns3: {{endpoint_url: {s3_url}}}\n")
+    there = make_home(tmp_path / "there")
+    with serving(there, **KEYS) as (url, _):
+        api = client(url)
+        yield Account(api, s3, ("--endpoint-url", url, "--s3-endpoint-url", s3_url), there.buckets)
+        api.close()
+    there.context.database.close()
+    s3.close()
+    server.stop()
+
+
+def plain(entries: list[dict[str, Any]]) -> list[Any]:
+    """What entries say, but for where their images lie."""
+    return sorted(
+        ({k: v for k, v in line.items() if k not in ("source-ref", "cl-metadata")} for line in entries), key=str
+    )
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+def test_there_and_back_again(account: Account, home: Home, rcl: Run) -> None:
+    training, testing = box_images(home)
+    (home.buckets / "data" / "box-0.jpg").rename(home.buckets / "data" / "böx 0+.jpg")
+    training[0]["source-ref"] = "s3://data/böx 0+.jpg"
+    project = home.project("boards")
+    local = {"TRAIN": home.dataset(project, "TRAIN", training), "TEST": home.dataset(project, "TEST", testing)}
+    done = rcl("push", "boards", "--bucket", "remote", *account.words, **KEYS)
+    assert done.returncode == 0, done.stderr
+    assert "Entries: 16 train, 6 test. Images: 22 uploaded, 0 there already." in done.stderr
+    assert [line.split()[:4] for line in done.stderr.splitlines() if line.startswith("+")] == [
+        ["+", "aws", "rekognition", "create-project"],
+        ["+", "aws", "rekognition", "create-dataset"],
+        ["+", "aws", "rekognition", "create-dataset"],
+    ]
+    there = {kind: account.dataset("boards", kind) for kind in local}
+    assert done.stdout.split() == list(there.values())
+    for kind, arn in local.items():
+        assert plain(account.entries(there[kind])) == plain(home.entries(arn))
+    assert len([key for key in account.keys_there() if "/images/" in key]) == 22
+    # A second push makes another project, and moves no image.
+    again = rcl("push", "boards/train", "--bucket", "remote", "--to", "more", *account.words, **KEYS)
+    assert "Entries: 16 train. Images: 0 uploaded, 16 there already." in again.stderr
+    taken = rcl("push", "boards", "--bucket", "remote", *account.words, **KEYS)
+    assert (taken.returncode, "has a train dataset there already" in taken.stderr) == (255, True)
+    # And back, into another project here.
+    pulled = rcl("pull", "boards", "--to", "again", *account.words, **KEYS)
+    assert pulled.returncode == 0, pulled.stderr
+    assert "Images: 22 fetched, 0 there already." in pulled.stderr
+    arn = pulled.stdout.split()[0]
+    assert plain(home.entries(arn)) == plain(home.entries(local["TRAIN"]))
+    for line in home.entries(arn):
+        bucket, _, key = line["source-ref"].removeprefix("s3://").partition("/")
+        original = home.buckets / "data" / Path(key).name
+        assert (home.buckets / bucket / key).read_bytes() == original.read_bytes()
+    once_more = rcl("pull", "boards", "--to", "third", *account.words, **KEYS)
+    assert "Images: 0 fetched, 22 there already." in once_more.stderr
+    clash = rcl("pull", "boards", "--to", "again", *account.words, **KEYS)
+    assert (clash.returncode, "has a train dataset already" in clash.stderr) == (255, True)
+    # The images there are enough to train on here.
+    home.train(home.call("DescribeProjects", ProjectNames=["again"])["ProjectDescriptions"][0]["ProjectArn"], "v")
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+def test_images_that_cannot_be_had_are_counted(account: Account, home: Home, rcl: Run) -> None:
+    (home.buckets / "data").mkdir(parents=True)
+    noisy((1, 2, 3), (80, 80), 1).save(home.buckets / "data" / "here.jpg")
+    home.dataset(home.project(), "TRAIN", [image_line("data", "here.jpg", "a"), image_line("data", "gone.jpg", "b")])
+    done = rcl("push", "p", "--bucket", "remote", "--prefix", "", *account.words, **KEYS)
+    assert done.returncode == 0, done.stderr
+    assert "Entries: 1 train. Images: 1 uploaded" in done.stderr
+    assert "1 images are missing; their entries were left out: s3://data/gone.jpg" in done.stderr
+    image = next(key for key in account.keys_there() if key.endswith("here.jpg"))
+    account.s3.delete_object(Bucket="remote", Key=image)
+    pulled = rcl("pull", "p", "--to", "q", *account.words, **KEYS)
+    assert pulled.returncode == 0, pulled.stderr
+    assert "1 images are not there, or may not be read" in pulled.stderr
+    entries_only = rcl("pull", "p", "--to", "r", "--no-images", *account.words, **KEYS)
+    assert "Images: 0 fetched" in entries_only.stderr
+    # A key that leads out of its bucket is written nowhere.
+    account.s3.put_object(Bucket="remote", Key="a/../../evil.jpg", Body=b"x")
+    manifest = json.dumps(image_line("remote", "a/../../evil.jpg", "a")) + "\n"
+    account.s3.put_object(Bucket="remote", Key="m", Body=manifest.encode())
+    made = account.api.create_project(ProjectName="evil")["ProjectArn"]
+    source = {"GroundTruthManifest": {"S3Object": {"Bucket": "remote", "Name": "m"}}}
+    account.api.create_dataset(ProjectArn=made, DatasetType="TRAIN", DatasetSource=source)
+    evil = rcl("pull", made, *account.words, **KEYS)
+    assert "lead out of their bucket" in evil.stderr
+    assert not list(home.path.rglob("evil.jpg"))
+
+
+def test_what_cannot_be_done_says_so_and_makes_nothing(account: Account, home: Home, rcl: Run) -> None:
+    api_only = account.words[:2]
+    no_s3 = ("--s3-endpoint-url", "http://127.0.0.1:9")
+    nowhere = ("--endpoint-url", "http://127.0.0.1:9", *no_s3)
+    training, _ = box_images(home)
+    home.dataset(home.project("mine"), "TRAIN", training)
+    account.api.create_project(ProjectName="empty")
+    for words, code, says in (
+        (("pull", "nothing", *account.words), 254, "There is no project nothing there"),
+        (("pull", "empty", *account.words), 255, "has no datasets with entries there"),
+        (("pull", "x", *nowhere), 255, "Could not connect to the endpoint URL"),
+        (("push", "nothing", "--bucket", "remote", *account.words), 254, "nothing is no"),
+        (("push", "mine", "--bucket", "no-such-bucket", *account.words), 255, "can't be written"),
+        (("push", "mine", "--bucket", "remote", *api_only, *no_s3), 255, "can't be written"),
+        (("push", "mine", *account.words), 252, "--bucket"),
+    ):  # fmt: skip
+        done = rcl(*words, **KEYS)
+        assert (done.returncode, done.stdout) == (code, ""), (words, done.stderr)
+        assert says in " ".join(done.stderr.split()), (words, done.stderr)
+        assert "Traceback" not in done.stderr
+    names = [one["ProjectArn"].split("/")[1] for one in account.api.describe_projects()["ProjectDescriptions"]]
+    assert names == ["empty"]
+    assert [one["ProjectArn"].split("/")[1] for one in home.call("DescribeProjects")["ProjectDescriptions"]] == ["mine"]
+    none = {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": "", "AWS_EC2_METADATA_DISABLED": "true"}
+    unsigned = rcl("pull", "x", *account.words, HOME=str(home.path), **none)
+    assert (unsigned.returncode, "Unable to locate credentials" in unsigned.stderr) == (253, True)
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+def test_buckets_out_of_reach_end_it_before_anything_is_made(account: Account, home: Home, rcl: Run) -> None:
+    (home.buckets / "data").mkdir(parents=True)
+    noisy((1, 2, 3), (80, 80), 1).save(home.buckets / "data" / "here.jpg")
+    home.dataset(home.project(), "TRAIN", [image_line("data", "here.jpg", "a")])
+    assert rcl("push", "p", "--bucket", "remote", *account.words, **KEYS).returncode == 0
+    nowhere = (*account.words[:2], "--s3-endpoint-url", "http://127.0.0.1:9")
+    done = rcl("pull", "p", "--to", "q", *nowhere, **KEYS)
+    assert (done.returncode, done.stdout) == (255, "")
+    assert "The images in the bucket remote can't be read" in " ".join(done.stderr.split())
+    assert len(home.call("DescribeProjects")["ProjectDescriptions"]) == 1
