@@ -21,7 +21,7 @@ _rcl_option() {
         *" --cli-error-format") choices="legacy json yaml text table enhanced" ;;
         "dataset import --format" | "dataset show --format" | "dataset check --format" | "train --format") choices="manifest cvat voc coco labelstudio csv yolo folders" ;;
         *" --color") choices="on off auto" ;;
-        "export --format") choices="onnx openvino torchscript" ;;
+        "export --format") choices="onnx openvino torchscript coreml tensorrt" ;;
         *" --part") choices="train test" ;;
     esac
 }

@@ -276,7 +276,7 @@ complete -c rcl -n '__rcl_is example' -l train -x -a '(__rcl_ask --train)' -d 'T
 complete -c rcl -n '__rcl_is example' -l test -x -a '(__rcl_ask --test)' -d 'Test images.'
 complete -c rcl -n __rcl_needs_command -a export -d 'Take a trained model away, to run it without rcl.'
 complete -c rcl -n '__rcl_is export' -a '(__rcl_ask version)'
-complete -c rcl -n '__rcl_is export' -l format -x -a 'onnx openvino torchscript' -d 'What to write.'
+complete -c rcl -n '__rcl_is export' -l format -x -a 'onnx openvino torchscript coreml tensorrt' -d 'What to write.'
 complete -c rcl -n '__rcl_is export' -l out -r -F -d 'An empty folder, or a new one.'
 complete -c rcl -n __rcl_needs_command -a logs -d 'Show the log of a model\'s training or host.'
 complete -c rcl -n '__rcl_is logs' -a '(__rcl_ask version)'

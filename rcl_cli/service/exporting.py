@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from rcl_cli.backends.exports import SCRIPT, write_export
+from rcl_cli.backends.exports import FORMS, SCRIPT, write_export
 from rcl_cli.backends.registry import read_card, read_thresholds
 from rcl_cli.buckets.base import NoSuchObjectError
 from rcl_cli.domain import Box, Detection, Sample
@@ -46,11 +46,11 @@ class Agreement(NamedTuple):
 
 def export_model(
     context: Context, version: Version, form: str, out: Path, step: Callable[[int], None]
-) -> Agreement | None:
+) -> Agreement | str:
     """Write a model in a format into a new folder, and try it on its test images.
 
     Returns:
-        How both agree; None where no test image is left, or the model is older than that is kept.
+        How both agree, or why that was not tried.
 
     Raises:
         UsageError: the folder is not empty.
@@ -61,21 +61,23 @@ def export_model(
     card, extra = read_card(folder)
     with whole_folder(out) as partial:
         write_export(form, card, folder, {**extra["thresholds"], **read_thresholds(folder)}, partial)
+        if reason := FORMS[form].cannot_run():
+            return reason
         return _agreement(context, folder, card.labels, partial, step)
 
 
 def _agreement(
     context: Context, folder: Path, labels: Sequence[str], out: Path, step: Callable[[int], None]
-) -> Agreement | None:
+) -> Agreement | str:
     try:
         judged = list(evidence.read(folder))
     except FileNotFoundError:
-        return None
+        return "the model was trained by an rcl that kept no predictions"
     with tempfile.TemporaryDirectory(prefix="rcl-images-") as cache:
         fetcher = ImageFetcher(context.buckets, Path(cache))
         there = [(image, path) for image in judged if (path := _path_of(fetcher, image))]
         if not there:
-            return None
+            return "no test image is left"
         answers: list[list[Detection]] = []
         for start in range(0, len(there), _AT_ONCE):
             answers += _run(out, [path for _, path in there[start : start + _AT_ONCE]])

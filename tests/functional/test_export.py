@@ -72,6 +72,55 @@ def test_the_script_says_what_the_model_says(form: str, model: Trained, rcl: Run
                 assert other["box"] == pytest.approx(corners, abs=0.005)
 
 
+@pytest.mark.parametrize("form", ["coreml", "tensorrt"])
+def test_forms_of_other_machines_are_written_or_refused(form: str, model: Trained, rcl: Run, tmp_path: Path) -> None:
+    import onnxruntime
+
+    out = tmp_path / "out"
+    home = {"RCL_HOME": str(model.home.path)}
+    done = rcl("export", "p/v", "--format", form, "-o", str(out), **home)
+    said = " ".join(done.stderr.split())
+    if form == "tensorrt" and "TensorrtExecutionProvider" not in onnxruntime.get_available_providers():
+        assert (done.returncode, done.stdout, out.exists()) == (253, "", False)
+        assert "needs an NVIDIA GPU" in said
+        return
+    assert (done.returncode, done.stdout) == (0, f"{out}\n"), done.stderr
+    if form == "coreml":
+        assert sys.platform == "darwin" or "Core ML models run on macOS only" in said
+        spec = (
+            importlib.import_module("coremltools")
+            .models.MLModel(str(out / "model.mlpackage"), skip_model_load=True)
+            .get_spec()
+        )
+        shape = list(spec.description.input[0].type.multiArrayType.shape)
+        size = json.loads((out / "labels.json").read_text("utf-8"))["size_px"]
+        side = size + 32 if (model.home.buckets / "data" / "box-0.jpg").exists() else size
+        assert shape == [1, side, side, 3]
+        compile((out / "run.py").read_text("utf-8"), "run.py", "exec")
+
+
+def test_a_square_canvas_finds_the_same(detector: Trained, tmp_path: Path) -> None:
+    """What scripts of forms with one shape do to an image, tried with the runtime that is here."""
+    from rcl_cli.backends import exports
+    from rcl_cli.backends.registry import read_card
+
+    folder = detector.home.path / "models" / "1"
+    card, extra = read_card(folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(exports.FORMS, "square", exports.FORMS["onnx"]._replace(has_one_shape=True))
+        for form in ("onnx", "square"):
+            (tmp_path / form).mkdir()
+            exports.write_export(form, card, folder, extra["thresholds"], tmp_path / form)
+    images = [str(path) for path in sorted((detector.home.buckets / "data").glob("box-*.jpg"))]
+    plain, square = (ask(tmp_path / form, "--min-confidence", "0.3", *images) for form in ("onnx", "square"))
+    assert "96, 96" in (tmp_path / "square" / "run.py").read_text("utf-8")
+    for one, other in zip(plain, square, strict=True):
+        for found, again in zip(one["found"], other["found"], strict=False):
+            assert again["label"] == found["label"]
+            # More grey around an image changes what the network sees at its edges, but not where things are.
+            assert again["box"] == pytest.approx(found["box"], abs=0.1)
+
+
 def test_the_script_needs_no_rcl(model: Trained, rcl: Run, tmp_path: Path) -> None:
     exported(rcl, model, "onnx", tmp_path / "out")
     tree = ast.parse((tmp_path / "out" / "run.py").read_text("utf-8"))
