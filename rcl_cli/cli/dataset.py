@@ -241,21 +241,27 @@ def summary(counts: dict[str, Count], notes: Notes) -> None:
     """What there was, as a table, and what was left out, on stderr."""
     from rich.table import Table
 
+    has_boxes = any(count.boxes for count in counts.values())
     table = Table()
     table.add_column("label")
     for part in counts:
         table.add_column(f"{part}: images", justify="right")
-        table.add_column("boxes", justify="right")
+        if has_boxes:
+            table.add_column("boxes", justify="right")
     labels = sorted({label for count in counts.values() for label in count.labels})
+
+    def row(name: str, numbers: Callable[[Count], tuple[object, object]]) -> None:
+        pairs = [numbers(count) for count in counts.values()]
+        table.add_row(name, *(str(n) for pair in pairs for n in (pair if has_boxes else pair[:1])))
+
     for label in labels[:_SHOWN_LABELS]:
-        cells = [str(n) for count in counts.values() for n in (count.labels[label], count.boxes[label])]
-        table.add_row(repr(label) if label != label.strip() else label, *cells)
+        name = repr(label) if label != label.strip() else label
+        row(name, lambda count, label=label: (count.labels[label], count.boxes[label]))  # type: ignore[misc]
     if len(labels) > _SHOWN_LABELS:
         table.add_row(f"… and {len(labels) - _SHOWN_LABELS} more")
     table.add_section()
-    unlabelled = [str(n) for count in counts.values() for n in (count.unlabelled, "")]
-    table.add_row("without labels", *unlabelled)
-    table.add_row("all", *(str(n) for count in counts.values() for n in (count.images, sum(count.boxes.values()))))
+    row("without labels", lambda count: (count.unlabelled, ""))
+    row("all", lambda count: (count.images, sum(count.boxes.values())))
     shown = console(stderr=True)
     shown.print(table)
     for line in notes.lines():
