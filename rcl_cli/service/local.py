@@ -32,7 +32,8 @@ def named_version(context: Context, name: str) -> Version:
         version = find_version(db, name)
     if version is None:
         raise ResourceNotFound(
-            f"There is no version {name}: give its ARN, PROJECT/VERSION, or a PROJECT with a trained one."
+            f"There is no version {name}: give its ARN, PROJECT/VERSION, or a PROJECT with a trained one; rcl status "
+            "lists what there is."
         )
     return version
 

@@ -81,7 +81,7 @@ def versions_of(context: Context, project: str) -> list[VersionRow]:
     with context.database.read() as db:
         found = projects.by_arn(db, project) if project.startswith("arn:") else projects.by_name(db, project)
         if found is None:
-            raise ResourceNotFound(f"There is no project {project}.")
+            raise ResourceNotFound(f"There is no project {project}; rcl status lists them.")
         every = versions.page(db, found.id, None, None, _MOST)
     return [_row(context, version) for version in every]
 
