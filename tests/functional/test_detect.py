@@ -209,7 +209,7 @@ def test_once_needs_no_host_and_says_the_same(detector: Trained, classifier: Tra
                 assert a["Name"] == b["Name"]
                 assert a["Confidence"] == pytest.approx(b["Confidence"], abs=0.01)
         assert refused.returncode == 254
-        assert "start it, or add --once" in refused.stderr
+        assert "Add --once to load it for this run, or start it: rcl start" in refused.stderr
 
 
 def test_a_model_that_stops_ends_the_run(detector: Trained, many: Path, tmp_path: Path) -> None:
