@@ -14,7 +14,7 @@ from rcl_cli.cli.terminal import console
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from rcl_cli.service.overview import ProjectRow, VersionRow
+    from rcl_cli.service.overview import ProcessRow, ProjectRow, VersionRow
 
 _COLOURS = {"RUNNING": "green", "TRAINING_IN_PROGRESS": "cyan", "STARTING": "cyan"}
 
@@ -23,11 +23,11 @@ _COLOURS = {"RUNNING": "green", "TRAINING_IN_PROGRESS": "cyan", "STARTING": "cya
 @click.option("--json", "as_json", is_flag=True, help="A JSON object a project.")
 @click.pass_obj
 def status(settings: Any, as_json: bool) -> None:
-    """Show projects, their images, their newest versions, what is running, and the disk.
+    """Show projects, their images, their newest versions, what is at work, the device, and the disk.
 
     Example: rcl status
     """
-    from rcl_cli.service.overview import projects_of
+    from rcl_cli.service.overview import device_name, processes_of, projects_of
 
     context = settings.context()
     rows = projects_of(context)
@@ -36,9 +36,12 @@ def status(settings: Any, as_json: bool) -> None:
             click.echo(json.dumps(row.as_json(), ensure_ascii=False))
         return
     _show_projects(rows)
+    if processes := processes_of(context):
+        _show_processes(processes)
     free = shutil.disk_usage(context.layout.home).free
     running = sum(row.running for row in rows)
-    click.echo(f"{running} model(s) running. {context.layout.home}: {free / 2**30:.1f} GiB free.")
+    click.echo(f"{running} model(s) running. Device: {device_name()}.")
+    click.echo(f"{context.layout.home}: {free / 2**30:.1f} GiB free.")
 
 
 @click.command()
@@ -79,6 +82,22 @@ def _show_projects(rows: Sequence[ProjectRow]) -> None:
             Text(newest.status, style=_COLOURS.get(newest.status, "")) if newest else "",
             f"{newest.f1:.3f}" if newest and newest.f1 is not None else "",
         )
+    console().print(table)
+
+
+def _show_processes(rows: Sequence[ProcessRow]) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table()
+    for heading in ("at work", "does", "process", "workers", "MB"):
+        table.add_column(heading, justify="left" if heading in ("at work", "does") else "right")
+    for row in rows:
+        is_training = row.does == "TRAINING_IN_PROGRESS"
+        does = row.message.partition(": ")[2].rstrip(".") if is_training else row.does
+        memory = "" if row.memory_bytes is None else f"{row.memory_bytes / 1e6:.0f}"
+        cells = (row.version, does, str(row.pid), "" if is_training else str(row.workers), memory)
+        table.add_row(*(Text(cell) for cell in cells))
     console().print(table)
 
 

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import platform
+import shutil
+import subprocess
+import sys
 from typing import Any, NamedTuple
 
 from rcl_cli.backends.registry import read_card
+from rcl_cli.config import cpu_cores
 from rcl_cli.errors import ConfigError, ResourceNotFound
 from rcl_cli.service.context import Context
 from rcl_cli.service.settle import settle_versions
@@ -32,6 +37,24 @@ class VersionRow(NamedTuple):
     training_images: int | None
     created_ms: int
     size_bytes: int
+
+
+class ProcessRow(NamedTuple):
+    """A process of a version that is trained or runs.
+
+    Args:
+        does: what its version's status says.
+        workers: processes that it has itself; of a host those that answer.
+        memory_bytes: of all of them, what they share counted more than once; None for one of another container.
+        message: where a training stands.
+    """
+
+    version: str
+    does: str
+    pid: int
+    workers: int
+    memory_bytes: int | None
+    message: str
 
 
 class ProjectRow(NamedTuple):
@@ -100,3 +123,43 @@ def projects_of(context: Context) -> list[ProjectRow]:
                 ProjectRow(project.name, project.arn, entries.get("TRAIN"), entries.get("TEST"), running, newest)
             )
     return found
+
+
+def processes_of(context: Context) -> list[ProcessRow]:
+    """Everything that works at the moment, or holds a model ready."""
+    found = []
+    with context.database.read() as db:
+        for project in projects.page(db, None, None, _MOST):
+            for version in versions.page(db, project.id, None, None, _MOST):
+                worker = versions.worker_of(db, version.id)
+                if worker is None or not worker.identity.is_alive(context.layout.lock(version.id)):
+                    continue
+                workers, memory = (0, None) if worker.identity.is_foreign else _usage(worker.identity.pid)
+                name = f"{project.name}/{version.name}"
+                found.append(ProcessRow(name, version.status, worker.identity.pid, workers, memory, version.message))
+    return found
+
+
+def _usage(pid: int) -> tuple[int, int | None]:
+    """(processes below it, bytes of all of them)."""
+    import psutil
+
+    try:
+        process = psutil.Process(pid)
+        below = process.children(recursive=True)
+        return len(below), sum(one.memory_info().rss for one in (process, *below))
+    except psutil.Error:
+        return 0, None
+
+
+def device_name() -> str:
+    """What models are trained on here, without asking torch, which takes seconds to import."""
+    if shutil.which("nvidia-smi"):
+        words = ["nvidia-smi", "--query-gpu=name,memory.used,memory.total", "--format=csv,noheader"]
+        done = subprocess.run(words, capture_output=True, text=True, check=False)
+        if done.returncode == 0 and done.stdout.strip():
+            name, used, total = (part.strip() for part in done.stdout.splitlines()[0].rsplit(",", 2))
+            return f"{name}, {used} of {total} in use"
+    if sys.platform == "darwin" and platform.machine() == "arm64":
+        return "Apple GPU"
+    return f"CPU, {cpu_cores()} core(s)"
