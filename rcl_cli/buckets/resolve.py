@@ -16,6 +16,11 @@ from rcl_cli.config import Config
 _NAME = re.compile(r"[0-9A-Za-z_\-][0-9A-Za-z.\-_]{2,254}")
 
 
+def is_bucket_name(name: str) -> bool:
+    """Whether a bucket can have this name: 3 to 255 letters, digits, dots, `-` and `_`."""
+    return bool(_NAME.fullmatch(name))
+
+
 @dataclass(frozen=True, slots=True)
 class Buckets:
     """All buckets that a context can reach.
@@ -45,7 +50,7 @@ class Buckets:
             return S3Bucket(name, self.region, self.s3_endpoint_url)
         if target is not None:
             return LocalBucket(self.home / target)
-        if not _NAME.fullmatch(name):
+        if not is_bucket_name(name):
             raise NoSuchObjectError(name)
         for folder in self.folders:
             if (folder / name).is_dir():
@@ -63,14 +68,22 @@ class Buckets:
         try:
             return self.get(name)
         except NoSuchObjectError:
-            if not _NAME.fullmatch(name):
-                raise
-            folder = self.folders[0] / name
+            folder = self.new_folder(name)
             try:
                 folder.mkdir(parents=True, exist_ok=True)
             except OSError as error:
                 raise NoSuchObjectError(f"{folder}: {error.strerror or error}") from error
             return LocalBucket(folder)
+
+    def new_folder(self, name: str) -> Path:
+        """Where a bucket that is not there would be made.
+
+        Raises:
+            NoSuchObjectError: the name can't be a folder.
+        """
+        if not is_bucket_name(name):
+            raise NoSuchObjectError(name)
+        return self.folders[0] / name
 
 
 def make_buckets(home: Path, config: Config) -> Buckets:

@@ -101,4 +101,4 @@ def unset(key: str) -> None:
     from rcl_cli.service.settings import change
 
     path = change(key, None, os.environ)
-    click.echo(f"{path}: {key} is not set any more", err=True)
+    click.echo(f"{path}: {key} is not set", err=True)

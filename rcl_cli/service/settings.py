@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from rcl_cli.buckets.resolve import is_bucket_name
 from rcl_cli.config import (
     DEFAULT_ACCOUNT,
     DEFAULT_REGION,
@@ -19,6 +22,7 @@ from rcl_cli.config import (
     read_document,
 )
 from rcl_cli.errors import ConfigError, InvalidParameter, UsageError
+from rcl_cli.service.yaml_edit import edited
 from rcl_cli.store.layout import Layout
 from rcl_cli.training.options import TRAINING_OPTIONS, resolve_options
 
@@ -30,7 +34,7 @@ _MEANINGS = {
     "account": "the account in ARNs, 12 digits",
     "region": "the region in ARNs",
     "buckets_dir": "a folder with a folder for each bucket, beside the home's own",
-    "offline": "true: nothing is fetched, not even weights",
+    "offline": "true: no weights are fetched",
     "s3.fallback": "true: buckets that are no folders are asked for at S3",
     "s3.endpoint_url": "another S3 than Amazon's",
 }
@@ -153,7 +157,7 @@ def setting_of(key: str, environment: Mapping[str, str]) -> Setting:
 
 
 def change(key: str, value: str | None, environment: Mapping[str, str]) -> Path:
-    """Write a setting into config.yaml, or take it out; comments and all else in it stay.
+    """Write a setting into config.yaml, or take it out; everything else in it stays as it is.
 
     Args:
         value: None to take it out.
@@ -163,35 +167,50 @@ def change(key: str, value: str | None, environment: Mapping[str, str]) -> Path:
 
     Raises:
         UsageError: there is no such setting in the file, or it can't have that value; nothing was changed.
-        ConfigError: config.yaml can't be read or written.
+        ConfigError: config.yaml can't be read, changed or written.
     """
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import YAMLError
-
     keys = _keys_in_file(key)
     layout = Layout(home_folder(environment))
     layout.make()
     path = layout.config
-    yaml = YAML()
-    yaml.preserve_quotes = True
-    try:
-        document = (yaml.load(path.read_text("utf-8")) if path.exists() else None) or {}
-        _put(document, keys, None if value is None else _scalar(key, value))
-    except (OSError, UnicodeDecodeError, YAMLError, TypeError, AttributeError) as error:
-        raise ConfigError(f"{path} can't be read: {error}") from error
-    handle, partial = tempfile.mkstemp(dir=layout.home, prefix=".config-")
+    wanted = None if value is None else _scalar(key, value)
+    with _alone(layout):
+        # What is wrong with it already is not this change's fault.
+        load_config(layout.home, {})
+        try:
+            text = path.read_text("utf-8") if path.exists() else ""
+            changed = edited(text, keys, wanted)
+            if changed != text:
+                _check(changed, key, value)
+                _replace(path, changed)
+        except OSError as error:
+            raise ConfigError(f"{path} can't be written: {error.strerror or error}") from error
+    return path
+
+
+@contextmanager
+def _alone(layout: Layout) -> Iterator[None]:
+    """Two changes at once would lose one of them."""
+    import fcntl
+
+    with (layout.home / ".config.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _replace(path: Path, text: str) -> None:
+    """Write the file as a whole: a command may read it at any moment."""
+    # Through a link, which people use to keep the file elsewhere.
+    target = path.resolve()
+    handle, partial = tempfile.mkstemp(dir=target.parent, prefix=".config-")
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as out:
-            if document:
-                yaml.dump(document, out)
-        _check(Path(partial), key, value)
-        # Through a link, which people use to keep the file elsewhere.
-        Path(partial).replace(path.resolve())
-    except OSError as error:
-        raise ConfigError(f"{path} can't be written: {error.strerror or error}") from error
+            out.write(text)
+        if target.exists():
+            shutil.copymode(target, partial)
+        Path(partial).replace(target)
     finally:
         Path(partial).unlink(missing_ok=True)
-    return path
 
 
 def _keys_in_file(key: str) -> list[str]:
@@ -201,7 +220,7 @@ def _keys_in_file(key: str) -> list[str]:
         UsageError: it is not set there.
     """
     first, _, rest = key.partition(".")
-    if key in ("account", "offline", "s3.fallback", "s3.endpoint_url") or (first == "buckets" and rest):
+    if key in ("account", "offline", "s3.fallback", "s3.endpoint_url") or (first == "buckets" and is_bucket_name(rest)):
         return [first, rest] if rest else [first]
     if first == "training" and rest in TRAINING_OPTIONS:
         return [first, rest]
@@ -236,27 +255,15 @@ def _absolute(value: str) -> Path:
     return Path(os.path.abspath(os.path.expanduser(value)))  # noqa: PTH100, PTH111 - pathlib's raises for unknown users
 
 
-def _put(document: Any, keys: list[str], value: Any) -> None:
-    *above, last = keys
-    for key in above:
-        if document.get(key) is None:
-            document[key] = {}
-        document = document[key]
-    if value is None:
-        document.pop(last, None)
-    else:
-        document[last] = value
-
-
-def _check(written: Path, key: str, value: str | None) -> None:
-    """Whether what was written makes sense.
+def _check(text: str, key: str, value: str | None) -> None:
+    """Whether what is to be written makes sense.
 
     Raises:
         UsageError: it does not.
     """
     with tempfile.TemporaryDirectory(prefix="rcl-config-") as folder:
         home = Path(folder)
-        (home / "config.yaml").write_bytes(written.read_bytes())
+        (home / "config.yaml").write_text(text, "utf-8")
         try:
             load_config(home, {})
             if key.startswith("training."):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -111,6 +112,64 @@ def test_changes_keep_what_people_wrote(home: Home, rcl: Run, tmp_path: Path) ->
     assert rcl("describe-projects").returncode == 0
 
 
+@pytest.mark.parametrize(
+    ("before", "words", "after"),
+    [
+        ("# only words\n", "set offline true", "# only words\noffline: true\n"),
+        ("# only words", "set offline true", "# only words\noffline: true\n"),
+        ("offline: true  # said so\n# end\n", "unset offline", "# end\n"),
+        ("training:\n  # why\n  epochs: 4\n  seed: 1\n\n# next\ns3:\n  fallback: true\n", "unset training.seed",
+         "training:\n  # why\n  epochs: 4\n\n# next\ns3:\n  fallback: true\n"),
+        ("training:\n  epochs: 4\n# next\nbuckets: {abc: s3}\n", "unset training.epochs", "# next\nbuckets: {abc: s3}\n"),
+        ("training: {Epochs: 4, seed: 1}\n", "unset training.epochs", "training: {seed: 1}\n"),
+        ("training: {seed: 1, Epochs: 4}\n", "unset training.epochs", "training: {seed: 1}\n"),
+        ("training: {seed: 1}\n", "set training.epochs 4", "training: {epochs: 4, seed: 1}\n"),
+        ("training: {}\n", "set training.epochs 4", "training: {epochs: 4}\n"),
+        ("training:\noffline: true\n", "set training.epochs 4", "training:\n  epochs: 4\noffline: true\n"),
+        ("training:\n    Epochs: 3 # three\n", "set training.epochs 4", "training:\n    Epochs: 4 # three\n"),
+        ("training:\n    seed: 3", "set training.epochs 4", "training:\n    epochs: 4\n    seed: 3"),
+        ("offline: true\n", "unset training.epochs", "offline: true\n"),
+        ("{offline: true}\n", "set account 000000000001", "{account: '000000000001', offline: true}\n"),
+        ("", "set buckets.off s3", "buckets:\n  'off': s3\n"),
+    ],
+)  # fmt: skip
+def test_nothing_but_the_one_key_changes(home: Home, rcl: Run, before: str, words: str, after: str) -> None:
+    file = home.path / "config.yaml"
+    file.write_text(before)
+    done = rcl("config", *words.split(" ", 2))
+    assert (done.returncode, file.read_text()) == (0, after), done.stderr
+
+
+def test_what_cannot_be_changed_safely_is_left(home: Home, rcl: Run) -> None:
+    text = "account: &a '111111111111'\ns3:\n  endpoint_url: *a\n"
+    (home.path / "config.yaml").write_text(text)
+    done = rcl("config", "set", "s3.endpoint_url", "http://localhost")
+    assert (done.returncode, (home.path / "config.yaml").read_text()) == (253, text)
+    assert "do it by hand: s3: endpoint_url: http://localhost" in " ".join(done.stderr.split())
+
+
+def test_links_to_another_place_stay_links(home: Home, rcl: Run, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "dotfiles"
+    elsewhere.mkdir()
+    (elsewhere / "rcl.yaml").write_text("offline: true\n")
+    (elsewhere / "rcl.yaml").chmod(0o640)
+    (home.path / "config.yaml").symlink_to(elsewhere / "rcl.yaml")
+    assert rcl("config", "set", "training.epochs", "4").returncode == 0
+    assert (home.path / "config.yaml").is_symlink()
+    assert (elsewhere / "rcl.yaml").read_text() == "offline: true\ntraining:\n  epochs: 4\n"
+    assert (elsewhere / "rcl.yaml").stat().st_mode & 0o777 == 0o640
+
+
+def test_changes_at_once_lose_none(home: Home) -> None:
+    commands = [
+        [sys.executable, "-m", "rcl_cli", "config", "set", f"training.{name}", "5"]
+        for name in ("epochs", "batch", "seed", "patience")
+    ]
+    running = [subprocess.Popen(words, env=home.environment(), stderr=subprocess.DEVNULL) for words in commands]
+    assert [process.wait(60) for process in running] == [0] * 4
+    assert load_config(home.path, {}).training == dict.fromkeys(("epochs", "batch", "seed", "patience"), "5")
+
+
 def test_a_first_setting_makes_the_file(home: Home, rcl: Run) -> None:
     done = rcl("config", "set", "training.epochs", "5", RCL_TRAINING_EPOCHS="9")
     assert done.returncode == 0
@@ -130,6 +189,7 @@ def test_a_first_setting_makes_the_file(home: Home, rcl: Run) -> None:
         ("home", "/tmp", "by the variable RCL_HOME"),
         ("region", "eu-west-1", "by the variable AWS_REGION"),
         ("buckets", "x", "There is no setting buckets"),
+        ("buckets.a", "s3", "There is no setting buckets.a"),
         ("", "x", "There is no setting"),
     ],
 )
@@ -141,12 +201,12 @@ def test_what_makes_no_sense_changes_nothing(home: Home, rcl: Run, key: str, val
     assert says in " ".join(done.stderr.split())
     assert str(home.path / ".config") not in done.stderr
     assert file.read_text() == WRITTEN
-    assert list(home.path.glob(".config*")) == []
+    assert list(home.path.glob(".config-*")) == []
 
 
 def test_a_broken_file_is_named_and_left(home: Home, rcl: Run) -> None:
     file = home.path / "config.yaml"
-    for text in ("training: [", "- a\n", "training: 5\n"):
+    for text in ("training: [", "- a\n", "training: 5\n", "unknown: 1\n"):
         file.write_text(text)
         for words in (["show"], ["set", "training.epochs", "5"], ["explain", "offline"]):
             done = rcl("config", *words)
