@@ -64,3 +64,11 @@ class Bucket(Protocol):
             BucketWriteError: no permission, no room, a bad key.
         """
         ...
+
+    def write_file(self, key: str, source: Path) -> None:
+        """Store a file's content as an object, whole or not at all.
+
+        Raises:
+            BucketWriteError: no permission, no room, a bad key.
+        """
+        ...

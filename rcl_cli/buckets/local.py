@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -69,6 +71,13 @@ class LocalBucket:
                 yield f"{folder}{slash}{entry.name}{'/' if entry.is_dir() else ''}"
 
     def write(self, key: str, data: bytes) -> None:
+        self._write(key, io.BytesIO(data))
+
+    def write_file(self, key: str, source: Path) -> None:
+        with source.open("rb") as stream:
+            self._write(key, stream)
+
+    def _write(self, key: str, stream: BinaryIO) -> None:
         path = self._resolve(key)
         if path is None:
             raise BucketWriteError(f"the key {key!r} leads out of its bucket")
@@ -77,7 +86,7 @@ class LocalBucket:
             path.parent.mkdir(parents=True, exist_ok=True)
             handle, partial = tempfile.mkstemp(dir=path.parent, prefix=".rcl-")
             with os.fdopen(handle, "wb") as out:
-                out.write(data)
+                shutil.copyfileobj(stream, out)
                 out.flush()
                 os.fsync(out.fileno())
             Path(partial).chmod(0o644)

@@ -18,11 +18,12 @@ class S3Bucket:
 
     Args:
         name: the bucket.
+        region: None for the one of the profile.
         endpoint_url: None for AWS.
         profile: of the AWS config; None for the one in use.
     """
 
-    def __init__(self, name: str, region: str, endpoint_url: str | None, profile: str | None = None) -> None:
+    def __init__(self, name: str, region: str | None, endpoint_url: str | None, profile: str | None = None) -> None:
         self._name, self._region, self._endpoint_url, self._profile = name, region, endpoint_url, profile
         self._made: Any = None
         self._making = threading.Lock()
@@ -99,3 +100,27 @@ class S3Bucket:
             self._client.put_object(Bucket=self._name, Key=key, Body=data)
         except (ClientError, BotoCoreError, ValueError) as error:
             raise BucketWriteError(str(error)) from error
+
+    def write_file(self, key: str, source: Path) -> None:
+        from boto3.exceptions import Boto3Error
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        try:
+            self._client.upload_file(str(source), self._name, key)
+        except (ClientError, BotoCoreError, ValueError, Boto3Error) as error:
+            raise BucketWriteError(str(error)) from error
+
+    def read(self, key: str, most_bytes: int) -> bytes | None:
+        """An object in one request; None where it is larger.
+
+        Raises:
+            NoSuchObjectError: it is not there.
+        """
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        try:
+            answer = self._client.get_object(Bucket=self._name, Key=key)
+            with answer["Body"] as body:
+                return None if answer["ContentLength"] > most_bytes else bytes(body.read())
+        except (ClientError, BotoCoreError, ValueError) as error:
+            raise self._missing(error) from error

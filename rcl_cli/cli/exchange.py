@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def _remote_options(command: Callable[..., None]) -> Callable[..., None]:
     """Where the other account is, and who asks."""
     for option in (
-        click.option("--no-sign-request", is_flag=True, help="Send no signatures: for an rcl serve without keys."),
+        click.option("--no-sign-request", is_flag=True, help="Call the API unsigned: an rcl serve without keys."),
         click.option("--s3-endpoint-url", metavar="URL", help="Another S3 than the one in config.yaml, or Amazon's."),
         click.option("--endpoint-url", metavar="URL", help="Another account than Amazon's: an rcl serve."),
         click.option("--region", metavar="REGION", help="Of the account there."),
@@ -43,7 +43,9 @@ def _remote(
     )  # fmt: skip
     call = make_call(given)
     s3_url = s3_endpoint_url or context.config.s3_endpoint_url
-    return Remote(call, lambda name: S3Bucket(name, region or context.region, s3_url, profile))
+    # A profile has a region of its own, for both.
+    s3_region = region or (None if profile else context.region)
+    return Remote(call, lambda name: S3Bucket(name, s3_region, s3_url, profile))
 
 
 @click.command()
@@ -68,8 +70,9 @@ def pull(
     from rcl_cli.service import exchange
 
     context: Context = settings.context()
-    remote = _remote(context, endpoint_url, s3_endpoint_url, region, profile, no_sign_request)
-    name = to or (project.split("/")[1] if project.startswith("arn:") and "/" in project else project)
+    there = region or exchange.region_of(project)
+    remote = _remote(context, endpoint_url, s3_endpoint_url, there, profile, no_sign_request)
+    name = to or exchange.project_name_of(project)
     notes = Notes()
     with counting("images") as step:
         done = exchange.pull(context, remote, project, name, with_images=images, notes=notes, step=step)
@@ -104,7 +107,7 @@ def push(
         raise UsageError("--bucket needs the name of an S3 bucket.")
     context: Context = settings.context()
     remote = _remote(context, endpoint_url, s3_endpoint_url, region, profile, no_sign_request)
-    name = to or (source.split("/")[1] if source.startswith("arn:") else source.partition("/")[0])
+    name = to or exchange.project_name_of(source)
     place = exchange.Place(bucket, f"{prefix.strip('/')}/" if prefix.strip("/") else "")
     notes = Notes()
     with counting("images") as step:

@@ -120,7 +120,7 @@ def test_changes_keep_what_people_wrote(home: Home, rcl: Run, tmp_path: Path) ->
         ("offline: true  # said so\n# end\n", "unset offline", "# end\n"),
         ("training:\n  # why\n  epochs: 4\n  seed: 1\n\n# next\ns3:\n  fallback: true\n", "unset training.seed",
          "training:\n  # why\n  epochs: 4\n\n# next\ns3:\n  fallback: true\n"),
-        ("training:\n  epochs: 4\n# next\nbuckets: {abc: s3}\n", "unset training.epochs", "# next\nbuckets: {abc: s3}\n"),
+        ("training:\n  epochs: 4\n# next\noffline: true\n", "unset training.epochs", "# next\noffline: true\n"),
         ("training: {Epochs: 4, seed: 1}\n", "unset training.epochs", "training: {seed: 1}\n"),
         ("training: {seed: 1, Epochs: 4}\n", "unset training.epochs", "training: {seed: 1}\n"),
         ("training: {seed: 1}\n", "set training.epochs 4", "training: {epochs: 4, seed: 1}\n"),

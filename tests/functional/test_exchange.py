@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
-from tests.conftest import Home, box_images, image_line, make_home, noisy
+from tests.conftest import Home, box_images, image_line, make_home, noisy, wait_until
 from tests.functional.serving import client, serving
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -120,12 +121,12 @@ def test_images_that_cannot_be_had_are_counted(account: Account, home: Home, rcl
     done = rcl("push", "p", "--bucket", "remote", "--prefix", "", *account.words, **KEYS)
     assert done.returncode == 0, done.stderr
     assert "Entries: 1 train. Images: 1 uploaded" in done.stderr
-    assert "1 images are missing; their entries were left out: s3://data/gone.jpg" in done.stderr
+    assert "1 images are missing, or larger than 15 MB; their entries were left out: s3://data/gone.jpg" in done.stderr
     image = next(key for key in account.keys_there() if key.endswith("here.jpg"))
     account.s3.delete_object(Bucket="remote", Key=image)
     pulled = rcl("pull", "p", "--to", "q", *account.words, **KEYS)
     assert pulled.returncode == 0, pulled.stderr
-    assert "1 images are not there, or may not be read" in pulled.stderr
+    assert "1 images are not there" in pulled.stderr
     entries_only = rcl("pull", "p", "--to", "r", "--no-images", *account.words, **KEYS)
     assert "Images: 0 fetched" in entries_only.stderr
     # A key that leads out of its bucket is written nowhere.
@@ -136,7 +137,7 @@ def test_images_that_cannot_be_had_are_counted(account: Account, home: Home, rcl
     source = {"GroundTruthManifest": {"S3Object": {"Bucket": "remote", "Name": "m"}}}
     account.api.create_dataset(ProjectArn=made, DatasetType="TRAIN", DatasetSource=source)
     evil = rcl("pull", made, *account.words, **KEYS)
-    assert "lead out of their bucket" in evil.stderr
+    assert "keys that no file can have" in evil.stderr
     assert not list(home.path.rglob("evil.jpg"))
 
 
@@ -152,9 +153,12 @@ def test_what_cannot_be_done_says_so_and_makes_nothing(account: Account, home: H
         (("pull", "empty", *account.words), 255, "has no datasets with entries there"),
         (("pull", "x", *nowhere), 255, "Could not connect to the endpoint URL"),
         (("push", "nothing", "--bucket", "remote", *account.words), 254, "nothing is no"),
-        (("push", "mine", "--bucket", "no-such-bucket", *account.words), 255, "can't be written"),
-        (("push", "mine", "--bucket", "remote", *api_only, *no_s3), 255, "can't be written"),
+        (("push", "mine", "--bucket", "no-such-bucket", *account.words), 255, "can't be reached"),
+        (("push", "mine", "--bucket", "remote", *api_only, *no_s3), 255, "can't be reached"),
         (("push", "mine", *account.words), 252, "--bucket"),
+        (("push", "mine", "--bucket", "remote", "--to", "my boards", *account.words), 254, "projectName"),
+        (("pull", "empty", "--to", "my boards", *account.words), 254, "projectName"),
+        (("pull", "arn:aws:rekognition:us-east-1:1:project/empty/1", *account.words), 254, "There is no project arn:"),
     ):  # fmt: skip
         done = rcl(*words, **KEYS)
         assert (done.returncode, done.stdout) == (code, ""), (words, done.stderr)
@@ -166,6 +170,54 @@ def test_what_cannot_be_done_says_so_and_makes_nothing(account: Account, home: H
     none = {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": "", "AWS_EC2_METADATA_DISABLED": "true"}
     unsigned = rcl("pull", "x", *account.words, HOME=str(home.path), **none)
     assert (unsigned.returncode, "Unable to locate credentials" in unsigned.stderr) == (253, True)
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+def test_a_push_makes_all_or_nothing(account: Account, home: Home, rcl: Run) -> None:
+    training, testing = box_images(home)
+    project = home.project("boards")
+    home.dataset(project, "TRAIN", training)
+    home.dataset(project, "TEST", testing)
+    for line in testing:
+        (home.buckets / "data" / line["source-ref"].rpartition("/")[2]).unlink()
+    done = rcl("push", "boards", "--bucket", "remote", *account.words, **KEYS)
+    assert (done.returncode, done.stdout) == (255, "")
+    assert "None of the images of the test dataset can be had" in " ".join(done.stderr.split())
+    assert account.api.describe_projects()["ProjectDescriptions"] == []
+    # A bucket of the same name here is another bucket: its images are not taken for those there.
+    (home.buckets / "remote").mkdir()
+    noisy((1, 2, 3), (80, 80), 1).save(home.buckets / "remote" / "0.jpg")
+    account.s3.put_object(Bucket="remote", Key="0.jpg", Body=b"another picture")
+    home.dataset(home.project("namesake"), "TRAIN", [image_line("remote", "0.jpg", "a")])
+    pushed = rcl("push", "namesake", "--bucket", "remote", *account.words, **KEYS)
+    assert "Images: 1 uploaded, 0 there already." in pushed.stderr
+    (line,) = account.entries(account.dataset("namesake", "TRAIN"))
+    key = line["source-ref"].removeprefix("s3://remote/")
+    body = account.s3.get_object(Bucket="remote", Key=key)["Body"].read()
+    assert body == (home.buckets / "remote" / "0.jpg").read_bytes()
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+def test_a_pull_goes_on_where_it_was_ended(account: Account, home: Home, rcl: Run, tmp_path: Path) -> None:
+    training, _ = box_images(home, train=40)
+    home.dataset(home.project("boards"), "TRAIN", training)
+    assert rcl("push", "boards", "--bucket", "remote", *account.words, **KEYS).returncode == 0
+    words = [sys.executable, "-m", "rcl_cli", "pull", "boards", "--to", "again", *account.words]
+    folder = home.buckets / "remote"
+    with subprocess.Popen(
+        words, env=home.environment(**KEYS), stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        wait_until(lambda: any(folder.rglob("*.jpg")) or process.poll() is not None)
+        process.kill()
+    fetched = {path: path.stat().st_mtime_ns for path in folder.rglob("box-*.jpg")}
+    done = rcl("pull", "boards", "--to", "again", *account.words, **KEYS)
+    if process.returncode == 0:  # it was quicker
+        assert done.returncode == 255
+        return
+    assert done.returncode == 0, done.stderr
+    assert f"Images: {40 - len(fetched)} fetched, {len(fetched)} there already." in done.stderr
+    assert {path: path.stat().st_mtime_ns for path in fetched} == fetched
+    assert len(list(folder.rglob("box-*.jpg"))) == 40
 
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning")

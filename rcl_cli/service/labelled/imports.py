@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import tempfile
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol, TextIO
 
 from rcl_cli.buckets.base import BucketWriteError, NoSuchObjectError
 from rcl_cli.errors import RclError
@@ -53,11 +54,19 @@ class Collected:
             only: the part that all of them are for, whatever the format says.
         """
         line = LineWriter(created_now(), "rcl-import")
+        with contextlib.ExitStack() as stack:
+            self._collect(records, only, line, stack, step)
+
+    def _collect(
+        self, records: Iterable[Record], only: str | None, line: LineWriter, stack: contextlib.ExitStack, step: Step
+    ) -> None:
+        streams: dict[str, TextIO] = {}
         for number, record in enumerate(records, 1):
             split = only or record.split
-            path = self._files.setdefault(split, self._folder / f"{len(self._files)}.part")
-            with path.open("a", encoding="utf-8") as out:
-                out.write(line(record) + "\n")
+            if split not in streams:
+                path = self._files.setdefault(split, self._folder / f"{len(self._files)}.part")
+                streams[split] = stack.enter_context(path.open("a", encoding="utf-8"))
+            streams[split].write(line(record) + "\n")
             self.counts.setdefault(split, Count()).add(record)
             if place := split_s3_url(str(record.image)):
                 self.buckets.add(place[0])
@@ -169,34 +178,60 @@ def make_datasets(context: Context, found: Manifests, project_name: str, notes: 
     Raises:
         RclError: it has such datasets already, or they can't be made.
     """
-    called: list[Called] = []
-
-    def call(operation: str, params: dict[str, object]) -> dict[str, object]:
-        result = invoke(context, operation, params)
-        called.append(Called(operation, params, result))
-        return result
-
     check_free(context, found.parts(), project_name)
+    keys = _put_manifests(context, found, project_name)
     with context.database.read() as db:
         project = projects.by_name(db, project_name)
-    arn = project.arn if project else call("CreateProject", {"ProjectName": project_name})["ProjectArn"]
-    bucket = context.buckets.for_output(BUCKET)
-    for part in found.parts():
-        key = f"{project_name}/{part}.manifest"
-        with tempfile.NamedTemporaryFile(prefix="rcl-manifest-") as file:
-            found.write(part, Path(file.name))
-            try:
-                bucket.write(key, Path(file.name).read_bytes())
-            except BucketWriteError as error:
-                raise RclError(f"The manifest can't be written: {error}") from error
-        manifest = {"GroundTruthManifest": {"S3Object": {"Bucket": BUCKET, "Name": key}}}
-        made = call("CreateDataset", {"ProjectArn": arn, "DatasetType": part.upper(), "DatasetSource": manifest})
-        described = invoke(context, "DescribeDataset", {"DatasetArn": made["DatasetArn"]})["DatasetDescription"]
-        if described["Status"] == "CREATE_FAILED":
-            invoke(context, "DeleteDataset", {"DatasetArn": made["DatasetArn"]})
-            if project is None and part == next(iter(found.parts())):
-                invoke(context, "DeleteProject", {"ProjectArn": arn})
-            raise RclError(f"The {part} dataset of {project_name} could not be made: {described['StatusMessage']}")
-        if errors := described["DatasetStats"]["ErrorEntries"]:
-            notes.add("entries have errors; rcl list-dataset-entries --has-errors says which", part, errors)
+    called: list[Called] = []
+    try:
+        arn = (
+            project.arn if project else _call(context, called, "CreateProject", ProjectName=project_name)["ProjectArn"]
+        )
+        for part, key in keys.items():
+            source = {"GroundTruthManifest": {"S3Object": {"Bucket": BUCKET, "Name": key}}}
+            made = _call(
+                context, called, "CreateDataset", ProjectArn=arn, DatasetType=part.upper(), DatasetSource=source
+            )
+            described = invoke(context, "DescribeDataset", {"DatasetArn": made["DatasetArn"]})["DatasetDescription"]
+            if described["Status"] == "CREATE_FAILED":
+                raise RclError(f"The {part} dataset of {project_name} could not be made: {described['StatusMessage']}")
+            if errors := described["DatasetStats"]["ErrorEntries"]:
+                notes.add("entries have errors; rcl list-dataset-entries --has-errors says which", part, errors)
+    except RclError:
+        undo(lambda operation, params: invoke(context, operation, params), called)
+        raise
     return called
+
+
+def _put_manifests(context: Context, found: Manifests, project_name: str) -> dict[str, str]:
+    """Put the manifests into their bucket; keys by part.
+
+    Raises:
+        RclError: they can't be written.
+    """
+    keys = {part: f"{project_name}/{part}.manifest" for part in found.parts()}
+    try:
+        bucket = context.buckets.for_output(BUCKET)
+        for part, key in keys.items():
+            with tempfile.NamedTemporaryFile(prefix="rcl-manifest-") as file:
+                found.write(part, Path(file.name))
+                bucket.write_file(key, Path(file.name))
+    except (BucketWriteError, NoSuchObjectError, OSError) as error:
+        raise RclError(f"The manifests can't be written into the bucket {BUCKET}: {error}") from error
+    return keys
+
+
+def _call(context: Context, called: list[Called], operation: str, **params: object) -> dict[str, Any]:
+    result = invoke(context, operation, params)
+    called.append(Called(operation, params, result))
+    return result
+
+
+def undo(call: Callable[[str, Mapping[str, Any]], object], called: Iterable[Called]) -> None:
+    """Delete what calls made, the last first; what can't be deleted stays."""
+    for one in reversed(list(called)):
+        with contextlib.suppress(RclError):
+            if one.operation == "CreateDataset":
+                call("DeleteDataset", {"DatasetArn": one.result["DatasetArn"]})
+            elif one.operation == "CreateProject":
+                call("DeleteProject", {"ProjectArn": one.result["ProjectArn"]})
