@@ -68,8 +68,8 @@ def read_document(path: Path) -> dict[str, Any]:
 
     try:
         document = yaml.safe_load(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"{path} can't be read: {error}") from error
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
+        raise ConfigError(f"{path} can't be read: {' '.join(str(error).split())}") from error
     if document is None:
         return {}
     if not isinstance(document, dict):

@@ -27,7 +27,7 @@ from rcl_cli.backends.forms import export_onnx
 from rcl_cli.backends.predictors import YOLO_STRIDE
 from rcl_cli.backends.registry import example_input, load_network
 from rcl_cli.domain import ModelCard
-from rcl_cli.errors import ConfigError
+from rcl_cli.errors import ConfigError, RclError
 
 SCRIPT, LABELS = "run.py", "labels.json"
 _RUNNERS = Path(__file__).with_name("runners")
@@ -178,11 +178,12 @@ FORMS: dict[str, Form] = {
     "tensorrt": Form(
         _write_tensorrt,
         "onnxruntime-gpu tensorrt",
-        "import onnxruntime",
+        "import tensorrt  # first: it brings the library that the next one looks for\nimport onnxruntime",
         'options = {"trt_engine_cache_enable": True, "trt_engine_cache_path": str(here), "trt_fp16_enable": False}\n'
         'providers = [("TensorrtExecutionProvider", options)]\n'
         'session = onnxruntime.InferenceSession(str(here / "model.onnx"), providers=providers)\n'
-        'assert session.get_providers()[0].startswith("Tensorrt"), "TensorRT did not load: is its library installed?"\n'
+        'if not session.get_providers()[0].startswith("Tensorrt"):\n'
+        '    raise SystemExit("TensorRT did not load: onnxruntime-gpu needs the version that it was built for")\n'
         'forward = lambda pixels: session.run(None, {"pixels": pixels})[0]',
         has_one_shape=True,
     ),
@@ -211,7 +212,14 @@ def write_export(name: str, card: ModelCard, folder: Path, thresholds: Mapping[s
         ConfigError: a package is missing.
     """
     form = FORMS[name]
-    form.write(card, folder, out)
+    try:
+        form.write(card, folder, out)
+    except (RclError, OSError):
+        raise
+    except Exception as error:
+        # Converters have errors of their own, and not every version of them knows every operator.
+        said = " ".join(str(error).split())
+        raise RclError(f"The format {name} can't be written from this model: {type(error).__name__}: {said}") from error
     described = {
         "model": card.model,
         "labels": list(card.labels),

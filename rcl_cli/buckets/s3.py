@@ -13,6 +13,10 @@ from rcl_cli.buckets.base import BucketOutOfReachError, BucketWriteError, NoSuch
 _SPOOL_BYTES = 16 * 2**20
 
 
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())
+
+
 class S3Bucket:
     """Objects behind an S3 API; credentials come from boto3's own chain.
 
@@ -58,9 +62,9 @@ class S3Bucket:
             try:
                 self._client.head_bucket(Bucket=self._name)
             except (ClientError, BotoCoreError):
-                return BucketOutOfReachError(str(error))
-            return NoSuchObjectError(str(error))
-        return BucketOutOfReachError(str(error))
+                return BucketOutOfReachError(_one_line(error))
+            return NoSuchObjectError(_one_line(error))
+        return BucketOutOfReachError(_one_line(error))
 
     def open(self, key: str, version: str | None = None) -> BinaryIO:
         from boto3.exceptions import Boto3Error
@@ -80,8 +84,8 @@ class S3Bucket:
     def children(self, prefix: str) -> Iterator[str]:
         from botocore.exceptions import BotoCoreError, ClientError
 
-        pages = self._client.get_paginator("list_objects_v2")
         try:
+            pages = self._client.get_paginator("list_objects_v2")
             for page in pages.paginate(Bucket=self._name, Prefix=prefix, Delimiter="/"):
                 found = [one["Key"] for one in page.get("Contents", [])]
                 found += [one["Prefix"] for one in page.get("CommonPrefixes", [])]
@@ -99,7 +103,7 @@ class S3Bucket:
         try:
             self._client.put_object(Bucket=self._name, Key=key, Body=data)
         except (ClientError, BotoCoreError, ValueError) as error:
-            raise BucketWriteError(str(error)) from error
+            raise BucketWriteError(_one_line(error)) from error
 
     def write_file(self, key: str, source: Path) -> None:
         from boto3.exceptions import Boto3Error
@@ -108,7 +112,7 @@ class S3Bucket:
         try:
             self._client.upload_file(str(source), self._name, key)
         except (ClientError, BotoCoreError, ValueError, Boto3Error) as error:
-            raise BucketWriteError(str(error)) from error
+            raise BucketWriteError(_one_line(error)) from error
 
     def read(self, key: str, most_bytes: int) -> bytes | None:
         """An object in one request; None where it is larger.

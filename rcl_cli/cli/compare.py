@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rcl_cli.cli.terminal import console
-from rcl_cli.errors import RclError
+from rcl_cli.cli.writing import write_text
 
 if TYPE_CHECKING:
     from rcl_cli.service.comparison import Changed, Comparison
@@ -49,10 +49,7 @@ def compare(settings: Any, first: str, second: str, out: Path | None, as_json: b
         from rcl_cli.render.page import page
 
         title = " and ".join(side.title for side in found.sides)
-        try:
-            out.write_text(page("compare", title, service.page_data(context, found)), encoding="utf-8")
-        except OSError as error:
-            raise RclError(f"{out}: {error.strerror or error}") from error
+        write_text(out, page("compare", title, service.page_data(context, found)))
         click.echo(f"A page with the images: {out}", err=True)
 
 

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rcl_cli.cli.terminal import console
-from rcl_cli.errors import RclError, UsageError
+from rcl_cli.cli.writing import write_file, write_text
+from rcl_cli.errors import UsageError
 from rcl_cli.formats.registry import FORMATS
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ _SHOWN_LABELS = 20
 _SHOWN_FINDINGS = 10
 # The side of an image on a contact sheet.
 _SHEET_PX = 320
+# JPEG has 65 500 pixels at most; each row has captions too.
+_MOST_PICTURE_PX = 50_000
 
 WHERE_BUCKETS_LIE = (
     "RCL_BUCKETS_DIR, or `buckets:` in config.yaml, says where they lie; --images FOLDER finds images by their names"
@@ -142,20 +145,19 @@ def show(
     is_page = target.suffix.lower() in (".html", ".htm")
     if not is_page and target.suffix.lower() not in (".png", ".jpg", ".jpeg"):
         raise UsageError(f"--out {target}: the name must end in .html, .png or .jpg")
+    if not is_page and -(-count // columns) * _SHEET_PX > _MOST_PICTURE_PX:
+        raise UsageError(f"--count {count} is too much for one picture: use more --columns, or a page (.html).")
     wanted, notes = Wanted(count, labels, part, seed), Notes()
     with counting("looking at images") as step:
         sheet = sheet_of(settings.context(), source, form, images, wanted, _SHEET_PX, target, notes, step)
-    try:
-        if is_page:
-            from rcl_cli.render.sheet import sheet_page
+    if is_page:
+        from rcl_cli.render.sheet import sheet_page
 
-            target.write_text(sheet_page(sheet), encoding="utf-8")
-        else:
-            from rcl_cli.render.sheet import sheet_picture
+        write_text(target, sheet_page(sheet))
+    else:
+        from rcl_cli.render.sheet import sheet_picture
 
-            sheet_picture(sheet, columns, _SHEET_PX).save(target)
-    except OSError as error:
-        raise RclError(f"{target}: {error.strerror or error}") from error
+        write_file(target, sheet_picture(sheet, columns, _SHEET_PX).save)
     for line in notes.lines():
         click.echo(line, err=True)
     click.echo(str(target))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from rcl_cli.errors import RclError
+from rcl_cli.errors import RclError, UsageError
 
 if TYPE_CHECKING:
     from rcl_cli.service.context import Context
@@ -40,7 +40,7 @@ EXAMPLES = {
 @click.command()
 @click.argument("name", type=click.Choice(tuple(EXAMPLES)))
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
-@click.option("--seed", default=7, show_default=True, help="Other seeds give other images.")
+@click.option("--seed", type=click.IntRange(0), default=7, show_default=True, help="Other seeds give other images.")
 @click.option("--train", type=click.IntRange(1), help="Training images.  [default: what the example needs]")
 @click.option("--test", type=click.IntRange(1), default=40, show_default=True, help="Test images.")
 @click.pass_obj
@@ -53,10 +53,19 @@ def example(settings: Any, name: str, folder: Path, seed: int, train: int | None
 
     Example: rcl example circuits ./buckets/circuits
     """
+    from rcl_cli.buckets.resolve import is_bucket_name
+
     chosen = EXAMPLES[name]
     bucket = folder.resolve().name
     count = train or chosen.train
+    if not is_bucket_name(bucket):
+        raise UsageError(
+            f"{folder}: the folder's name becomes the bucket's, and {bucket!r} can't be one: 3 to 255 letters, digits, "
+            "dots, - and _."
+        )
     try:
+        if folder.exists() and any(folder.iterdir()):
+            raise UsageError(f"{folder} is not an empty folder: choose another one.")
         make = getattr(import_module(f"rcl_cli.examples.{name}"), chosen.maker)
         make(folder, bucket, train=count, test=test, new=_NEW, seed=seed)
     except OSError as error:

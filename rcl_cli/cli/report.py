@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from rcl_cli.errors import RclError
+from rcl_cli.cli.writing import write_text
 
 
 @click.command()
@@ -33,8 +33,5 @@ def report(settings: Any, version: str, out: Path | None) -> None:
     context = settings.context()
     found = report_of(context, named_version(context, version))
     target = out or Path(f"{found['title'].replace('/', '-')}-report.html")
-    try:
-        target.write_text(page("report", found["title"], found), encoding="utf-8")
-    except OSError as error:
-        raise RclError(f"{target}: {error.strerror or error}") from error
+    write_text(target, page("report", found["title"], found))
     click.echo(str(target))

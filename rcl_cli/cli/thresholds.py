@@ -24,7 +24,7 @@ _RATIO = click.FloatRange(0, 1)
 @click.option("--precision", type=_RATIO, metavar="RATIO", help="Aim at this precision on the test set.")
 @click.option("--recall", type=_RATIO, metavar="RATIO", help="Aim at this recall on the test set.")
 @click.option("--label", "labels", multiple=True, metavar="LABEL", help="For this label only; may be given again.")
-@click.option("--relax", is_flag=True, help="Lower them as far as leaves the figures on the test set as they are.")
+@click.option("--relax", is_flag=True, help="Lower them halfway to the next score on the test set.")
 @click.option("--reset", is_flag=True, help="Go back to the assumed thresholds.")
 @click.option("--json", "as_json", is_flag=True, help="A JSON object a label.")
 @click.pass_obj
@@ -35,8 +35,8 @@ def thresholds(
     """Show, set or reset from what score on a model's labels count.
 
     A detection without MinConfidence uses them; a running model does so at once. The assumed thresholds, those with the
-    best F1 on the test set, stay on record; --relax goes halfway from them to the next score, which finds more in new
-    images. VERSION is an ARN, PROJECT/VERSION, or a PROJECT, for its latest version.
+    best F1 on the test set, stay on record; --relax goes halfway from them to the next score, which leaves the figures
+    as they are and finds more in new images. VERSION is an ARN, PROJECT/VERSION, or a PROJECT, for its latest version.
 
     Example: rcl thresholds circuits --precision 0.95
     """
@@ -45,14 +45,14 @@ def thresholds(
 
     if sum([bool(given), precision is not None, recall is not None, relax, reset]) > 1:
         raise UsageError("Give one of --set, --precision, --recall, --relax and --reset.")
-    if labels and (given or not (reset or precision is not None or recall is not None)):
-        raise UsageError("--label goes with --precision, --recall or --reset.")
+    if labels and (given or not (relax or reset or precision is not None or recall is not None)):
+        raise UsageError("--label goes with --precision, --recall, --relax or --reset.")
     context = settings.context()
     found = named_version(context, version)
     if given:
         service.set_thresholds(context, found, _values(given))
     elif relax:
-        service.relax(context, found)
+        service.relax(context, found, labels)
     elif reset:
         service.reset_thresholds(context, found, labels)
     elif precision is not None or recall is not None:

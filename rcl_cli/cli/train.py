@@ -15,6 +15,7 @@ import click
 
 from rcl_cli.api.names import kebab
 from rcl_cli.cli.terminal import console
+from rcl_cli.cli.writing import write_text
 from rcl_cli.errors import RclError, UsageError
 from rcl_cli.formats.registry import FORMATS
 
@@ -63,7 +64,15 @@ def train(
     version_arn = quick.begin_training(context, project_name, options, tell_call)
     short = "/".join(version_arn.split(":")[5].split("/")[1:4:2])
     click.echo(f"\nTraining {short}. To look at it from elsewhere: rcl logs {short} --follow", err=True)
-    _watch(context, version_arn)
+    try:
+        _watch(context, version_arn)
+    except KeyboardInterrupt:
+        click.echo(
+            f"\nThe training goes on. When it is done: rcl thresholds {short} --relax; rcl report {short}; "
+            f"rcl start-project-version --project-version-arn {short} --min-inference-units 1",
+            err=True,
+        )
+        raise
     _show_evaluation(context, version_arn)
     _warn_of_no_weights(context, version_arn)
     _relax(context, version_arn, short)
@@ -170,7 +179,7 @@ def _relax(context: Context, version_arn: str, short: str) -> None:
     from rcl_cli.service.local import named_version
     from rcl_cli.service.thresholds import relax
 
-    relax(context, named_version(context, version_arn))
+    relax(context, named_version(context, version_arn), ())
     click.echo(f"+ rcl thresholds {shlex.quote(short)} --relax", err=True)
 
 
@@ -179,12 +188,12 @@ def _write_report(context: Context, version_arn: str, target: Path) -> None:
     from rcl_cli.service.local import named_version
     from rcl_cli.service.report import report_of
 
+    found = report_of(context, named_version(context, version_arn))
     try:
-        found = report_of(context, named_version(context, version_arn))
-        target.write_text(page("report", found["title"], found), encoding="utf-8")
-    except OSError as error:
+        write_text(target, page("report", found["title"], found))
+    except RclError as error:
         # The model is trained all the same.
-        click.echo(f"\nNo report was written: {target}: {error.strerror or error}", err=True)
+        click.echo(f"\nNo report was written: {error}", err=True)
         return
     click.echo(f"\nA report for your browser: {target}", err=True)
 

@@ -6,11 +6,21 @@ import json
 import re
 from collections.abc import Mapping
 from html import escape
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
 _PAGES = Path(__file__).with_name("pages")
 _PLACE = re.compile(r"\{\{(\w+)\}\}")
+
+
+def _finite(value: Any) -> Any:
+    """A value with null for numbers that JSON does not have, such as the loss of a training that diverged."""
+    if isinstance(value, Mapping):
+        return {key: _finite(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(inner) for inner in value]
+    return None if isinstance(value, float) and not isfinite(value) else value
 
 
 def page(name: str, title: str, data: Mapping[str, Any]) -> str:
@@ -20,7 +30,7 @@ def page(name: str, title: str, data: Mapping[str, Any]) -> str:
         name: of its template in `pages/`, whose script finds the data as `data`.
     """
     # A label may say `</script>`: nothing in the data may end the element that holds it.
-    text = json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
+    text = json.dumps(_finite(data), ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
     places = {
         "title": escape(title),
         "style": (_PAGES / "style.css").read_text("utf-8"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import io
 from collections import Counter
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from PIL import Image, ImageDraw
 
@@ -13,12 +13,7 @@ from rcl_cli.render.boxes import COLOURS, Colour, Tags, colours_of, outline
 from rcl_cli.render.fonts import font_for
 from rcl_cli.render.page import page
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
 Share = tuple[float, float, float, float]
-_QUALITY = 75
 _GAP, _TEXT_PX, _TITLE_PX = 14, 15, 24
 _LINE = _TEXT_PX + 6
 _PAPER, _INK, _SOFT, _FRAME = (255, 255, 255), (27, 34, 48), (91, 101, 117), (213, 217, 224)
@@ -33,14 +28,16 @@ class Tile(NamedTuple):
     Args:
         part: `train`, `test`, or empty where there are no parts.
         boxes: labels, and (left, top, width, height) as shares of the image.
-        pixels: (H, W, 3) uint8, upright and small; None where the image can't be read.
+        jpeg: the image, upright and small; empty where it can't be read.
+        size: (width, height) of that in pixels.
     """
 
     name: str
     part: str
     labels: tuple[str, ...]
     boxes: tuple[tuple[str, Share], ...]
-    pixels: NDArray[np.uint8] | None
+    jpeg: bytes
+    size: tuple[int, int]
 
 
 class Sheet(NamedTuple):
@@ -147,12 +144,12 @@ def _write(pen: ImageDraw.ImageDraw, at: tuple[int, int], text: str, colour: Col
 def _picture(tile: Tile, side: int, colours: dict[str, Colour], *, names: bool) -> Image.Image:
     """An image in the middle of a square, with its boxes; with their names too where colours are too few."""
     square = Image.new("RGB", (side, side), _FRAME)
-    if tile.pixels is None:
+    if not tile.jpeg:
         _write(ImageDraw.Draw(square), (12, side // 2 - 10), "can't be read", _SOFT, _TEXT_PX, side - 24)
         return square
-    image = Image.fromarray(tile.pixels)
-    ratio = side / max(image.size)
-    image = image.resize((max(1, round(image.width * ratio)), max(1, round(image.height * ratio))))
+    small = Image.open(io.BytesIO(tile.jpeg))
+    ratio = side / max(small.size)
+    image = small.resize((max(1, round(small.width * ratio)), max(1, round(small.height * ratio))))
     tags = Tags(image, 11)
     for label, (left, top, width, height) in tile.boxes:
         x, y = left * image.width, top * image.height
@@ -183,7 +180,7 @@ def sheet_page(sheet: Sheet) -> str:
                 "labels": tile.labels,
                 "boxes": tile.boxes,
                 "url": _url(tile),
-                "size": [tile.pixels.shape[1], tile.pixels.shape[0]] if tile.pixels is not None else [4, 3],
+                "size": tile.size,
             }
             for tile in sheet.tiles
         ],
@@ -196,8 +193,4 @@ def _css(colour: Colour) -> str:
 
 
 def _url(tile: Tile) -> str:
-    if tile.pixels is None:
-        return ""
-    out = io.BytesIO()
-    Image.fromarray(tile.pixels).save(out, "JPEG", quality=_QUALITY)
-    return f"data:image/jpeg;base64,{base64.b64encode(out.getvalue()).decode()}"
+    return f"data:image/jpeg;base64,{base64.b64encode(tile.jpeg).decode()}" if tile.jpeg else ""

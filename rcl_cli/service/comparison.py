@@ -19,7 +19,7 @@ from rcl_cli.store.versions import Version
 from rcl_cli.training import evidence
 from rcl_cli.training.evidence import Judged
 from rcl_cli.training.metrics import average_precision
-from rcl_cli.training.paired import counts_of, f1_interval, figures_of
+from rcl_cli.training.paired import counts_of, f1_interval, figures_of, is_enough
 from rcl_cli.training.prepare import ImageFetcher
 
 if TYPE_CHECKING:
@@ -193,7 +193,10 @@ def said_of(comparison: Comparison) -> str:
         shared += f"; {comparison.only[0]} are only {first.title}'s, {comparison.only[1]} only {second.title}'s"
     low, high = comparison.f1_interval
     before, after = comparison.overall["f1"]
-    sure = "within what chance gives" if low <= 0 <= high else "more than chance gives"
+    if not is_enough(comparison.images, len(comparison.better) + len(comparison.worse)):
+        sure = "too few images, or too few that differ, to tell"
+    else:
+        sure = "within what chance gives" if low <= 0 <= high else "more than chance gives"
     return (
         f"{shared}. F1 changes by {after - before:+.3f}; over images drawn anew, 95 % are between {low:+.3f} and "
         f"{high:+.3f}: {sure}."
@@ -218,6 +221,8 @@ def page_data(context: Context, comparison: Comparison) -> dict[str, Any]:
 
 
 def _gallery_item(fetcher: ImageFetcher, changed: Changed, sides: tuple[Side, Side]) -> dict[str, Any]:
+    # What only one of them knows was not counted as an error either.
+    shared = set(sides[0].labels) & set(sides[1].labels)
     found = [
         [
             {
@@ -227,7 +232,7 @@ def _gallery_item(fetcher: ImageFetcher, changed: Changed, sides: tuple[Side, Si
                 "right": match.truth is not None,
             }
             for match in image.matches
-            if match.detection.score >= side.thresholds[match.detection.label]
+            if match.detection.label in shared and match.detection.score >= side.thresholds[match.detection.label]
         ]
         for image, side in zip(changed.images, sides, strict=True)
     ]

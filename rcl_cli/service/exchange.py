@@ -10,6 +10,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
@@ -91,6 +92,7 @@ class _Pulled:
         """All entries of a dataset."""
         with (self._folder / part).open("w", encoding="utf-8") as out:
             token: dict[str, Any] = {}
+            seen: set[str] = set()
             while True:
                 page = call("ListDatasetEntries", {"DatasetArn": arn, "MaxResults": _PAGE, **token})
                 for line in page["DatasetEntries"]:
@@ -102,6 +104,9 @@ class _Pulled:
                 if not page.get("NextToken"):
                     return
                 token = {"NextToken": page["NextToken"]}
+                if token["NextToken"] in seen:
+                    raise RclError("The service there gives the same page again and again.")
+                seen.add(token["NextToken"])
 
 
 def pull(
@@ -124,15 +129,30 @@ def pull(
     check_project_name(to)
     with tempfile.TemporaryDirectory(prefix="rcl-pull-") as folder:
         found = _Pulled(Path(folder))
-        project = _remote_project(remote.call, name)
-        arns = _remote_datasets(project)
+        with _sense():
+            arns = _remote_datasets(_remote_project(remote.call, name))
         check_free(context, arns, to)
         for part, arn in arns.items():
-            found.fetch(remote.call, part, arn, step)
+            with _sense():
+                found.fetch(remote.call, part, arn, step)
         if not found.counts:
             raise RclError(f"{name} has no datasets with entries there.")
         moved, kept = _fetch_images(context, remote.s3, found.images, notes, step) if with_images else (0, 0)
+        if with_images and not moved and not kept:
+            reasons = "; ".join(notes.lines())
+            raise RclError(f"None of the images can be had ({reasons}). --no-images brings only the entries.")
         return Outcome(found.counts, moved, kept, make_datasets(context, found, to, notes))
+
+
+@contextmanager
+def _sense() -> Iterator[None]:
+    """Within, answers are taken apart that another service gave, whatever it is."""
+    try:
+        yield
+    except (KeyError, IndexError, TypeError, AttributeError) as error:
+        raise RclError(
+            f"The answer from there makes no sense ({type(error).__name__}: {error}): look at --endpoint-url."
+        ) from error
 
 
 def check_project_name(name: str) -> None:
@@ -284,8 +304,9 @@ def _local_bucket(context: Context, name: str) -> LocalBucket | None:
 
 def _fetched(source: S3Bucket, target: LocalBucket, bucket: str, key: str) -> str:
     try:
-        if (size := _size(target, key)) is not None:
-            return "" if source.size(key) == size else "images are here already with another size, and were left"
+        if (here := _size(target, key)) is not None:
+            there = _size(source, key)
+            return "" if there in (None, here) else "images are here already with another size, and were left"
         data = source.read(key, MAX_FILE_BYTES)
         if data is None:
             return "images are larger than 15 MB, and were left"
@@ -348,7 +369,8 @@ def push(
     """
     check_project_name(to)
     local = named_datasets(context, source)
-    arn, there = _project_to_push_to(remote.call, to)
+    with _sense():
+        arn, there = _project_to_push_to(remote.call, to)
     if clash := [part for part in local if part in there]:
         raise RclError(
             f"The project {to} has a {clash[0]} dataset there already: choose another --to, or delete it there first."

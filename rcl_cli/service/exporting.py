@@ -111,7 +111,10 @@ def _run(out: Path, images: Sequence[Path]) -> list[list[Detection]]:
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["no reason"])[-1]
         raise RclError(f"The exported script does not run here: {last}")
-    return [[_detection(one) for one in json.loads(line)["found"]] for line in done.stdout.splitlines()]
+    try:
+        return [[_detection(one) for one in json.loads(line)["found"]] for line in done.stdout.splitlines()]
+    except (ValueError, KeyError, TypeError) as error:
+        raise RclError(f"The exported script does not say what it should here: {done.stdout[:200]!r}") from error
 
 
 def _detection(one: dict[str, object]) -> Detection:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
@@ -169,22 +170,25 @@ def change(key: str, value: str | None, environment: Mapping[str, str]) -> Path:
         UsageError: there is no such setting in the file, or it can't have that value; nothing was changed.
         ConfigError: config.yaml can't be read, changed or written.
     """
-    keys = _keys_in_file(key)
+    keys = _keys_in_file(key, is_new=value is not None)
     layout = Layout(home_folder(environment))
     layout.make()
     path = layout.config
     wanted = None if value is None else _scalar(key, value)
-    with _alone(layout):
-        # What is wrong with it already is not this change's fault.
-        load_config(layout.home, {})
-        try:
-            text = path.read_text("utf-8") if path.exists() else ""
+    try:
+        with _alone(layout):
+            # What is wrong with it already is not this change's fault.
+            load_config(layout.home, {})
+            # As bytes: line ends are people's own too.
+            text = path.read_bytes().decode() if path.exists() else ""
             changed = edited(text, keys, wanted)
             if changed != text:
                 _check(changed, key, value)
                 _replace(path, changed)
-        except OSError as error:
-            raise ConfigError(f"{path} can't be written: {error.strerror or error}") from error
+    except OSError as error:
+        raise ConfigError(f"{path} can't be written: {error.strerror or error}") from error
+    except RuntimeError as error:
+        raise ConfigError(f"{path} can't be written: it is a link that leads to itself.") from error
     return path
 
 
@@ -204,7 +208,7 @@ def _replace(path: Path, text: str) -> None:
     target = path.resolve()
     handle, partial = tempfile.mkstemp(dir=target.parent, prefix=".config-")
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as out:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="") as out:
             out.write(text)
         if target.exists():
             shutil.copymode(target, partial)
@@ -213,15 +217,22 @@ def _replace(path: Path, text: str) -> None:
         Path(partial).unlink(missing_ok=True)
 
 
-def _keys_in_file(key: str) -> list[str]:
+def _keys_in_file(key: str, *, is_new: bool) -> list[str]:
     """The way to a setting in config.yaml.
+
+    Args:
+        is_new: it is to be set: names that make no sense may only be taken out.
 
     Raises:
         UsageError: it is not set there.
     """
     first, _, rest = key.partition(".")
-    if key in ("account", "offline", "s3.fallback", "s3.endpoint_url") or (first == "buckets" and is_bucket_name(rest)):
+    if key in ("account", "offline", "s3.fallback", "s3.endpoint_url") or (first == "buckets" and rest and not is_new):
         return [first, rest] if rest else [first]
+    if first == "buckets" and rest:
+        if not is_bucket_name(rest):
+            raise UsageError(f"{rest!r} is no name of a bucket: 3 to 255 letters, digits, dots, - and _.")
+        return [first, rest]
     if first == "training" and rest in TRAINING_OPTIONS:
         return [first, rest]
     variables = {"home": "RCL_HOME", "region": "AWS_REGION", "buckets_dir": "RCL_BUCKETS_DIR"}
@@ -247,7 +258,11 @@ def _scalar(key: str, value: str) -> Any:
             raise UsageError(f"{key} can't be {value!r}: there is no such folder. It is a folder, or s3.")
         return str(_absolute(value))
     if key == "training.weights" and value not in ("auto", "none"):
+        if not _absolute(value).is_file():
+            raise UsageError(f"{key} can't be {value!r}: there is no such file. It is auto, none, or a file.")
         return str(_absolute(value))
+    if key == "s3.endpoint_url" and not re.fullmatch(r"https?://[^\s/]+\S*", value):
+        raise UsageError(f"{key} can't be {value!r}: it is a URL such as http://localhost:9000")
     return int(value) if key.startswith("training.") and value.isascii() and value.isdigit() else value
 
 

@@ -95,10 +95,14 @@ def reset_thresholds(context: Context, version: Version, labels: Sequence[str]) 
         UsageError: there is no such label.
     """
     folder = folder_of(context, version)
+    if not labels:
+        # Whatever is in the file, and be it no JSON.
+        _write(folder, {})
+        return
     card, _ = read_card(folder)
     for label in labels:
         _check_label(label, card.labels)
-    _write(folder, {k: v for k, v in read_thresholds(folder).items() if labels and k not in labels})
+    _write(folder, {k: v for k, v in read_thresholds(folder).items() if k not in labels})
 
 
 def aim(
@@ -133,22 +137,29 @@ def aim(
     _write(folder, {**read_thresholds(folder), **chosen})
 
 
-def relax(context: Context, version: Version) -> None:
+def relax(context: Context, version: Version, labels: Sequence[str]) -> None:
     """Set thresholds as low as halfway to the next score, where that is lower than the assumed one.
 
     The assumed threshold is the lowest score that was right where F1 is best. All values down to the next score have
     the same figures on the test set; halfway leaves room for new images about which the model is a little less sure.
-    Labels without test images stay as they are.
+    Labels without test images, or without a right answer, stay as they are.
+
+    Args:
+        labels: empty for all.
 
     Raises:
+        UsageError: there is no such label.
         RclError: the model was trained before predictions were kept.
     """
     folder = folder_of(context, version)
     card, extra = read_card(folder)
+    for label in labels:
+        _check_label(label, card.labels)
     events = _events(folder, card.labels, version)
     relaxed = {}
-    for label, assumed in extra["thresholds"].items():
-        if events[label].positives:
+    for label in labels or card.labels:
+        assumed = extra["thresholds"][label]
+        if figures_at(events[label], assumed).f1:
             next_score = max((score for score in events[label].scores if score < assumed), default=0.0)
             relaxed[label] = (assumed + next_score) / 2
     _write(folder, {**read_thresholds(folder), **relaxed})
@@ -176,6 +187,9 @@ def _check_label(label: str, labels: Sequence[str]) -> None:
 def _write(folder: Path, values: Mapping[str, float]) -> None:
     """Replace the file as a whole: a running model may read it at any moment."""
     handle, partial = tempfile.mkstemp(dir=folder, prefix=".thresholds-")
-    with os.fdopen(handle, "w", encoding="utf-8") as out:
-        out.write(json.dumps(values, indent=1, ensure_ascii=False) + "\n")
-    Path(partial).replace(folder / THRESHOLDS_FILE)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as out:
+            out.write(json.dumps(values, indent=1, ensure_ascii=False) + "\n")
+        Path(partial).replace(folder / THRESHOLDS_FILE)
+    finally:
+        Path(partial).unlink(missing_ok=True)

@@ -81,6 +81,10 @@ def _scalar(value: Any) -> str:
     return written.removesuffix("\n").removesuffix("...").removesuffix("\n")
 
 
+def _newline(text: str) -> str:
+    return "\r\n" if "\r\n" in text else "\n"
+
+
 def _lines(keys: Sequence[str], value: Any, indent: int) -> str:
     """`a:`, `  b: value` and so on."""
     names = [_scalar(key) for key in keys]
@@ -89,8 +93,9 @@ def _lines(keys: Sequence[str], value: Any, indent: int) -> str:
 
 
 def _with_line(text: str, at: int, lines: str) -> str:
-    before = text[:at]
-    return before + ("\n" if before and not before.endswith("\n") else "") + lines + text[at:]
+    before, newline = text[:at], _newline(text)
+    between = newline if before and not before.endswith("\n") else ""
+    return before + between + lines.replace("\n", newline) + text[at:]
 
 
 def _line_start(text: str, at: int) -> int:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from rcl_cli.domain import Box, Detection, Sample
+from rcl_cli.errors import ConfigError
 from rcl_cli.training.metrics import LabelEvents, Match
 
 EVIDENCE_FILE = "predictions.jsonl"
@@ -54,17 +55,28 @@ def read(folder: Path) -> Iterator[Judged]:
 
     Raises:
         FileNotFoundError: the model is older than this file.
+        ConfigError: the file is damaged.
     """
-    with (folder / EVIDENCE_FILE).open(encoding="utf-8") as stream:
-        for text in stream:
-            line = json.loads(text)
-            truth = tuple((label, Box(*box) if box else None) for label, box in line["truth"])
-            found = (
-                Match(Detection(label, score, Box(*box) if box else None), matched)
-                for label, score, box, matched in line["found"]
-            )
-            width, height = line["size"]
-            yield Judged(line["source-ref"], width, height, truth, tuple(found))
+    path = folder / EVIDENCE_FILE
+    with path.open(encoding="utf-8") as stream:
+        number = 0
+        for number, text in enumerate(stream, 1):
+            try:
+                yield _judged(json.loads(text))
+            except (ValueError, KeyError, TypeError) as error:
+                raise ConfigError(f"{path} is damaged in line {number}: train the model again.") from error
+        if not number:
+            raise ConfigError(f"{path} is empty: train the model again.")
+
+
+def _judged(line: dict[str, Any]) -> Judged:
+    truth = tuple((label, Box(*box) if box else None) for label, box in line["truth"])
+    found = tuple(
+        Match(Detection(label, score, Box(*box) if box else None), matched)
+        for label, score, box, matched in line["found"]
+    )
+    width, height = line["size"]
+    return Judged(line["source-ref"], width, height, truth, found)
 
 
 def events_of(judged: Iterable[Judged], labels: Iterable[str]) -> dict[str, LabelEvents]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,6 +16,7 @@ RESAMPLINGS = 2000
 _INTERVAL_PCT = (2.5, 97.5)
 # Resamplings at once: their counts must fit into memory.
 _AT_ONCE = 100
+_FEW_IMAGES, _FEW_CHANGED = 30, 6
 
 
 def counts_of(judged: Sequence[Judged], labels: Sequence[str], thresholds: Mapping[str, float]) -> NDArray[np.int64]:
@@ -42,7 +43,7 @@ def counts_of(judged: Sequence[Judged], labels: Sequence[str], thresholds: Mappi
     return counts
 
 
-def figures_of(counts: NDArray[np.int64]) -> dict[str, NDArray[np.float64]]:
+def figures_of(counts: NDArray[np.int64] | NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
     """F1, precision and recall, 0 where there is nothing to divide by, and how many there should be.
 
     Args:
@@ -53,8 +54,10 @@ def figures_of(counts: NDArray[np.int64]) -> dict[str, NDArray[np.float64]]:
     """
     right, wrong, missed = counts[..., 0], counts[..., 1], counts[..., 2]
 
-    def share(part: NDArray[np.int64], whole: NDArray[np.int64]) -> NDArray[np.float64]:
-        return np.divide(part, whole, out=np.zeros(part.shape), where=whole > 0)
+    def share(part: NDArray[Any], whole: NDArray[Any]) -> NDArray[np.float64]:
+        quotient: NDArray[np.float64] = np.zeros(part.shape)
+        np.divide(part, whole, out=quotient, where=whole > 0)
+        return quotient
 
     return {
         "f1": share(2 * right, 2 * right + wrong + missed),
@@ -64,20 +67,34 @@ def figures_of(counts: NDArray[np.int64]) -> dict[str, NDArray[np.float64]]:
     }
 
 
+def is_enough(images: int, changed: int) -> bool:
+    """Whether an interval over so many images, of which so many differ, means something.
+
+    With fewer than six that differ, even all of them going one way is not unusual: 2 / 2⁵ is more than 0.05 (exact
+    sign test, two sides).
+    """
+    return images >= _FEW_IMAGES and changed >= _FEW_CHANGED
+
+
 def f1_interval(first: NDArray[np.int64], second: NDArray[np.int64]) -> tuple[float, float]:
     """95 % interval of the difference of mean F1: Efron's percentile bootstrap, paired by image.
+
+    It says how much depends on which test images there are. Thresholds stay as they were chosen on the same images, and
+    what another seed would train is not in it, so differences are a little less sure than it says.
 
     Args:
         first, second: (images, labels, 3) counts of each model.
     """
     images, labels, _ = first.shape
+    # Products of whole numbers are exact in floats too, and have a fast implementation there.
+    sides = [counts.reshape(images, -1).astype(np.float64) for counts in (first, second)]
     rng = np.random.default_rng(0)
     found = []
     for _ in range(RESAMPLINGS // _AT_ONCE):
-        weights = rng.multinomial(images, np.full(images, 1 / images), size=_AT_ONCE)
+        weights = rng.multinomial(images, np.full(images, 1 / images), size=_AT_ONCE).astype(np.float64)
         means = []
-        for counts in (first, second):
-            drawn = figures_of((weights @ counts.reshape(images, -1)).reshape(_AT_ONCE, labels, 3))
+        for counts in sides:
+            drawn = figures_of((weights @ counts).reshape(_AT_ONCE, labels, 3))
             occurring = drawn["positives"] > 0
             means.append(np.where(occurring, drawn["f1"], 0).sum(axis=1) / np.maximum(1, occurring.sum(axis=1)))
         found.append(means[1] - means[0])

@@ -29,6 +29,10 @@ _MIN_FOR_HOLDOUT = 8
 Step = Callable[[int, int], None]
 
 
+class ImageTooBigError(NoSuchObjectError):
+    """There is an image, and it is larger than any may be."""
+
+
 class ImageFetcher:
     """Finds images as local files; those of S3 are downloaded once a training.
 
@@ -76,7 +80,7 @@ class ImageFetcher:
         if local is not None:
             return self._checked_size(local)
         if bucket.size(key) > MAX_FILE_BYTES:
-            raise NoSuchObjectError(f"{source_ref} is larger than 15 MB")
+            raise ImageTooBigError(f"{source_ref} is larger than 15 MB")
         target = self._cache / hashlib.sha256(source_ref.encode()).hexdigest()
         if not target.exists():
             self._cache.mkdir(parents=True, exist_ok=True)
@@ -93,7 +97,7 @@ class ImageFetcher:
         except OSError as error:
             raise NoSuchObjectError(str(path)) from error
         if too_large:
-            raise NoSuchObjectError(f"{path} is larger than 15 MB")
+            raise ImageTooBigError(f"{path} is larger than 15 MB")
         return path
 
 

@@ -16,7 +16,7 @@ from rcl_cli.domain import Box, Detection
 from rcl_cli.training import evidence
 from rcl_cli.training.evidence import Judged, figures_at
 from rcl_cli.training.metrics import Match
-from rcl_cli.training.paired import counts_of, f1_interval, figures_of
+from rcl_cli.training.paired import counts_of, f1_interval, figures_of, is_enough
 from tests.functional.browser import needs_browser, opened
 from tests.functional.models import Trained, trained
 
@@ -74,6 +74,8 @@ def test_people_see_tables_and_a_page(two: Trained, rcl: Run, tmp_path: Path) ->
     said = " ".join(done.stdout.split())
     assert "Better in p/w" in said
     assert "test images that both have" in said
+    # Six or nine test images tell nobody anything.
+    assert "too few images" in said
     assert set(re.findall(r"https?://[^\"'\s<]+", page.read_text("utf-8"))) == {"http://www.w3.org/2000/svg"}
 
 
@@ -101,6 +103,11 @@ def test_other_test_images_and_labels_are_left_out(two: Trained, rcl: Run) -> No
         done = rcl("compare", "p/v", "p/w", RCL_HOME=str(two.home.path))
         assert (done.returncode, done.stdout) == (255, "")
         assert "no test image with the same labels in common" in " ".join(done.stderr.split())
+        for damaged in (kept[:150], ""):
+            path.write_text(damaged)
+            for words in (["compare", "p/v", "p/w"], ["thresholds", "p/w"], ["report", "p/w"]):
+                done = rcl(*words, RCL_HOME=str(two.home.path))
+                assert (done.returncode, "train the model again" in done.stderr) == (253, True), done.stderr
     finally:
         path.write_text(kept, "utf-8")
 
@@ -140,6 +147,9 @@ def test_chance_alone_is_within_the_interval() -> None:
         return np.stack([hits, np.zeros_like(hits), 1 - hits], axis=2)
 
     within = sum(low <= 0 <= high for low, high in (f1_interval(model(0.8), model(0.8)) for _ in range(60)))
-    assert within >= 50
+    assert within >= 54
     low, _ = f1_interval(model(0.5), model(0.9))
     assert low > 0
+    assert is_enough(30, 6)
+    assert not is_enough(30, 5)
+    assert not is_enough(29, 20)

@@ -130,14 +130,17 @@ def test_changes_keep_what_people_wrote(home: Home, rcl: Run, tmp_path: Path) ->
         ("training:\n    seed: 3", "set training.epochs 4", "training:\n    epochs: 4\n    seed: 3"),
         ("offline: true\n", "unset training.epochs", "offline: true\n"),
         ("{offline: true}\n", "set account 000000000001", "{account: '000000000001', offline: true}\n"),
+        ("offline: true\r\n# end", "set training.seed 1", "offline: true\r\n# end\r\ntraining:\r\n  seed: 1\r\n"),
+        ("buckets:\n  x: s3\n  My Photos: s3\n", "unset buckets.My Photos", "buckets:\n  x: s3\n"),
         ("", "set buckets.off s3", "buckets:\n  'off': s3\n"),
     ],
 )  # fmt: skip
 def test_nothing_but_the_one_key_changes(home: Home, rcl: Run, before: str, words: str, after: str) -> None:
     file = home.path / "config.yaml"
-    file.write_text(before)
-    done = rcl("config", *words.split(" ", 2))
-    assert (done.returncode, file.read_text()) == (0, after), done.stderr
+    file.write_bytes(before.encode())
+    verb, rest = words.split(" ", 1)
+    done = rcl("config", verb, *(rest.split(" ", 1) if verb == "set" else [rest]))
+    assert (done.returncode, file.read_bytes().decode()) == (0, after), done.stderr
 
 
 def test_what_cannot_be_changed_safely_is_left(home: Home, rcl: Run) -> None:
@@ -189,7 +192,9 @@ def test_a_first_setting_makes_the_file(home: Home, rcl: Run) -> None:
         ("home", "/tmp", "by the variable RCL_HOME"),
         ("region", "eu-west-1", "by the variable AWS_REGION"),
         ("buckets", "x", "There is no setting buckets"),
-        ("buckets.a", "s3", "There is no setting buckets.a"),
+        ("buckets.a", "s3", "'a' is no name of a bucket"),
+        ("training.weights", "nofile.pt", "there is no such file"),
+        ("s3.endpoint_url", "notaurl", "it is a URL"),
         ("", "x", "There is no setting"),
     ],
 )
@@ -206,11 +211,16 @@ def test_what_makes_no_sense_changes_nothing(home: Home, rcl: Run, key: str, val
 
 def test_a_broken_file_is_named_and_left(home: Home, rcl: Run) -> None:
     file = home.path / "config.yaml"
-    for text in ("training: [", "- a\n", "training: 5\n", "unknown: 1\n"):
+    for text in ("training: [", "[" * 3000, "a: 1\n---\nb: 2\n", "- a\n", "training: 5\n", "unknown: 1\n"):
         file.write_text(text)
         for words in (["show"], ["set", "training.epochs", "5"], ["explain", "offline"]):
             done = rcl("config", *words)
             assert done.returncode == 253, (text, words, done.stderr)
             assert "config.yaml" in done.stderr
             assert "Traceback" not in done.stderr
+            assert len(done.stderr.strip().splitlines()) == 1
         assert file.read_text() == text
+    file.unlink()
+    file.symlink_to(file)
+    done = rcl("config", "set", "training.epochs", "5")
+    assert (done.returncode, "leads to itself" in done.stderr) == (253, True)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -118,12 +121,66 @@ def test_hostile_names_and_broken_images_do_no_harm(home: Home, rcl: Run, tmp_pa
         assert image.width >= 640
 
 
+def test_no_image_is_ever_replaced(home: Home, rcl: Run, tmp_path: Path) -> None:
+    image = home.buckets / "data" / "0.jpg"
+    image.parent.mkdir(parents=True)
+    noisy((1, 2, 3), (80, 80), 1).save(image)
+    before = image.read_bytes()
+    (tmp_path / "link.jpg").hardlink_to(image)
+    home.dataset(home.project(), "TRAIN", [image_line("data", "0.jpg", "a")])
+    for source in ("p", str(home.buckets / "data" / "TRAIN.manifest")):
+        for target in (image, tmp_path / "link.jpg"):
+            done = rcl("dataset", "show", source, "-o", str(target))
+            assert (done.returncode, "is one of the images" in done.stderr) == (252, True)
+    assert image.read_bytes() == before
+
+
+def test_odd_names_and_boxes_are_shown_as_they_are(rcl: Run, tmp_path: Path) -> None:
+    folder = tmp_path / "photos"
+    (folder / "dog").mkdir(parents=True)
+    names = ["a#1?x%20y.jpg", "plain.jpg"]
+    for name in names:
+        noisy((1, 2, 3), (80, 80), 1).save(folder / "dog" / name)
+    out = tmp_path / "sheet.html"
+    assert rcl("dataset", "show", str(folder), "-o", str(out)).returncode == 0
+    assert sorted(tile["name"] for tile in page_data(out)["tiles"]) == names
+    (tmp_path / "boxes.csv").write_text(
+        "image,label,xmin,ymin,xmax,ymax\n"
+        f"{folder}/dog/plain.jpg,cat,50,10,20,40\n{folder}/dog/plain.jpg,cat,nan,10,20,40\n"
+        f"{folder}/dog/plain.jpg,cat,10,10,20,40\n"
+    )
+    for target in ("odd.png", "odd.html"):
+        done = rcl("dataset", "show", str(tmp_path / "boxes.csv"), "-o", str(tmp_path / target))
+        assert done.returncode == 0, done.stderr
+    assert [len(tile["boxes"]) for tile in page_data(tmp_path / "odd.html")["tiles"]] == [1]
+    with contextlib.suppress(OSError):  # some file systems have only UTF-8
+        (folder / "dog" / os.fsdecode(b"\xff\xfe.jpg")).write_bytes((folder / "dog" / "plain.jpg").read_bytes())
+        assert rcl("dataset", "show", str(folder), "-o", str(out)).returncode == 0
+        assert len(page_data(out)["tiles"]) == 3
+
+
+def test_a_sheet_that_cannot_be_written_leaves_the_old_one(rcl: Run, tmp_path: Path) -> None:
+    (tmp_path / "photos" / "dog").mkdir(parents=True)
+    noisy((1, 2, 3), (80, 80), 1).save(tmp_path / "photos" / "dog" / "0.jpg")
+    out = tmp_path / "sheet.html"
+    out.write_text("mine")
+    words = f"ulimit -f 1; exec {sys.executable} -m rcl_cli dataset show {tmp_path}/photos -o {out}"
+    done = subprocess.run(
+        ["bash", "-c", words], capture_output=True, text=True, env={**os.environ, "RCL_HOME": str(tmp_path / "h")}
+    )
+    assert done.returncode != 0
+    assert out.read_text() == "mine"
+    too_many = rcl("dataset", "show", str(tmp_path / "photos"), "-o", "x.jpg", "--count", "2000")
+    assert (too_many.returncode, "too much for one picture" in too_many.stderr) == (252, True)
+
+
 def test_what_makes_no_sense_is_refused(home: Home, rcl: Run, tmp_path: Path) -> None:
     photo = tmp_path / "photos" / "cat" / "0.png"
     photo.parent.mkdir(parents=True)
     noisy((1, 2, 3), (80, 80), 1).save(photo)
     before = photo.read_bytes()
     for words, code, says in (
+        ([""], 252, "A source is needed"),
         (["nothing"], 254, "no file or folder, and no project"),
         ([str(tmp_path / "photos"), "-o", str(photo)], 252, "is one of the images"),
         ([str(tmp_path / "photos"), "-o", "sheet.pdf"], 252, "must end in .html"),

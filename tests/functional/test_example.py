@@ -76,6 +76,20 @@ def test_seeds_and_places(home: Home, rcl: Run, tmp_path: Path) -> None:
     # Where the bucket is found anyway, nothing has to be set.
     done = rcl("example", "rooms", str(home.path / "buckets" / "rooms"), "--train", "2", "--test", "1")
     assert "RCL_BUCKETS_DIR" not in done.stderr
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "train.manifest").write_text("MINE")
+    for words, says in (
+        ([str(mine)], "is not an empty folder"),
+        ([str(tmp_path / "ab")], "can't be one"),
+        ([str(tmp_path / "my rooms")], "can't be one"),
+        (["/"], "can't be one"),
+        ([str(tmp_path / "new-one"), "--seed", "-5"], "--seed"),
+    ):
+        refused = rcl("example", "rooms", *words)
+        assert (refused.returncode, says in " ".join(refused.stderr.split())) == (252, True), refused.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b", "c", "home", "mine"]
+    assert [path.read_text() for path in mine.iterdir()] == ["MINE"]
     (tmp_path / "file").write_text("")
     refused = rcl("example", "rooms", str(tmp_path / "file" / "rooms"))
     assert (refused.returncode, "can't be written" in refused.stderr) == (255, True)

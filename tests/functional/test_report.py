@@ -94,6 +94,11 @@ def test_a_browser_shows_what_the_summary_says(page: str, model: Trained, tmp_pa
     assert "testing fingerprint" in document
 
 
+def test_numbers_that_json_lacks_are_left_out() -> None:
+    page = page_of("report", "x", {"history": [{"epoch": 1, "loss": float("nan")}, {"epoch": 2, "loss": float("inf")}]})
+    assert [row["loss"] for row in data_of(page)["history"]] == [None, None]
+
+
 def test_labels_cannot_break_out() -> None:
     page = page_of("report", "<b>x</b>", {"labels": ["</script><script>alert(1)</script>", "{{data}}"]})
     assert page.count("<script") == 2

@@ -110,8 +110,23 @@ def test_relaxed_thresholds_have_the_same_figures(model: Trained, rcl: Run) -> N
             for m in image.matches
             if m.detection.label == label and m.detection.score < row["assumed"]
         }
-        assert row["threshold"] == pytest.approx((row["assumed"] + max(scores, default=0)) / 2)
-    assert any(row["threshold"] < row["assumed"] for row in relaxed.values())
+        halfway = (row["assumed"] + max(scores, default=0)) / 2
+        # Where nothing was right there is nothing to relax.
+        assert row["threshold"] == pytest.approx(halfway if row["f1"] else row["assumed"])
+    thresholds(rcl, model.home, "--reset")
+    label = next(iter(assumed))
+    alone = thresholds(rcl, model.home, "--relax", "--label", label)
+    assert alone[label] == relaxed[label]
+    assert all(row["threshold"] == row["assumed"] for name, row in alone.items() if name != label)
+
+
+def test_a_broken_file_of_thresholds_can_be_reset(model: Trained, rcl: Run) -> None:
+    before = thresholds(rcl, model.home)
+    path = model.home.path / "models" / "1" / "thresholds.json"
+    path.write_text("{")
+    broken = rcl("thresholds", "p/v", RCL_HOME=str(model.home.path))
+    assert "rcl thresholds --reset" in " ".join(broken.stderr.split())
+    assert thresholds(rcl, model.home, "--reset") == before
 
 
 def test_what_cannot_be_set_is_refused(model: Trained, rcl: Run) -> None:

@@ -2,24 +2,37 @@
 
 from __future__ import annotations
 
+import io
 import random
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from math import isfinite
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple
-from urllib.parse import unquote, urlsplit
+from typing import TYPE_CHECKING, NamedTuple
 
+from PIL import Image
+
+from rcl_cli.buckets.base import NoSuchObjectError
+from rcl_cli.buckets.local import LocalBucket
+from rcl_cli.buckets.resolve import local_file
 from rcl_cli.errors import RclError, ServiceError, UsageError
 from rcl_cli.formats.files import UNUSABLE
 from rcl_cli.formats.lines import part_of
-from rcl_cli.formats.record import TRAIN, Notes, Record
+from rcl_cli.formats.record import TRAIN, BoxPx, Notes, Record
 from rcl_cli.imaging.decode import decode
 from rcl_cli.imaging.geometry import fit_longer_side
+from rcl_cli.manifest.line import split_s3_url
 from rcl_cli.render.sheet import Sheet, Tile
 from rcl_cli.service.context import Context
 from rcl_cli.service.labelled.sources import PARTS, Count, Step, fetched, records_of
 from rcl_cli.training.prepare import ImageFetcher
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+_QUALITY = 80
 
 
 class Wanted(NamedTuple):
@@ -56,7 +69,7 @@ def sheet_of(
         UsageError: the sheet would replace an image.
     """
     counts: dict[str, Count] = {}
-    chosen = _spread(_counted(records_of(context, source, form, images, notes), wanted, counts, out), wanted)
+    chosen = _spread(_counted(context, records_of(context, source, form, images, notes), wanted, counts, out), wanted)
     if not chosen:
         reasons = "".join(f"\n  {line}" for line in notes.lines())
         raise RclError(f"{source} has no such images.{reasons}")
@@ -80,14 +93,32 @@ def _title(source: str) -> str:
     return path.resolve().name if path.exists() else source
 
 
+def _is_same(context: Context, image: Path | str, out: Path) -> bool:
+    """Whether an image is the file that is to be written, under whatever name."""
+    try:
+        path = image if isinstance(image, Path) else _local(context, image)
+        return path is not None and path.samefile(out)
+    except (OSError, NoSuchObjectError):
+        return False
+
+
+def _local(context: Context, url: str) -> Path | None:
+    if path := local_file(url):
+        return path
+    place = split_s3_url(url)
+    bucket = context.buckets.get(place[0]) if place else None
+    # Real S3 is asked for nothing here.
+    return bucket.local_path(place[1]) if place and isinstance(bucket, LocalBucket) else None
+
+
 def _counted(
-    records: Iterable[Record], wanted: Wanted, counts: dict[str, Count], out: Path
+    context: Context, records: Iterable[Record], wanted: Wanted, counts: dict[str, Count], out: Path
 ) -> Iterator[tuple[str, Record]]:
     """Those that are wanted, with their part."""
-    target = out.resolve()
     labels = set(wanted.labels)
+    is_there = out.exists()
     for record in records:
-        if isinstance(record.image, Path) and record.image.resolve() == target:
+        if is_there and _is_same(context, record.image, out):
             raise UsageError(f"{out} is one of the images: choose another name.")
         part = part_of(record.split, ()) if record.split else ""
         has = {*record.labels, *(box.label for box in record.boxes)}
@@ -109,20 +140,38 @@ def _spread(records: Iterable[tuple[str, Record]], wanted: Wanted) -> list[tuple
 
 
 def _tile(fetcher: ImageFetcher, part: str, record: Record, longer_px: int, notes: Notes) -> Tile:
-    pixels, size = None, record.size
+    jpeg, shown, size = b"", (4, 3), record.size
     path = fetched(fetcher, record, notes)
     if path is not None:
         try:
             whole = decode(path, longer_px=longer_px)
             # Boxes are shares of the size that they were drawn on; of what is there where nothing says which that was.
             size = record.size if all(record.size) else (whole.shape[1], whole.shape[0])
-            pixels = fit_longer_side(whole, min(longer_px, max(whole.shape[:2])))
+            small = fit_longer_side(whole, min(longer_px, max(whole.shape[:2])))
+            jpeg, shown = _encoded(small), (small.shape[1], small.shape[0])
         except (ServiceError, OSError):
             notes.add(UNUSABLE, record.image)
     width, height = (max(1, side) for side in size)
     boxes = tuple(
         (box.label, (box.left / width, box.top / height, box.width / width, box.height / height))
         for box in record.boxes
+        if _is_box(box)
     )
-    name = PurePosixPath(unquote(urlsplit(str(record.image)).path)).name
-    return Tile(name, part, record.labels, boxes, pixels)
+    if len(boxes) < len(record.boxes):
+        notes.add("boxes have no area, or coordinates that are no numbers, and are not shown", record.image)
+    return Tile(_name(record.image), part, record.labels, boxes, jpeg, shown)
+
+
+def _is_box(box: BoxPx) -> bool:
+    return all(map(isfinite, box[1:])) and box.width > 0 and box.height > 0
+
+
+def _name(image: Path | str) -> str:
+    place = None if isinstance(image, Path) else split_s3_url(image)
+    return PurePosixPath(place[1] if place else str(image)).name
+
+
+def _encoded(pixels: NDArray[np.uint8]) -> bytes:
+    out = io.BytesIO()
+    Image.fromarray(pixels).save(out, "JPEG", quality=_QUALITY)
+    return out.getvalue()

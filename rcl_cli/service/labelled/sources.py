@@ -9,14 +9,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from rcl_cli.buckets.base import NoSuchObjectError
-from rcl_cli.errors import ResourceNotFound
+from rcl_cli.errors import ResourceNotFound, UsageError
 from rcl_cli.formats import manifests, registry
-from rcl_cli.formats.files import MISSING
+from rcl_cli.formats.files import MISSING, UNUSABLE
 from rcl_cli.formats.record import TEST, TRAIN, Notes, Record
 from rcl_cli.service.context import Context
 from rcl_cli.store import datasets, entries, projects
 from rcl_cli.store.datasets import Dataset
-from rcl_cli.training.prepare import ImageFetcher
+from rcl_cli.training.prepare import ImageFetcher, ImageTooBigError
 
 PARTS = (TRAIN, TEST)
 Step = Callable[[int], None]
@@ -81,6 +81,8 @@ def records_of(context: Context, source: str, form: str | None, images: Path | N
         FormatError: the files are in no known format.
         ResourceNotFound: there is nothing of that name.
     """
+    if not source:
+        raise UsageError("A source is needed: a path, a project's name, PROJECT/train, or a dataset's ARN.")
     path = Path(source)
     if form is not None or path.exists():
         yield from registry.read(path, form or registry.recognise(path), images, notes)
@@ -98,6 +100,9 @@ def fetched(fetcher: ImageFetcher, record: Record, notes: Notes) -> Path | None:
         return record.image
     try:
         return fetcher.fetch(str(record.image))
+    except ImageTooBigError:
+        notes.add(f"{UNUSABLE} (ImageTooLargeException)", record.image)
+        return None
     except NoSuchObjectError:
         notes.add(MISSING, record.image)
         return None
