@@ -317,7 +317,7 @@ complete -c rcl -n '__rcl_is thresholds' -l set -x -a '(__rcl_ask --set)' -d 'A 
 complete -c rcl -n '__rcl_is thresholds' -l precision -x -a '(__rcl_ask --precision)' -d 'Aim at this precision on the test set.'
 complete -c rcl -n '__rcl_is thresholds' -l recall -x -a '(__rcl_ask --recall)' -d 'Aim at this recall on the test set.'
 complete -c rcl -n '__rcl_is thresholds' -l label -x -a '(__rcl_ask --label)' -d 'For this label only; may be given again.'
-complete -c rcl -n '__rcl_is thresholds' -l relax -d 'Lower them as far as leaves the figures on the test set as they are.'
+complete -c rcl -n '__rcl_is thresholds' -l relax -d 'Lower them halfway to the next score on the test set.'
 complete -c rcl -n '__rcl_is thresholds' -l reset -d 'Go back to the assumed thresholds.'
 complete -c rcl -n '__rcl_is thresholds' -l json -d 'A JSON object a label.'
 complete -c rcl -n __rcl_needs_command -a train -d 'Train a model from a folder of pictures, and start it.'

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw
 
-from rcl_cli.examples.drawing import box_line, photographed, tint, write_lines
+from rcl_cli.examples.drawing import Line, box_line, photographed, tint, write_part
 
 Size = tuple[int, int]
 _SCALE = 4
+_SIZE = (320, 256)
 _BOARDS = ((24, 92, 48), (18, 66, 110), (122, 28, 34), (38, 38, 42), (160, 150, 110), (86, 40, 110))
 _BANDS = ((120, 60, 20), (20, 20, 20), (200, 40, 30), (235, 140, 20), (240, 210, 40), (60, 140, 60), (210, 180, 90))
 
@@ -170,15 +172,12 @@ def make_circuits(folder: Path, bucket: str, *, train: int, test: int, new: int,
         bucket: the name that source-refs use for `folder`.
         train, test, new: how many images of each; `new` ones have no labels.
     """
-    size = (320, 256)
     rng = np.random.default_rng(seed)
     for part, count in (("train", train), ("test", test), ("new", new)):
-        lines = []
-        (folder / part).mkdir(parents=True, exist_ok=True)
-        for number in range(1, count + 1):
-            image, boxes = draw_board(rng, size)
-            key = f"{part}/board-{number:03}.jpg"
-            image.save(folder / key, quality=int(rng.integers(80, 96)))
-            lines.append(box_line(f"s3://{bucket}/{key}", size, boxes))
-        if part != "new":
-            write_lines(folder / f"{part}.manifest", lines)
+        write_part(folder, bucket, part, _boards(rng, count), rng)
+
+
+def _boards(rng: np.random.Generator, count: int) -> Iterator[tuple[str, Image.Image, Line]]:
+    for number in range(1, count + 1):
+        image, boxes = draw_board(rng, _SIZE)
+        yield f"board-{number:03}", image, partial(box_line, size=_SIZE, boxes=boxes)

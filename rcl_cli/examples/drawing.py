@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from PIL import Image, ImageFilter
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+Line = Callable[[str], str]
 _CREATED = "2026-01-01T00:00:00"
 
 
@@ -85,3 +87,23 @@ def image_line(source_ref: str, labels: list[str]) -> str:
 def write_lines(path: Path, lines: list[str]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("".join(line + "\n" for line in lines), encoding="utf-8")
+
+
+def write_part(
+    folder: Path, bucket: str, part: str, pictures: Iterable[tuple[str, Image.Image, Line]], rng: np.random.Generator
+) -> None:
+    """Write the images of a part, and its manifest but for `new` images.
+
+    Args:
+        folder: of the bucket.
+        bucket: the name that source-refs use for it.
+        pictures: names without suffix, images, and what makes a manifest line of a source-ref.
+    """
+    lines = []
+    (folder / part).mkdir(parents=True, exist_ok=True)
+    for name, image, line in pictures:
+        key = f"{part}/{name}.jpg"
+        image.save(folder / key, quality=int(rng.integers(80, 96)))
+        lines.append(line(f"s3://{bucket}/{key}"))
+    if part != "new":
+        write_lines(folder / f"{part}.manifest", lines)

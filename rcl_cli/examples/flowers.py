@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
-from rcl_cli.examples.drawing import image_line, photographed, tint, write_lines
+from rcl_cli.examples.drawing import Line, image_line, photographed, tint, write_part
 
 Pen = ImageDraw.ImageDraw
 Rng = np.random.Generator
@@ -124,12 +125,10 @@ def make_flowers(folder: Path, bucket: str, *, train: int, test: int, new: int, 
     """
     rng = np.random.default_rng(seed)
     for part, count in (("train", train), ("test", test), ("new", new)):
-        lines = []
-        (folder / part).mkdir(parents=True, exist_ok=True)
-        for number in range(1, count + 1):
-            image, labels = draw_flowers(rng)
-            key = f"{part}/flowers-{number:03}.jpg"
-            image.save(folder / key, quality=int(rng.integers(80, 96)))
-            lines.append(image_line(f"s3://{bucket}/{key}", labels))
-        if part != "new":
-            write_lines(folder / f"{part}.manifest", lines)
+        write_part(folder, bucket, part, _flowers(rng, count), rng)
+
+
+def _flowers(rng: Rng, count: int) -> Iterator[tuple[str, Image.Image, Line]]:
+    for number in range(1, count + 1):
+        image, labels = draw_flowers(rng)
+        yield f"flowers-{number:03}", image, partial(image_line, labels=labels)

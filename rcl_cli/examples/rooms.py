@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw
 
-from rcl_cli.examples.drawing import image_line, photographed, tint, write_lines
+from rcl_cli.examples.drawing import Line, image_line, photographed, tint, write_part
 
 Pen = ImageDraw.ImageDraw
 Rng = np.random.Generator
@@ -232,14 +233,12 @@ def make_rooms(folder: Path, bucket: str, *, train: int, test: int, new: int, se
         train, test, new: how many images of each; `new` ones have no labels.
     """
     rng = np.random.default_rng(seed)
-    names = list(ROOMS)
     for part, count in (("train", train), ("test", test), ("new", new)):
-        lines = []
-        (folder / part).mkdir(parents=True, exist_ok=True)
-        for number in range(1, count + 1):
-            name = names[number % len(names)]
-            key = f"{part}/room-{number:03}.jpg"
-            draw_room(rng, name).save(folder / key, quality=int(rng.integers(80, 96)))
-            lines.append(image_line(f"s3://{bucket}/{key}", [name]))
-        if part != "new":
-            write_lines(folder / f"{part}.manifest", lines)
+        write_part(folder, bucket, part, _rooms(rng, count), rng)
+
+
+def _rooms(rng: Rng, count: int) -> Iterator[tuple[str, Image.Image, Line]]:
+    names = list(ROOMS)
+    for number in range(1, count + 1):
+        name = names[number % len(names)]
+        yield f"room-{number:03}", draw_room(rng, name), partial(image_line, labels=[name])

@@ -121,6 +121,14 @@ def test_a_square_canvas_finds_the_same(detector: Trained, tmp_path: Path) -> No
             assert again["box"] == pytest.approx(found["box"], abs=0.1)
 
 
+def test_all_forms_can_be_asked_for() -> None:
+    from rcl_cli.backends.exports import FORMS
+    from rcl_cli.cli.export import export
+
+    option = next(one for one in export.params if one.name == "form")
+    assert set(option.type.choices) == set(FORMS)  # type: ignore[attr-defined]
+
+
 def test_the_script_needs_no_rcl(model: Trained, rcl: Run, tmp_path: Path) -> None:
     exported(rcl, model, "onnx", tmp_path / "out")
     tree = ast.parse((tmp_path / "out" / "run.py").read_text("utf-8"))
