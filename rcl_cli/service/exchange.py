@@ -38,8 +38,6 @@ _MOVED = "moved"
 _TRANSFERS = 8
 _PAGE = 100
 _POLL_S = 1.0
-# A key that nobody has: whether its bucket can be reached at all.
-_PROBE = "rcl-probe"
 # What is wrong with the disk, and will be with the next image too.
 _DISK_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO})
 
@@ -205,9 +203,9 @@ def _fetch_images(context: Context, s3: S3, source_refs: Iterable[str], notes: N
     """
     routes: dict[str, tuple[S3Bucket, LocalBucket] | None] = {}
     refs = list(source_refs)
-    for bucket, _ in filter(None, map(split_s3_url, refs)):
+    for bucket, key in filter(None, map(split_s3_url, refs)):
         if bucket not in routes:
-            routes[bucket] = _route(context, s3, bucket)
+            routes[bucket] = _route(context, s3, bucket, key)
 
     def fetch(source_ref: str) -> str:
         place = split_s3_url(source_ref)
@@ -219,8 +217,11 @@ def _fetch_images(context: Context, s3: S3, source_refs: Iterable[str], notes: N
     return _each(fetch, refs, notes, step)
 
 
-def _route(context: Context, s3: S3, bucket: str) -> tuple[S3Bucket, LocalBucket] | None:
+def _route(context: Context, s3: S3, bucket: str, key: str) -> tuple[S3Bucket, LocalBucket] | None:
     """From where to where a bucket's images go; None where they are reached without.
+
+    Args:
+        key: of an image in it: who may only read objects is not told whether another one is there.
 
     Raises:
         RclError: it is out of reach.
@@ -230,7 +231,7 @@ def _route(context: Context, s3: S3, bucket: str) -> tuple[S3Bucket, LocalBucket
         return None
     source = s3(bucket)
     try:
-        source.size(_PROBE)
+        source.size(key)
     except BucketOutOfReachError as error:
         raise _out_of_reach(bucket, error) from error
     except NoSuchObjectError:
@@ -376,14 +377,6 @@ def push(
             f"The project {to} has a {clash[0]} dataset there already: choose another --to, or delete it there first."
         )
     bucket = remote.s3(place.bucket)
-    try:
-        bucket.size(_PROBE)
-    except BucketOutOfReachError as error:
-        raise RclError(
-            f"The bucket {place.bucket} can't be reached: {error}. Look at its name, the credentials and --region."
-        ) from error
-    except NoSuchObjectError:
-        pass
     counts: dict[str, int] = {}
     keys: dict[str, str] = {}
     moved = kept = 0
@@ -511,7 +504,7 @@ class _Uploads:
         found = split_s3_url(source_ref)
         if found is None or found[0] != self._place.bucket:
             return False
-        there = _size(self.bucket, found[1])
+        there = self._size_there(found[1])
         try:
             local = self._buckets.get(found[0]).local_path(found[1])
         except NoSuchObjectError:
@@ -525,13 +518,23 @@ class _Uploads:
             path.unlink(missing_ok=True)
         key = self._key(source_ref, data)
         self._urls[source_ref] = f"s3://{self._place.bucket}/{key}"
-        if _size(self.bucket, key) == len(data):
+        if self._size_there(key) == len(data):
             return ""
         try:
             self.bucket.write(key, data)
         except BucketWriteError as error:
-            raise RclError(f"s3://{self._place.bucket}/{key} can't be written: {error}") from error
+            raise RclError(
+                f"s3://{self._place.bucket}/{key} can't be written: {error}. Look at the bucket's name, the "
+                "credentials and --region."
+            ) from error
         return _MOVED
+
+    def _size_there(self, key: str) -> int | None:
+        """Bytes of an object there; None where it is not there, or nobody may tell: it is written again then."""
+        try:
+            return _size(self.bucket, key)
+        except BucketOutOfReachError:
+            return None
 
     def _key(self, source_ref: str, data: bytes) -> str:
         """A name by what the image holds, which still says which image it is."""
