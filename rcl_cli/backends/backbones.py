@@ -152,6 +152,17 @@ def weights_url(name: str) -> str | None:
     return str(get_model_weights(name).DEFAULT.url)
 
 
+def quicken_statistics(module: nn.Module) -> None:
+    """Let batch statistics follow weights that change a lot, as they do from scratch.
+
+    MobileNetV3 and the larger EfficientNets come with a momentum of 0.01, for long trainings with large batches: after
+    the few hundred small ones of a small set, what is normalised with would still be that of random weights.
+    """
+    for layer in module.modules():
+        if isinstance(layer, nn.BatchNorm2d):
+            layer.momentum = max(layer.momentum or 0.0, 0.1)
+
+
 def load_pretrained(backbone: Backbone, tensors: dict[str, torch.Tensor], name: str) -> int:
     """Fill everything but the head from ImageNet weights.
 

@@ -15,7 +15,15 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 
-from rcl_cli.backends.backbones import LITE0, Backbone, build, is_known, load_pretrained, weights_url
+from rcl_cli.backends.backbones import (
+    LITE0,
+    Backbone,
+    build,
+    is_known,
+    load_pretrained,
+    quicken_statistics,
+    weights_url,
+)
 from rcl_cli.backends.base import WEIGHTS_FILE, Cancelled, Report
 from rcl_cli.backends.checkpoints import load_tensors
 from rcl_cli.backends.classifier_head import fit_head, way_up_matters
@@ -39,6 +47,8 @@ class ClassifierTrainer:
         run = Run(plan, out_dir, report, cancelled)
         backbone = build(plan.model, len(plan.labels))
         pretrained = self._pretrain(backbone, plan, weights)
+        if not pretrained:
+            quicken_statistics(backbone.module)
         net = ClassifierNet(backbone, multi_label=plan.multi_label).to(run.device)
         if run.device.type != "mps":
             net.network.to(memory_format=torch.channels_last)

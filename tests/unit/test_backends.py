@@ -9,7 +9,7 @@ from PIL import Image
 
 from rcl_cli.backends import registry
 from rcl_cli.backends.augment import Augmentation, augmented
-from rcl_cli.backends.backbones import LITE0, build
+from rcl_cli.backends.backbones import LITE0, build, quicken_statistics
 from rcl_cli.backends.forms import disagreement
 from rcl_cli.backends.predictors import suppress
 from rcl_cli.domain import Detection, Sample
@@ -106,3 +106,18 @@ def test_augmentation_keeps_shape_and_range(any_way_up: bool) -> None:
     assert 0 <= float(out.min()) <= float(out.max()) <= 1
     again = augmented(batch, 32, torch.Generator().manual_seed(0), Augmentation(any_way_up=any_way_up))
     assert torch.equal(out, again)
+
+
+@pytest.mark.parametrize("name", ["mobilenet_v3_small", "efficientnet_v2_s"])
+def test_statistics_keep_up_from_scratch(name: str) -> None:
+    """After the steps of a few epochs of a small training, no layer normalises with random weights' statistics."""
+    module = build(name, 2).module.train()
+    quicken_statistics(module)
+    layers = [layer for layer in module.modules() if isinstance(layer, torch.nn.BatchNorm2d)]
+    assert layers
+    for layer in layers[:3]:
+        images = torch.rand(8, layer.num_features, 4, 4) + 2
+        for _ in range(60):
+            layer(images)
+        expected = images.mean(dim=(0, 2, 3))
+        assert torch.allclose(layer.running_mean, expected, rtol=0.01)
