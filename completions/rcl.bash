@@ -34,6 +34,9 @@ _rcl_words() {
         "wait") choices="project-version-training-completed project-version-running" ;;
         "compare") asked=version ;;
         "config") choices="show explain set unset" ;;
+        "config explain") asked=setting ;;
+        "config set") asked=setting ;;
+        "config unset") asked=setting ;;
         "dataset") choices="import export show check" ;;
         "dataset import") files=1 ;;
         "dataset export") asked=source ;;

@@ -217,8 +217,11 @@ complete -c rcl -n __rcl_needs_command -a config -d 'Show and change settings, a
 complete -c rcl -n '__rcl_is config' -a show -d 'Show all settings, and where each comes from.'
 complete -c rcl -n '__rcl_is "config show"' -l json -d 'A JSON object a setting.'
 complete -c rcl -n '__rcl_is config' -a explain -d 'Say what a setting is, and everything that has a say in it.'
+complete -c rcl -n '__rcl_is "config explain"' -a '(__rcl_ask setting)'
 complete -c rcl -n '__rcl_is config' -a set -d 'Write a setting into config.yaml; what else is in it stays, comments too.'
+complete -c rcl -n '__rcl_is "config set"' -a '(__rcl_ask setting)'
 complete -c rcl -n '__rcl_is config' -a unset -d 'Take a setting out of config.yaml.'
+complete -c rcl -n '__rcl_is "config unset"' -a '(__rcl_ask setting)'
 complete -c rcl -n __rcl_needs_command -a dataset -d 'Bring labelled images in and out of other tools\' formats, look at them, and check them.'
 complete -c rcl -n '__rcl_is dataset' -a import -d 'Make datasets, or manifests, from labelled images of other tools.'
 complete -c rcl -n '__rcl_is "dataset import"' -F

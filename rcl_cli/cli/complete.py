@@ -107,6 +107,12 @@ def _resources(store: Store) -> Rows:
         yield from rows
 
 
+def _settings() -> Rows:
+    from rcl_cli.service.settings import settings_of
+
+    return ((setting.key, str(setting.winner.value)) for setting in settings_of(os.environ))
+
+
 def _sources(store: Store, words: list[str], word: str) -> dict[str, Callable[[], Rows]]:
     """Where the values of an option come from, by option."""
     project = _given(words, "--project-arn")
@@ -125,6 +131,7 @@ def _sources(store: Store, words: list[str], word: str) -> dict[str, Callable[[]
         "--policy-name": lambda: store.policies(project),
         "version": store.short_versions,
         "project": store.project_names,
+        "setting": _settings,
         # What `detect` takes: a model, then images.
         "source": lambda: chain(store.dataset_names(), ((path, "") for path in _files(word))),
         "image": lambda: chain(store.short_versions(), ((path, "") for path in _files(word))),

@@ -76,6 +76,7 @@ def train(
     _show_evaluation(context, version_arn)
     _warn_of_no_weights(context, version_arn)
     _relax(context, version_arn, short)
+    _tell_of_comparison(context, project_name, short)
     if report:
         _write_report(context, version_arn, Path(f"{short.replace('/', '-')}-report.html"))
     if start:
@@ -181,6 +182,16 @@ def _relax(context: Context, version_arn: str, short: str) -> None:
 
     relax(context, named_version(context, version_arn), ())
     click.echo(f"+ rcl thresholds {shlex.quote(short)} --relax", err=True)
+
+
+def _tell_of_comparison(context: Context, project_name: str, short: str) -> None:
+    """Say how to hold the version against the one that was trained before it."""
+    from rcl_cli.service.overview import versions_of
+
+    name = short.rpartition("/")[2]
+    before = next((row for row in versions_of(context, project_name) if row.f1 is not None and row.name != name), None)
+    if before is not None:
+        click.echo(f"\nAgainst the version before: rcl compare {project_name}/{before.name} {short}", err=True)
 
 
 def _write_report(context: Context, version_arn: str, target: Path) -> None:

@@ -82,6 +82,9 @@ def test_the_same_images_are_trained_on_again(home: Home, rcl: Run, photos: Path
     assert rcl("train", str(photos), "--name", "pets", *QUICK, "--no-start", "--no-report").returncode == 0
     again = rcl("train", "--name", "pets", *QUICK, "--no-start", "--no-report")
     assert again.returncode == 0, again.stderr
+    command = next(line for line in again.stderr.splitlines() if "rcl compare" in line).partition(": rcl ")[2]
+    assert command == "compare pets/v1 pets/v2"
+    assert rcl(*command.split()).returncode == 0
     assert "/version/v2/" in again.stdout
     refused = rcl("train", str(photos), "--name", "pets")
     assert refused.returncode != 0

@@ -149,6 +149,7 @@ def test_completion(terminal: Terminal, store: dict[str, str]) -> None:
     terminal.becomes("rcl help tag", "rcl help tag-resource")
     terminal.becomes("rcl wait project-version-r", "rcl wait project-version-running")
     terminal.becomes("rcl ser", "rcl serve")
+    terminal.becomes("rcl config explain training.ep", "rcl config explain training.epochs")
     # Options, local ones too.
     terminal.becomes("rcl create-dataset --dataset-t", "rcl create-dataset --dataset-type")
     terminal.becomes("rcl serve --access-k", "rcl serve --access-key-file")
@@ -236,6 +237,13 @@ def test_members_in_quotes(terminal: Terminal, home: Home) -> None:
     ):
         terminal.type(typed)
         wait_until(lambda expected=expected: expected in terminal.screen(), 60)
+
+
+def test_settings_are_completed(home: Home) -> None:
+    (home.path / "config.yaml").write_text("training: {epochs: 40}\n")
+    command = [sys.executable, "-m", "rcl_cli", "complete", "config explain", "setting", "training.e", "rcl"]
+    done = subprocess.run(command, env=home.environment(), capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("training.epochs\t40\n", "")
 
 
 def test_completion_never_makes_a_home_or_fails_aloud(tmp_path: Path, home: Home) -> None:
