@@ -71,21 +71,31 @@ def draw_labels(image: bytes | Path, labels: Sequence[dict[str, Any]], out: Path
     width = max(2, size_px // 6)
     tags = Tags(canvas, size_px)
     colours = colours_of(label["Name"] for label in labels)
+    corners = [_drawn_frame(tags.pen, canvas.size, label, colours[label["Name"]], width) for label in labels]
     row = 0
-    for label in labels:
-        colour = colours[label["Name"]]
-        text = f"{label['Name']} {label['Confidence']:.0f}%"
-        box = label.get("Geometry", {}).get("BoundingBox")
-        if box is None:
+    # After all frames: none of them may go through what is written.
+    for label, corner in zip(labels, corners, strict=True):
+        text, colour = f"{label['Name']} {label['Confidence']:.0f}%", colours[label["Name"]]
+        if corner is None:
             tags.add(text, (width, width + row * (size_px + 8)), colour, above=False)
             row += 1
         else:
-            left, top = box["Left"] * canvas.width, box["Top"] * canvas.height
-            frame = (left, top, left + box["Width"] * canvas.width, top + box["Height"] * canvas.height)
-            outline(tags.pen, frame, colour, width)
-            tags.add(text, (int(left), int(top)), colour, above=True)
+            tags.add(text, corner, colour, above=True)
     canvas.save(out)
     return len(labels)
+
+
+def _drawn_frame(
+    pen: ImageDraw.ImageDraw, size: tuple[int, int], label: dict[str, Any], colour: Colour, width: int
+) -> tuple[int, int] | None:
+    """Draw the frame of a label's box; its upper left corner, None where it has no box."""
+    box = label.get("Geometry", {}).get("BoundingBox")
+    if box is None:
+        return None
+    across, down = size
+    left, top = box["Left"] * across, box["Top"] * down
+    outline(pen, (left, top, left + box["Width"] * across, top + box["Height"] * down), colour, width)
+    return int(left), int(top)
 
 
 class Tags:

@@ -205,3 +205,19 @@ def test_letters_that_the_own_font_lacks_come_from_the_system(tmp_path: Path) ->
     if shutil.which("fc-match") is None or font_for("жук", 12).getname() == font_for("cat", 12).getname():
         pytest.skip("no fontconfig, or no font with Cyrillic letters")
     assert drawn("жук") != drawn("шар")
+
+
+def test_no_frame_goes_through_a_name(tmp_path: Path) -> None:
+    """A box over another one's tag: what is written stays legible."""
+    noisy((90, 90, 90), (900, 600), 1).save(tmp_path / "in.png")
+
+    def label(name: str, left: float, top: float) -> dict[str, Any]:
+        box = {"Left": left, "Top": top, "Width": 0.2, "Height": 0.3}
+        return {"Name": name, "Confidence": 90.0, "Geometry": {"BoundingBox": box}}
+
+    draw_labels(tmp_path / "in.png", [label("a", 0.3, 0.4), label("b", 0.31, 0.38)], tmp_path / "out.png")
+    with Image.open(tmp_path / "out.png") as image:
+        pixels = np.asarray(image.convert("RGB"))
+    # Just above the first box, inside its tag: its own colour and its letters, and nothing of the second frame.
+    tag = pixels[229:238, 273:283].reshape(-1, 3)
+    assert not (tag == COLOURS[1]).all(axis=1).any()
