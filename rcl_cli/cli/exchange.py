@@ -13,7 +13,7 @@ from rcl_cli.errors import UsageError
 if TYPE_CHECKING:
     from rcl_cli.formats.record import Notes
     from rcl_cli.service.context import Context
-    from rcl_cli.service.exchange import Outcome, Remote
+    from rcl_cli.service.exchange.remote import Outcome, Remote
 
 
 def _remote_options(command: Callable[..., None]) -> Callable[..., None]:
@@ -35,7 +35,7 @@ def _remote(
 ) -> Remote:  # fmt: skip
     from rcl_cli.buckets.s3 import S3Bucket
     from rcl_cli.cli.remote import make_call
-    from rcl_cli.service.exchange import Remote
+    from rcl_cli.service.exchange.remote import Remote
 
     given = argparse.Namespace(
         endpoint_url=endpoint_url, region=region, profile=profile, no_sign_request=no_sign_request, debug=False,
@@ -67,15 +67,16 @@ def pull(
     """
     from rcl_cli.cli.dataset import counting
     from rcl_cli.formats.record import Notes
-    from rcl_cli.service import exchange
+    from rcl_cli.service.exchange.pulling import pull as bring
+    from rcl_cli.service.exchange.remote import project_name_of, region_of
 
     context: Context = settings.context()
-    there = region or exchange.region_of(project)
+    there = region or region_of(project)
     remote = _remote(context, endpoint_url, s3_endpoint_url, there, profile, no_sign_request)
-    name = to or exchange.project_name_of(project)
+    name = to or project_name_of(project)
     notes = Notes()
     with counting("images") as step:
-        done = exchange.pull(context, remote, project, name, with_images=images, notes=notes, step=step)
+        done = bring(context, remote, project, name, with_images=images, notes=notes, step=step)
     _tell(done, notes, "fetched", "rcl")
     click.echo(f"Next: rcl train --name {name}", err=True)
 
@@ -101,17 +102,19 @@ def push(
     """
     from rcl_cli.cli.dataset import counting
     from rcl_cli.formats.record import Notes
-    from rcl_cli.service import exchange
+    from rcl_cli.service.exchange.pushing import Place
+    from rcl_cli.service.exchange.pushing import push as bring
+    from rcl_cli.service.exchange.remote import project_name_of
 
     if not bucket.strip():
         raise UsageError("--bucket needs the name of an S3 bucket.")
     context: Context = settings.context()
     remote = _remote(context, endpoint_url, s3_endpoint_url, region, profile, no_sign_request)
-    name = to or exchange.project_name_of(source)
-    place = exchange.Place(bucket, f"{prefix.strip('/')}/" if prefix.strip("/") else "")
+    name = to or project_name_of(source)
+    place = Place(bucket, f"{prefix.strip('/')}/" if prefix.strip("/") else "")
     notes = Notes()
     with counting("images") as step:
-        done = exchange.push(context, remote, source, name, place, notes, step)
+        done = bring(context, remote, source, name, place, notes, step)
     _tell(done, notes, "uploaded", "aws rekognition")
 
 
