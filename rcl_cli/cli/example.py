@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -17,24 +17,8 @@ if TYPE_CHECKING:
 _NEW = 4
 
 
-class Example(NamedTuple):
-    """An example project.
-
-    Args:
-        maker: function of the module `examples.NAME`.
-        train: training images, unless another number is asked for.
-    """
-
-    maker: str
-    train: int
-
-
-EXAMPLES = {
-    "rooms": Example("make_rooms", 180),
-    "flowers": Example("make_flowers", 240),
-    "logos": Example("make_logos", 16),
-    "circuits": Example("make_circuits", 160),
-}
+# Modules of `examples`, and how many training images each has unless another number is asked for.
+EXAMPLES = {"rooms": 180, "flowers": 240, "logos": 16, "circuits": 160}
 
 
 @click.command()
@@ -54,10 +38,10 @@ def example(settings: Any, name: str, folder: Path, seed: int, train: int | None
     Example: rcl example circuits ./buckets/circuits
     """
     from rcl_cli.buckets.resolve import is_bucket_name
+    from rcl_cli.examples.drawing import make_project
 
-    chosen = EXAMPLES[name]
     bucket = folder.resolve().name
-    count = train or chosen.train
+    count = train or EXAMPLES[name]
     if not is_bucket_name(bucket):
         raise UsageError(
             f"{folder}: the folder's name becomes the bucket's, and {bucket!r} can't be one: 3 to 255 letters, digits, "
@@ -66,8 +50,8 @@ def example(settings: Any, name: str, folder: Path, seed: int, train: int | None
     try:
         if folder.exists() and any(folder.iterdir()):
             raise UsageError(f"{folder} is not an empty folder: choose another one.")
-        make = getattr(import_module(f"rcl_cli.examples.{name}"), chosen.maker)
-        make(folder, bucket, train=count, test=test, new=_NEW, seed=seed)
+        pictures = import_module(f"rcl_cli.examples.{name}").pictures
+        make_project(folder, bucket, pictures, {"train": count, "test": test, "new": _NEW}, seed)
     except OSError as error:
         raise RclError(f"{folder} can't be written: {error.strerror or error}") from error
     click.echo(

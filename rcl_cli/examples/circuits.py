@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw
 
-from rcl_cli.examples.drawing import Line, box_line, photographed, tint, write_part
+from rcl_cli.examples.drawing import Picture, box_line, photographed, some_quality, tint
 
 Size = tuple[int, int]
 _SCALE = 4
@@ -164,20 +163,8 @@ def _free_spot(rng: np.random.Generator, size: Size, part: Size, taken: list[tup
     return None
 
 
-def make_circuits(folder: Path, bucket: str, *, train: int, test: int, new: int, seed: int) -> None:
-    """Write boards and manifests into a bucket folder.
-
-    Args:
-        folder: becomes `train/`, `test/` and `new/` with images, `train.manifest` and `test.manifest`.
-        bucket: the name that source-refs use for `folder`.
-        train, test, new: how many images of each; `new` ones have no labels.
-    """
-    rng = np.random.default_rng(seed)
-    for part, count in (("train", train), ("test", test), ("new", new)):
-        write_part(folder, bucket, part, _boards(rng, count), rng)
-
-
-def _boards(rng: np.random.Generator, count: int) -> Iterator[tuple[str, Image.Image, Line]]:
+def pictures(rng: np.random.Generator, _part: str, count: int) -> Iterator[Picture]:
+    """Boards, with boxes around their parts."""
     for number in range(1, count + 1):
         image, boxes = draw_board(rng, _SIZE)
-        yield f"board-{number:03}", image, partial(box_line, size=_SIZE, boxes=boxes)
+        yield Picture(f"board-{number:03}", image, partial(box_line, size=_SIZE, boxes=boxes), some_quality(rng))

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from PIL import Image, ImageFilter
@@ -89,21 +89,45 @@ def write_lines(path: Path, lines: list[str]) -> None:
     path.write_text("".join(line + "\n" for line in lines), encoding="utf-8")
 
 
-def write_part(
-    folder: Path, bucket: str, part: str, pictures: Iterable[tuple[str, Image.Image, Line]], rng: np.random.Generator
-) -> None:
-    """Write the images of a part, and its manifest but for `new` images.
+class Picture(NamedTuple):
+    """An image of an example project.
 
     Args:
-        folder: of the bucket.
-        bucket: the name that source-refs use for it.
-        pictures: names without suffix, images, and what makes a manifest line of a source-ref.
+        name: without suffix.
+        line: makes its manifest line of its source-ref.
+        quality: of its JPEG.
     """
-    lines = []
-    (folder / part).mkdir(parents=True, exist_ok=True)
-    for name, image, line in pictures:
-        key = f"{part}/{name}.jpg"
-        image.save(folder / key, quality=int(rng.integers(80, 96)))
-        lines.append(line(f"s3://{bucket}/{key}"))
-    if part != "new":
-        write_lines(folder / f"{part}.manifest", lines)
+
+    name: str
+    image: Image.Image
+    line: Line
+    quality: int
+
+
+def some_quality(rng: np.random.Generator) -> int:
+    """As cameras differ."""
+    return int(rng.integers(80, 96))
+
+
+def make_project(folder: Path, bucket: str, pictures: Pictures, counts: Mapping[str, int], seed: int) -> None:
+    """Write an example project into a bucket folder.
+
+    Args:
+        folder: becomes a folder of images for each part, and a manifest for each but `new`, whose have no labels.
+        bucket: the name that source-refs use for `folder`.
+        pictures: draws so many pictures of a part.
+        counts: how many, by part: `train`, `test`, `new`.
+    """
+    rng = np.random.default_rng(seed)
+    for part, count in counts.items():
+        (folder / part).mkdir(parents=True, exist_ok=True)
+        lines = []
+        for picture in pictures(rng, part, count):
+            key = f"{part}/{picture.name}.jpg"
+            picture.image.save(folder / key, quality=picture.quality)
+            lines.append(picture.line(f"s3://{bucket}/{key}"))
+        if part != "new":
+            write_lines(folder / f"{part}.manifest", lines)
+
+
+Pictures = Callable[[np.random.Generator, str, int], Iterable[Picture]]

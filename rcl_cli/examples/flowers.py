@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
-from rcl_cli.examples.drawing import Line, image_line, photographed, tint, write_part
+from rcl_cli.examples.drawing import Picture, image_line, photographed, some_quality, tint
 
 Pen = ImageDraw.ImageDraw
 Rng = np.random.Generator
@@ -115,20 +114,8 @@ def draw_flowers(rng: Rng) -> tuple[Image.Image, list[str]]:
     return photographed(image, rng), [*sorted(map(str, kinds)), LEAVES if has_leaves else NO_LEAVES]
 
 
-def make_flowers(folder: Path, bucket: str, *, train: int, test: int, new: int, seed: int) -> None:
-    """Write flowers and manifests into a bucket folder.
-
-    Args:
-        folder: becomes `train/`, `test/` and `new/` with images, `train.manifest` and `test.manifest`.
-        bucket: the name that source-refs use for `folder`.
-        train, test, new: how many images of each; `new` ones have no labels.
-    """
-    rng = np.random.default_rng(seed)
-    for part, count in (("train", train), ("test", test), ("new", new)):
-        write_part(folder, bucket, part, _flowers(rng, count), rng)
-
-
-def _flowers(rng: Rng, count: int) -> Iterator[tuple[str, Image.Image, Line]]:
+def pictures(rng: Rng, _part: str, count: int) -> Iterator[Picture]:
+    """Flowers with the labels that apply."""
     for number in range(1, count + 1):
         image, labels = draw_flowers(rng)
-        yield f"flowers-{number:03}", image, partial(image_line, labels=labels)
+        yield Picture(f"flowers-{number:03}", image, partial(image_line, labels=labels), some_quality(rng))

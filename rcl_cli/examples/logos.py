@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Iterator
+from functools import partial
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
-from rcl_cli.examples.drawing import box_line, image_line, photographed, tint, write_lines
+from rcl_cli.examples.drawing import Picture, box_line, image_line, photographed, tint
 
 Pen = ImageDraw.ImageDraw
 _SIDE = 400
@@ -115,32 +115,14 @@ def _scene(rng: np.random.Generator) -> tuple[Image.Image, list[tuple[str, tuple
     return photographed(scene, rng), boxes
 
 
-def make_logos(folder: Path, bucket: str, *, train: int, test: int, new: int, seed: int) -> None:
-    """Write logo images and scenes into a bucket folder.
-
-    Args:
-        folder: becomes `train/`, `test/` and `new/` with images, `train.manifest` and `test.manifest`.
-        bucket: the name that source-refs use for `folder`.
-        train: how many pictures of logos alone.
-        test, new: how many scenes; `new` ones have no labels.
-    """
-    rng = np.random.default_rng(seed)
+def pictures(rng: np.random.Generator, part: str, count: int) -> Iterator[Picture]:
+    """Logos alone for training, each kind in turn; scenes with boxes for all else."""
     names = list(LOGOS)
-    (folder / "train").mkdir(parents=True, exist_ok=True)
-    lines = []
-    for number in range(train):
-        name = names[number % len(names)]
-        key = f"train/{name}-{number // len(names) + 1}.jpg"
-        _logo_photo(rng, name).save(folder / key, quality=92)
-        lines.append(image_line(f"s3://{bucket}/{key}", [name]))
-    write_lines(folder / "train.manifest", lines)
-    for part, count in (("test", test), ("new", new)):
-        (folder / part).mkdir(parents=True, exist_ok=True)
-        lines = []
-        for number in range(1, count + 1):
+    for number in range(count):
+        if part == "train":
+            name = names[number % len(names)]
+            photo = _logo_photo(rng, name)
+            yield Picture(f"{name}-{number // len(names) + 1}", photo, partial(image_line, labels=[name]), 92)
+        else:
             scene, boxes = _scene(rng)
-            key = f"{part}/scene-{number:03}.jpg"
-            scene.save(folder / key, quality=90)
-            lines.append(box_line(f"s3://{bucket}/{key}", _SCENE, boxes))
-        if part != "new":
-            write_lines(folder / f"{part}.manifest", lines)
+            yield Picture(f"scene-{number + 1:03}", scene, partial(box_line, size=_SCENE, boxes=boxes), 90)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw
 
-from rcl_cli.examples.drawing import Line, image_line, photographed, tint, write_part
+from rcl_cli.examples.drawing import Picture, image_line, photographed, some_quality, tint
 
 Pen = ImageDraw.ImageDraw
 Rng = np.random.Generator
@@ -224,21 +223,10 @@ def draw_room(rng: Rng, name: str) -> Image.Image:
     return photographed(room.resize(SIZE, Image.Resampling.LANCZOS), rng)
 
 
-def make_rooms(folder: Path, bucket: str, *, train: int, test: int, new: int, seed: int) -> None:
-    """Write rooms and manifests into a bucket folder.
-
-    Args:
-        folder: becomes `train/`, `test/` and `new/` with images, `train.manifest` and `test.manifest`.
-        bucket: the name that source-refs use for `folder`.
-        train, test, new: how many images of each; `new` ones have no labels.
-    """
-    rng = np.random.default_rng(seed)
-    for part, count in (("train", train), ("test", test), ("new", new)):
-        write_part(folder, bucket, part, _rooms(rng, count), rng)
-
-
-def _rooms(rng: Rng, count: int) -> Iterator[tuple[str, Image.Image, Line]]:
+def pictures(rng: Rng, _part: str, count: int) -> Iterator[Picture]:
+    """Rooms of all kinds in turn."""
     names = list(ROOMS)
     for number in range(1, count + 1):
         name = names[number % len(names)]
-        yield f"room-{number:03}", draw_room(rng, name), partial(image_line, labels=[name])
+        image = draw_room(rng, name)
+        yield Picture(f"room-{number:03}", image, partial(image_line, labels=[name]), some_quality(rng))
