@@ -139,10 +139,7 @@ def _side(context: Context, version: Version) -> Side:
     card, extra = read_card(folder)
     with context.database.read() as db:
         title = f"{projects.by_id(db, version.project_id).name}/{version.name}"
-    try:
-        judged = {image.source_ref: image for image in evidence.read(folder)}
-    except FileNotFoundError as error:
-        raise RclError(f"{title} was trained by an rcl that kept no predictions: train it again.") from error
+    judged = {image.source_ref: image for image in evidence.read(folder)}
     described = {
         "model": card.model,
         "weights": card.weights_source,

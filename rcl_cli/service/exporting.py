@@ -71,7 +71,7 @@ def _agreement(
 ) -> Agreement | str:
     try:
         judged = list(evidence.read(folder))
-    except FileNotFoundError:
+    except evidence.NotKeptError:
         return "the model was trained by an rcl that kept no predictions"
     with tempfile.TemporaryDirectory(prefix="rcl-images-") as cache:
         fetcher = ImageFetcher(context.buckets, Path(cache))

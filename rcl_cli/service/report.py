@@ -13,7 +13,7 @@ from PIL import Image
 
 from rcl_cli.backends.registry import read_card
 from rcl_cli.buckets.base import NoSuchObjectError
-from rcl_cli.errors import RclError, ServiceError
+from rcl_cli.errors import ServiceError
 from rcl_cli.imaging.decode import decode
 from rcl_cli.imaging.geometry import fit_longer_side
 from rcl_cli.service.context import Context
@@ -44,10 +44,7 @@ def report_of(context: Context, version: Version) -> dict[str, Any]:
     """
     folder = folder_of(context, version)
     card, extra = read_card(folder)
-    try:
-        judged = list(evidence.read(folder))
-    except FileNotFoundError as error:
-        raise RclError(f"{version.arn} was trained by an rcl that kept no predictions: train it again.") from error
+    judged = list(evidence.read(folder))
     with context.database.read() as db:
         project = projects.by_id(db, version.project_id).name
     thresholds: dict[str, float] = extra["thresholds"]

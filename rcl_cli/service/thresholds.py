@@ -14,12 +14,11 @@ from typing import NamedTuple
 
 from rcl_cli.backends.base import THRESHOLDS_FILE
 from rcl_cli.backends.registry import read_card, read_thresholds
-from rcl_cli.errors import RclError, ResourceNotReady, UsageError
+from rcl_cli.errors import ResourceNotReady, UsageError
 from rcl_cli.service.context import Context
 from rcl_cli.store.versions import Version
 from rcl_cli.training import evidence
-from rcl_cli.training.evidence import Point, figures_at, points_of
-from rcl_cli.training.metrics import LabelEvents
+from rcl_cli.training.evidence import NotKeptError, Point, figures_at, points_of
 
 
 class Threshold(NamedTuple):
@@ -57,7 +56,7 @@ def thresholds_of(context: Context, version: Version) -> list[Threshold]:
     own = read_thresholds(folder)
     try:
         events = evidence.events_of(evidence.read(folder), card.labels)
-    except FileNotFoundError:
+    except NotKeptError:
         events = {}
     return [
         Threshold(
@@ -117,13 +116,13 @@ def aim(
 
     Raises:
         UsageError: a label can't reach it, or has no test images.
-        RclError: the model was trained before predictions were kept.
+        NotKeptError: the model was trained before predictions were kept.
     """
     folder = folder_of(context, version)
     card, _ = read_card(folder)
     for label in labels:
         _check_label(label, card.labels)
-    events = _events(folder, card.labels, version)
+    events = evidence.events_of(evidence.read(folder), card.labels)
     chosen = {}
     for label in labels or [label for label in card.labels if events[label].positives]:
         points = points_of(events[label])
@@ -149,13 +148,13 @@ def relax(context: Context, version: Version, labels: Sequence[str]) -> None:
 
     Raises:
         UsageError: there is no such label.
-        RclError: the model was trained before predictions were kept.
+        NotKeptError: the model was trained before predictions were kept.
     """
     folder = folder_of(context, version)
     card, extra = read_card(folder)
     for label in labels:
         _check_label(label, card.labels)
-    events = _events(folder, card.labels, version)
+    events = evidence.events_of(evidence.read(folder), card.labels)
     relaxed = {}
     for label in labels or card.labels:
         assumed = extra["thresholds"][label]
@@ -163,20 +162,6 @@ def relax(context: Context, version: Version, labels: Sequence[str]) -> None:
             next_score = max((score for score in events[label].scores if score < assumed), default=0.0)
             relaxed[label] = (assumed + next_score) / 2
     _write(folder, {**read_thresholds(folder), **relaxed})
-
-
-def _events(folder: Path, labels: Sequence[str], version: Version) -> dict[str, LabelEvents]:
-    """What the model said of the test set, by label.
-
-    Raises:
-        RclError: the model was trained before predictions were kept.
-    """
-    try:
-        return evidence.events_of(evidence.read(folder), labels)
-    except FileNotFoundError as error:
-        raise RclError(
-            f"{version.arn} was trained by an rcl that kept no predictions: train it again, or use --set."
-        ) from error
 
 
 def _check_label(label: str, labels: Sequence[str]) -> None:

@@ -8,10 +8,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from rcl_cli.domain import Box, Detection, Sample
-from rcl_cli.errors import ConfigError
+from rcl_cli.errors import ConfigError, RclError
 from rcl_cli.training.metrics import LabelEvents, Match
 
 EVIDENCE_FILE = "predictions.jsonl"
+
+
+class NotKeptError(RclError):
+    """Nothing is known of what a model said about its test images."""
 
 
 class Judged(NamedTuple):
@@ -54,10 +58,12 @@ def read(folder: Path) -> Iterator[Judged]:
     """What `write` wrote.
 
     Raises:
-        FileNotFoundError: the model is older than this file.
+        NotKeptError: the model is older than this file.
         ConfigError: the file is damaged.
     """
     path = folder / EVIDENCE_FILE
+    if not path.exists():
+        raise NotKeptError("The model was trained by an rcl that kept no predictions: train it again.")
     with path.open(encoding="utf-8") as stream:
         number = 0
         for number, text in enumerate(stream, 1):
