@@ -98,7 +98,7 @@ class ModelCard:
 
     Args:
         preprocessing: the backend's own settings, enough to repeat its preprocessing exactly.
-        history: one dict per epoch.
+        history: one dict per epoch: losses and figures, `seconds`, of them `waiting_s` for images.
         choice: how the checkpoint was chosen, in the backend's words.
     """
 

@@ -22,6 +22,18 @@ from rcl_cli.service.invoke import invoke
 COLOURS = {"red": (200, 40, 40), "green": (40, 180, 60), "blue": (40, 60, 210)}
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests for a GPU say that there is none."""
+    waiting = [item for item in items if item.get_closest_marker("gpu")]
+    if not waiting:
+        return
+    import torch
+
+    if not torch.cuda.is_available():
+        for item in waiting:
+            item.add_marker(pytest.mark.skip(reason="needs a CUDA GPU"))
+
+
 def image_line(bucket: str, key: str, *labels: str) -> dict[str, Any]:
     line: dict[str, Any] = {"source-ref": f"s3://{bucket}/{key}"}
     for number, label in enumerate(labels):

@@ -27,6 +27,11 @@ class TrainingCancelled(Exception):
     """The trainer was asked to stop."""
 
 
+def smaller_batch(asked: int, used: int) -> str:
+    """What people are told where a device's memory is too small."""
+    return f"the device's memory does not hold {asked} images at once: batches of {used}"
+
+
 class Runner(Protocol):
     """A network on a device: pixels in, raw outputs out."""
 

@@ -22,6 +22,7 @@ from rcl_cli.errors import TrainingFailed
 from rcl_cli.imaging.decode import decode
 from rcl_cli.imaging.geometry import stretch
 
+_SHARE_OF_GPU_MEMORY = 0.25
 # Images are cached a little larger than the network's input, so that crops stay sharp.
 _CACHE_SCALE = 1.15
 EVAL_BATCH = 64
@@ -58,7 +59,7 @@ class ClassifierNet(nn.Module):
 
 @dataclass(slots=True)
 class Data:
-    """Images (N, 3, S, S) uint8 and targets (N, classes) float 0/1."""
+    """Images (N, 3, S, S) uint8, on the CPU or on the GPU, and targets (N, classes) float 0/1, on the CPU."""
 
     images: torch.Tensor
     targets: torch.Tensor
@@ -104,6 +105,16 @@ def load_samples(plan: TrainingPlan, part: str, size_px: int, folder: Path, repo
     return Data(torch.from_numpy(images), targets)
 
 
+def resident(data: Data, device: torch.device) -> Data:
+    """The same images on the GPU for good, where a quarter of its free memory holds them: no batch is copied there."""
+    if device.type != "cuda":
+        return data
+    free, _ = torch.cuda.mem_get_info(device)
+    if data.images.nbytes > _SHARE_OF_GPU_MEMORY * free:
+        return data
+    return Data(data.images.to(device), data.targets)
+
+
 class Run:
     """One training: what both stages share."""
 
@@ -114,7 +125,7 @@ class Run:
         self.started = time.monotonic()
         self.history: list[dict[str, Any]] = []
         cache_px = round(plan.image_size * _CACHE_SCALE)
-        self.train = load_samples(plan, "train", cache_px, out_dir, report)
+        self.train = resident(load_samples(plan, "train", cache_px, out_dir, report), self.device)
         self.holdout = load_samples(plan, "holdout", plan.image_size, out_dir, report)
         self.metric_name = "mAP" if plan.multi_label else "F1"
         self.augmentation = Augmentation(smallest_view=0.87 if plan.multi_label else 0.77)

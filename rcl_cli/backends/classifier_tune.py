@@ -33,10 +33,12 @@ class _Average:
     def update(self, source: nn.Module) -> None:
         self.steps += 1
         decay = min(EMA_DECAY, (1 + self.steps) / (10 + self.steps))
-        for mine, theirs in zip(self.network.state_dict().values(), source.state_dict().values(), strict=True):
-            if mine.dtype.is_floating_point:
-                mine.lerp_(theirs, 1 - decay)
-            else:
+        pairs = list(zip(self.network.state_dict().values(), source.state_dict().values(), strict=True))
+        averaged = [(mine, theirs) for mine, theirs in pairs if mine.dtype.is_floating_point]
+        # All at once: on a GPU starting hundreds of small steps takes longer than they do.
+        torch._foreach_lerp_([mine for mine, _ in averaged], [theirs for _, theirs in averaged], 1 - decay)
+        for mine, theirs in pairs:
+            if not mine.dtype.is_floating_point:
                 mine.copy_(theirs)
 
 
@@ -81,13 +83,15 @@ class FineTune:
             group["lr"] = self.rate * float(factor)
 
     def run_epoch(self) -> float:
-        run, total = self.run, 0.0
+        run = self.run
+        # Added up where it is: reading it would wait for the GPU at every step.
+        total = torch.zeros((), device=run.device)
         self.net.network.train()
         order = _epoch_order(len(run.train), run.plan.batch, run.generator)
         for rows in order:
             run.check_cancelled()
             self._set_rate()
-            images = run.train.images[rows].to(run.device).float() / 255
+            images = run.train.images[rows.to(run.train.images.device)].to(run.device).float() / 255
             images = augmented(images, run.plan.image_size, run.generator, run.augmentation)
             with self.autocast:
                 logits = self.net.network(self.net.normalised(images))
@@ -99,8 +103,8 @@ class FineTune:
             self.optimizer.step()
             self.average.update(self.net.network)
             self.step += 1
-            total += float(loss.detach())
-        return total / len(order)
+            total += loss.detach()
+        return float(total) / len(order)
 
     def shorten(self, epoch_s: float, left_s: float) -> None:
         """Plan as many epochs as the time left allows, at least one more."""
@@ -122,7 +126,8 @@ def fine_tune(run: Run, net: ClassifierNet, best: Best | None, *, pretrained: bo
         took = time.monotonic() - began
         if epoch == 1 and run.plan.time_budget_s is not None:
             tuning.shorten(took, run.plan.time_budget_s - (time.monotonic() - run.started))
-        run.history.append({"epoch": epoch, "loss": loss, run.metric_name: quality[0], "holdout_loss": -quality[1]})
+        figures = {"loss": loss, run.metric_name: quality[0], "holdout_loss": -quality[1]}
+        run.history.append({"epoch": epoch, **figures, "seconds": took})
         left = took * (tuning.epochs - epoch)
         run.report(Progress("training", epoch, tuning.epochs, loss, run.metric_name, quality[0], left))
         if found is None or quality >= found.quality:

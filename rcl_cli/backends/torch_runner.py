@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,15 +12,20 @@ import torch
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_MOST_GRAPHS = 32
+# Batches of other sizes go through the next larger one's graph: the device hardly notices, and few graphs do for all.
+_RECORDED_SIZES = (1, 2, 4, 8, 16)
+_MOST_GRAPHS = 128
+# Recording takes about as long as ten passes: not for shapes that come once.
+_RECORDED_AT_CALL = 3
 _WARM_UPS = 3
 
 
 class TorchRunner:
     """Runs a module whose forward takes (N, H, W, 3) uint8; from one thread at a time on accelerators.
 
-    On CUDA the layout is channels_last, and the work of each shape is recorded once and replayed: launching the many
-    small kernels of these networks one by one takes longer than they do.
+    On CUDA the layout is channels_last, and the work of shapes that come again is recorded once and replayed: launching
+    the many small kernels of these networks one by one takes longer than they do. A batch that the device's memory does
+    not hold goes through in halves.
 
     Args:
         module: in evaluation mode, of any precision.
@@ -31,19 +36,38 @@ class TorchRunner:
         self._device = torch.device(device)
         self._module = module.to(self._device).eval()
         self._graphs: _Graphs | None = None
+        self._staged = torch.empty(0, dtype=torch.uint8)
         if self._device.type == "cuda":
             self._module.to(memory_format=torch.channels_last)
             self._graphs = _Graphs(self._module)
 
     @torch.inference_mode()
     def run(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        batch = torch.from_numpy(np.ascontiguousarray(pixels)).to(self._device)
-        output = self._module(batch) if self._graphs is None else self._graphs(batch)
-        return np.asarray(output.float().cpu().numpy(), dtype=np.float32)
+        try:
+            batch = self._on_device(pixels)
+            output = self._module(batch) if self._graphs is None else self._graphs(batch)
+            return np.asarray(output.float().cpu().numpy(), dtype=np.float32)
+        except torch.OutOfMemoryError:
+            if len(pixels) == 1:
+                raise
+        # Only now: what was in the way is freed with the error.
+        torch.cuda.empty_cache()
+        half = len(pixels) // 2
+        return np.concatenate([self.run(pixels[:half]), self.run(pixels[half:])])
+
+    def _on_device(self, pixels: NDArray[np.uint8]) -> torch.Tensor:
+        if self._device.type != "cuda":
+            return torch.from_numpy(np.ascontiguousarray(pixels)).to(self._device)
+        # From pinned memory, which the device reads by itself. The last batch has left it: its output is there.
+        if self._staged.numel() < pixels.size:
+            self._staged = torch.empty(pixels.size, dtype=torch.uint8, pin_memory=True)
+        staged = self._staged[: pixels.size].view(pixels.shape)
+        staged.numpy()[:] = pixels
+        return staged.to(self._device, non_blocking=True)
 
 
 class _Graphs:
-    """CUDA graphs of a module, one for each shape of its input, the latest used ones.
+    """CUDA graphs of a module, one for each size of batch and image, the latest used ones.
 
     A graph must give what the module itself gives for the input it was recorded with; where it does not, or recording
     fails, the module runs as it is.
@@ -51,39 +75,53 @@ class _Graphs:
 
     def __init__(self, module: torch.nn.Module) -> None:
         self._module = module
-        self._recorded: OrderedDict[torch.Size, _Graph] = OrderedDict()
+        self._recorded: OrderedDict[tuple[int, ...], _Graph] = OrderedDict()
+        self._seen: Counter[tuple[int, ...]] = Counter()
         # One for all: no two graphs run at once, and each one's output is copied away before the next runs.
         self._pool: Any = None
         self._fails = False
 
     def __call__(self, batch: torch.Tensor) -> torch.Tensor:
-        if self._fails:
+        size = next((size for size in _RECORDED_SIZES if size >= len(batch)), None)
+        if self._fails or size is None:
             return self._eager(batch)
-        graph = self._recorded.pop(batch.shape, None)
-        if graph is None:
-            return self._record(batch)
-        self._recorded[batch.shape] = graph
-        return graph.replay(batch)
+        shape = (size, *batch.shape[1:])
+        graph = self._recorded.get(shape)
+        if graph is not None:
+            self._recorded.move_to_end(shape)
+            return graph.replay(batch)
+        self._seen[shape] += 1
+        if self._seen[shape] < _RECORDED_AT_CALL:
+            return self._eager(batch)
+        return self._record(batch, shape)
 
     def _eager(self, batch: torch.Tensor) -> torch.Tensor:
         out: torch.Tensor = self._module(batch)
         return out
 
-    def _record(self, batch: torch.Tensor) -> torch.Tensor:
+    def _record(self, batch: torch.Tensor, shape: tuple[int, ...]) -> torch.Tensor:
         expected = self._eager(batch)
         try:
             self._pool = self._pool or torch.cuda.graph_pool_handle()
-            graph = _Graph(self._module, batch, self._pool)
+            example = torch.zeros(shape, dtype=batch.dtype, device=batch.device)
+            example[: len(batch)] = batch
+            graph = _Graph(self._module, example, self._pool)
             # Recorded and plain kernels may be chosen differently, so that last bits differ.
             torch.testing.assert_close(graph.replay(batch), expected, rtol=1e-2, atol=1e-2)
+        except torch.OutOfMemoryError:
+            # The module itself has just run: try again when the shape comes again.
+            self._seen[shape] = 0
+            torch.cuda.empty_cache()
+            return expected
         except (RuntimeError, AssertionError) as error:
             self._fails = True
             self._recorded.clear()
             print(f"no CUDA graphs: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
             return expected
-        self._recorded[batch.shape] = graph
+        self._recorded[shape] = graph
         if len(self._recorded) > _MOST_GRAPHS:
-            self._recorded.popitem(last=False)
+            dropped, _ = self._recorded.popitem(last=False)
+            self._seen[dropped] = 0
         return expected
 
 
@@ -91,7 +129,7 @@ class _Graph:
     """The work of a module on one shape, recorded."""
 
     def __init__(self, module: torch.nn.Module, example: torch.Tensor, pool: Any) -> None:
-        self._input = example.clone()
+        self._input = example
         stream = torch.cuda.Stream()
         stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(stream):
@@ -103,7 +141,7 @@ class _Graph:
             self._output: torch.Tensor = module(self._input)
 
     def replay(self, batch: torch.Tensor) -> torch.Tensor:
-        """The output; the next replay overwrites it."""
-        self._input.copy_(batch)
+        """The output for as many images as are in `batch`; the next replay overwrites it."""
+        self._input[: len(batch)].copy_(batch)
         self._graph.replay()
-        return self._output
+        return self._output[: len(batch)]

@@ -13,7 +13,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from rcl_cli.backends.base import WEIGHTS_FILE, Cancelled, Report, TrainingCancelled
+from rcl_cli.backends.base import WEIGHTS_FILE, Cancelled, Report, TrainingCancelled, smaller_batch
 from rcl_cli.backends.checkpoints import load_matching, load_tensors
 from rcl_cli.backends.pixels import ResizedImages
 from rcl_cli.backends.predictors import YOLO_STRIDE
@@ -233,16 +233,20 @@ def offers(model: str, device: str, images: int) -> list[Offer]:
 
 
 class _Watch:
-    """Callbacks on Ultralytics' loop: progress, cancelling, and the time budget."""
+    """Callbacks on Ultralytics' loop: progress, cancelling, the time budget, and how long it waits for images."""
 
     def __init__(self, plan: TrainingPlan, report: Report, cancelled: Cancelled) -> None:
         self.plan, self.report, self.cancelled = plan, report, cancelled
         self.history: list[dict[str, Any]] = []
         # Reading images and building the network are paid from the budget too.
-        self.began = self.epoch_began = time.monotonic()
+        self.began = self.epoch_began = self.batch_ended = time.monotonic()
+        self.waited_s = 0.0
+        self.batch = plan.batch
 
     def attach(self, loop: ManifestDetection) -> None:
         loop.add_callback("on_train_start", self.on_start)
+        loop.add_callback("on_train_epoch_start", self.on_epoch_start)
+        loop.add_callback("on_train_batch_start", self.on_batch_start)
         loop.add_callback("on_train_batch_end", self.on_batch)
         loop.add_callback("on_fit_epoch_end", self.on_epoch)
 
@@ -250,7 +254,18 @@ class _Watch:
         self.epoch_began = time.monotonic()
         self.report(Progress("training", 0, loop.epochs))
 
+    def on_epoch_start(self, loop: ManifestDetection) -> None:
+        self.batch_ended, self.waited_s = time.monotonic(), 0.0
+        if loop.batch_size < self.batch:
+            # Ultralytics halves the batch in the first epoch.
+            self.report(Progress("training", 0, loop.epochs, note=smaller_batch(self.batch, loop.batch_size)))
+            self.batch = loop.batch_size
+
+    def on_batch_start(self, _loop: ManifestDetection) -> None:
+        self.waited_s += time.monotonic() - self.batch_ended
+
     def on_batch(self, loop: ManifestDetection) -> None:
+        self.batch_ended = time.monotonic()
         if self.cancelled():
             raise TrainingCancelled
         budget = self.plan.time_budget_s
@@ -265,7 +280,8 @@ class _Watch:
         loss = sum(float(v) for v in loop.tloss.values())
         ap50 = float(loop.metrics.get("metrics/mAP50(B)", 0.0))
         figures = {k.replace("(B)", ""): float(v) for k, v in loop.metrics.items()}
-        self.history.append({"epoch": loop.epoch + 1, "loss": loss, **figures})
+        times = {"seconds": took, "waiting_s": self.waited_s}
+        self.history.append({"epoch": loop.epoch + 1, "loss": loss, **figures, **times})
         left = took * (loop.epochs - loop.epoch - 1)
         self.report(Progress("training", loop.epoch + 1, loop.epochs, loss, "AP50", ap50, left))
 
@@ -368,7 +384,48 @@ def load_network(card: ModelCard, weights_file: Path) -> YoloNet:
     model = model.eval().fuse(verbose=False)
     head = model.model[-1]
     head.export, head.format, head.dynamic = True, "onnx", True
+    _keep_anchors_on_device(head)
     return YoloNet(model)
+
+
+def _keep_anchors_on_device(head: Any) -> None:
+    """Let a detector's last part make its anchors on the GPU.
+
+    Ultralytics counts them out on the CPU and reads strides back from the device. Both wait for it, which costs time at
+    every pass, and work that waits can't be recorded as a CUDA graph.
+    """
+    elsewhere, strides = head._get_decode_boxes, [float(s) for s in head.stride]
+
+    def decoded(raw: dict[str, Any]) -> torch.Tensor:
+        feats = raw["feats"]
+        if feats[0].device.type != "cuda":
+            boxes: torch.Tensor = elsewhere(raw)
+            return boxes
+        points, steps = _anchors(feats, strides)
+        boxes = head.decode_bboxes(head.dfl(raw["boxes"]), points.unsqueeze(0), raw.get("angle")) * steps
+        return boxes
+
+    head._get_decode_boxes = decoded
+
+
+def _anchors(feats: Sequence[torch.Tensor], strides: Sequence[float]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Centres of the cells of feature maps, and their strides.
+
+    Args:
+        feats: (N, C, H, W) each; only shape, type and device matter.
+        strides: pixels a cell, one number a map.
+
+    Returns:
+        (2, A): x and y in cells; (1, A): pixels. A is the number of all cells.
+    """
+    points, steps = [], []
+    for feat, stride in zip(feats, strides, strict=True):
+        like: dict[str, Any] = {"dtype": feat.dtype, "device": feat.device}
+        height, width = feat.shape[2:]
+        y, x = torch.meshgrid(torch.arange(height, **like), torch.arange(width, **like), indexing="ij")
+        points.append(torch.stack([x.flatten(), y.flatten()]) + 0.5)
+        steps.append(torch.full((1, height * width), stride, **like))
+    return torch.cat(points, 1), torch.cat(steps, 1)
 
 
 def in_half(net: YoloNet) -> YoloNet:

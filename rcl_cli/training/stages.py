@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ import torch
 
 from rcl_cli import __version__
 from rcl_cli.backends import registry
-from rcl_cli.backends.base import Cancelled, Predictor, Report
+from rcl_cli.backends.base import Cancelled, Predictor, Report, smaller_batch
 from rcl_cli.backends.forms import choose_forms
 from rcl_cli.backends.predictors import predict
 from rcl_cli.backends.weights import WeightsChoice, choose_weights
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
 
 _AGREEMENT_IMAGES = 16
 _EVALUATION_BATCH = 16
+# Batch normalisation needs two images.
+_LEAST_BATCH = 2
+_LEAST_BUDGET_S = 1.0
 
 
 def pick_device(requested: str) -> str:
@@ -120,12 +124,42 @@ def train_model(
     plan: TrainingPlan, weights: WeightsChoice, model_dir: Path, report: Report, cancelled: Cancelled
 ) -> ModelCard:
     """Train, and find the form that will serve."""
-    card = registry.trainer(plan.family).train(plan, weights, model_dir, report, cancelled)
+    card = _train_in_memory(plan, weights, model_dir, report, cancelled)
     report(Progress("exporting"))
     probes = [sample.path for sample in plan.holdout[:_AGREEMENT_IMAGES]]
     forms = choose_forms(card, model_dir, plan.device, probes, report)
-    registry.write_card(model_dir, card, {"device": plan.device.partition(":")[0], **forms})
+    kind = plan.device.partition(":")[0]
+    peak = {"peak_gpu_memory_mb": round(torch.cuda.max_memory_reserved(plan.device) / 2**20)} if kind == "cuda" else {}
+    registry.write_card(model_dir, card, {"device": kind, **peak, **forms})
     return card
+
+
+def _train_in_memory(
+    plan: TrainingPlan, weights: WeightsChoice, model_dir: Path, report: Report, cancelled: Cancelled
+) -> ModelCard:
+    """Train; where the device's memory is too small, again in batches of half the size.
+
+    Raises:
+        RuntimeError: the device holds no batch of `_LEAST_BATCH` images either.
+    """
+    began = time.monotonic()
+    while True:
+        try:
+            return registry.trainer(plan.family).train(plan, weights, model_dir, report, cancelled)
+        except RuntimeError as error:
+            half = plan.batch // 2
+            if plan.device == "cpu" or half < _LEAST_BATCH or "out of memory" not in str(error).lower():
+                raise
+        # Only now: what was in the way is freed with the error.
+        gc.collect()
+        if plan.device.startswith("cuda"):
+            torch.cuda.empty_cache()
+            torch.cuda.reset_peak_memory_stats(plan.device)
+        report(Progress("training", note=smaller_batch(plan.batch, half)))
+        budget = plan.time_budget_s
+        if budget is not None:
+            budget = max(_LEAST_BUDGET_S, budget - (time.monotonic() - began))
+        plan = replace(plan, batch=half, time_budget_s=budget)
 
 
 def predict_all(predictor: Predictor, samples: Sequence[Sample], report: Report) -> list[list[Detection]]:

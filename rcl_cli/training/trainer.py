@@ -246,6 +246,8 @@ def run_training(context: Context, version: Version, options: TrainingOptions) -
 def main() -> int:
     asked = background.arguments()
     signal.signal(signal.SIGTERM, _on_sigterm)
+    # Processes that load images for a GPU are forked from this one, and must end when they are told to.
+    os.register_at_fork(after_in_child=lambda: signal.signal(signal.SIGTERM, signal.SIG_DFL))
     with contextlib.suppress(AttributeError):
         os.nice(5)
     os.environ["RCL_WORK_DIR"] = str(asked.home / "cache")

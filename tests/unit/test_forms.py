@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from rcl_cli.backends import registry
 from rcl_cli.backends.base import WEIGHTS_FILE
@@ -117,20 +121,135 @@ def test_without_graphs_the_module_runs_as_it_is(capfd: pytest.CaptureFixture[st
     module = torch.nn.Linear(3, 2)
     batch = torch.ones(4, 3)
     graphs = _Graphs(module)
-    for _ in range(2):
+    for _ in range(4):
         torch.testing.assert_close(graphs(batch), module(batch))
     assert capfd.readouterr().err.count("no CUDA graphs") == 1
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
+class Replayed:
+    """A graph without a GPU: what `_Graph` does with its input and output, the work done anew."""
+
+    recorded: ClassVar[list[tuple[int, ...]]] = []
+
+    def __init__(self, module: torch.nn.Module, example: torch.Tensor, _pool: Any) -> None:
+        self._module, self._input = module, example
+        self.recorded.append(tuple(example.shape))
+
+    def replay(self, batch: torch.Tensor) -> torch.Tensor:
+        self._input[: len(batch)].copy_(batch)
+        out: torch.Tensor = self._module(self._input)
+        return out[: len(batch)]
+
+
+def test_sizes_that_come_again_are_recorded_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rcl_cli.backends.torch_runner._Graph", Replayed)
+    monkeypatch.setattr("rcl_cli.backends.torch_runner._MOST_GRAPHS", 2)
+    monkeypatch.setattr(torch.cuda, "graph_pool_handle", lambda: "pool")
+    monkeypatch.setattr(Replayed, "recorded", [])
+    module = torch.nn.Linear(3, 2)
+    graphs = _Graphs(module)
+
+    def ask(images: int, times: int = 1) -> None:
+        for number in range(times):
+            batch = torch.rand(images, 3) + number
+            torch.testing.assert_close(graphs(batch), module(batch))
+
+    ask(3, 2)
+    assert Replayed.recorded == []
+    # Three and four images share a graph; seventeen are more than any has.
+    ask(4, 5)
+    ask(3)
+    ask(17, 9)
+    assert Replayed.recorded == [(4, 3)]
+    ask(1, 3)
+    ask(2, 3)
+    assert Replayed.recorded == [(4, 3), (1, 3), (2, 3)]
+    # The oldest has gone, and comes back only when it is asked for often again.
+    ask(4, 2)
+    assert len(Replayed.recorded) == 3
+    ask(4)
+    assert Replayed.recorded[3:] == [(4, 3)]
+
+
+def test_a_batch_that_memory_does_not_hold_goes_in_halves() -> None:
+    class Tight(torch.nn.Module):
+        asked: ClassVar[list[int]] = []
+
+        def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+            self.asked.append(len(pixels))
+            if len(pixels) > 2:
+                raise torch.OutOfMemoryError("CUDA out of memory.")
+            return pixels[:, 0, 0, :1].float()
+
+    runner = TorchRunner(Tight(), "cpu")
+    pixels = np.arange(5, dtype=np.uint8).reshape(5, 1, 1, 1).repeat(3, 3)
+    assert runner.run(pixels).ravel().tolist() == [0, 1, 2, 3, 4]
+    assert Tight.asked == [5, 2, 3, 1, 2]
+
+
+class Waits(TorchDispatchMode):
+    """Fails where work on the GPU would wait for the CPU, which can't be recorded."""
+
+    def __torch_dispatch__(self, func: Any, _types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        out = func(*args, **(kwargs or {}))
+        given = [t for t in tree_leaves((args, kwargs)) if isinstance(t, torch.Tensor)]
+        made = [t for t in tree_leaves(out) if isinstance(t, torch.Tensor)]
+        if any(t.device.type == "cuda" for t in made):
+            assert not any(t.device.type == "cpu" and t.ndim for t in given), f"{func} copies from the CPU"
+        return out
+
+
 @pytest.mark.parametrize("half", [False, True])
-def test_graphs_say_what_the_module_says(model: tuple[ModelCard, Path], half: bool) -> None:
+def test_a_pass_on_cuda_never_waits_for_the_cpu(model: tuple[ModelCard, Path], half: bool) -> None:
+    """On tensors that only say that they are on a GPU: reading one back raises DataDependentOutputException."""
+    card, folder = model
+    network = registry.load_network(card, folder)
+    if half:
+        network = import_module(registry.FAMILIES[card.family].module).in_half(network)
+    fake = FakeTensorMode()
+
+    def moved(tensor: torch.Tensor) -> torch.Tensor:
+        return torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device="cuda")
+
+    with fake, torch.inference_mode():
+        for part in network.modules():
+            for name, parameter in part._parameters.items():
+                if parameter is not None:
+                    part._parameters[name] = torch.nn.Parameter(moved(parameter), requires_grad=False)
+            for name, buffer in part._buffers.items():
+                if buffer is not None:
+                    part._buffers[name] = moved(buffer)
+        pixels = torch.zeros(2, 96, 64, 3, dtype=torch.uint8, device="cuda")
+        with Waits():
+            out = network(pixels)
+    assert out.device.type == "cuda"
+    assert len(out) == 2
+
+
+def test_anchors_are_where_ultralytics_has_them() -> None:
+    from ultralytics.utils.tal import make_anchors
+
+    from rcl_cli.backends.yolo import _anchors
+
+    feats = [torch.zeros(1, 1, *size) for size in ((12, 8), (6, 4), (3, 2))]
+    strides = [8.0, 16.0, 32.0]
+    points, steps = make_anchors(feats, strides)
+    for ours, theirs in zip(_anchors(feats, strides), (points.T, steps.T), strict=True):
+        torch.testing.assert_close(ours, theirs)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("half", [False, True])
+def test_graphs_say_what_the_module_says(
+    model: tuple[ModelCard, Path], half: bool, capfd: pytest.CaptureFixture[str]
+) -> None:
     card, folder = model
     ours = registry.on_torch(card, folder, "cuda", half=half)
     reference = registry.on_torch(card, folder, "cpu")
     random = np.random.default_rng(0)
-    for batch in (1, 4, 1, 2, 4):
+    for batch in (1, 4, 1, 2, 4, 3, 1, 4, 3, 17):
         pixels = random.integers(0, 255, (batch, 96, 96, 3), dtype=np.uint8)
         np.testing.assert_allclose(ours.forward(pixels), reference.forward(pixels), atol=0.1, rtol=0.01)
     assert isinstance(ours.forward.__self__, TorchRunner)  # type: ignore[attr-defined]
-    assert ours.forward.__self__._graphs._recorded  # type: ignore[attr-defined]
+    assert len(ours.forward.__self__._graphs._recorded) == 2  # type: ignore[attr-defined]
+    assert "no CUDA graphs" not in capfd.readouterr().err
