@@ -396,14 +396,12 @@ def _keep_anchors_on_device(head: Any) -> None:
     """
     elsewhere, strides = head._get_decode_boxes, [float(s) for s in head.stride]
 
-    def decoded(raw: dict[str, Any]) -> torch.Tensor:
+    def decoded(raw: dict[str, Any]) -> Any:
         feats = raw["feats"]
         if feats[0].device.type != "cuda":
-            boxes: torch.Tensor = elsewhere(raw)
-            return boxes
+            return elsewhere(raw)
         points, steps = _anchors(feats, strides)
-        boxes = head.decode_bboxes(head.dfl(raw["boxes"]), points.unsqueeze(0), raw.get("angle")) * steps
-        return boxes
+        return head.decode_bboxes(head.dfl(raw["boxes"]), points.unsqueeze(0), raw.get("angle")) * steps
 
     head._get_decode_boxes = decoded
 

@@ -39,13 +39,21 @@ _PACKAGES = (
     "numpy",
     "msgspec",
 )
+# Other distributions of the same module.
+_ALSO = {"opencv-python": ("opencv-python-headless", "opencv-contrib-python", "opencv-contrib-python-headless")}
 # Imported by a process of its own: a broken library may end it.
 _TRIAL = """
 import json, sys
 import cv2, onnxruntime, torch, torchvision, ultralytics
 found = {"cuda": torch.version.cuda, "usable": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
 if found["usable"]:
-    found["names"] = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+    cards = [torch.cuda.get_device_properties(i) for i in range(torch.cuda.device_count())]
+    found["names"] = [f"{card.name}, {card.total_memory / 2**30:.0f} GiB" for card in cards]
+    try:
+        # Says more than that the card is there: whether this torch has code for it, and room.
+        torch.nn.functional.conv2d(torch.ones(1, 3, 8, 8, device="cuda"), torch.ones(2, 3, 3, 3, device="cuda")).cpu()
+    except RuntimeError as error:
+        found["trouble"] = str(error).strip().splitlines()[0]
 print(json.dumps(found))
 """
 
@@ -104,10 +112,18 @@ def _python() -> Check:
 
 def _packages() -> Iterator[Check]:
     for name in _PACKAGES:
-        try:
-            yield Check(name, "ok", importlib.metadata.version(name))
-        except importlib.metadata.PackageNotFoundError:
+        found = next((version for also in (name, *_ALSO.get(name, ())) if (version := _installed(also))), None)
+        if found is None:
             yield Check(name, "fault", "not installed", f"{sys.executable} -m pip install {name}")
+        else:
+            yield Check(name, "ok", found)
+
+
+def _installed(name: str) -> str | None:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None
 
 
 def _libraries() -> Iterator[Check]:
@@ -128,7 +144,12 @@ def _libraries() -> Iterator[Check]:
         return
     found = json.loads(done.stdout.strip().splitlines()[-1])
     if found["usable"]:
-        yield Check("gpu", "ok", f"CUDA {found['cuda']}: {', '.join(found['names'])}")
+        cards = f"CUDA {found['cuda']}: {'; '.join(found['names'])}"
+        if "trouble" in found:
+            fix = "Install a torch for this card (its build decides which ones), or end what fills its memory."
+            yield Check("gpu", "fault", f"{cards}, but computing on it fails: {found['trouble']}", fix)
+        else:
+            yield Check("gpu", "ok", cards)
     elif found["mps"]:
         yield Check("gpu", "ok", "Apple's, through MPS")
     elif Path("/proc/driver/nvidia/version").exists():

@@ -1,0 +1,1 @@
+"""What `bench/gpu.py` runs: a module a theme, a function a part."""
