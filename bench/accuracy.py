@@ -125,9 +125,9 @@ def ultralytics_ap50(model_dir: Path, images: list[dict[str, Any]], data: Path, 
         from ultralytics import YOLO
         from ultralytics.utils import checks  # noqa: F401 - after rcl has quietened it
 
-        from rcl_cli.backends.checkpoints import load_tensors
         from rcl_cli.backends.registry import read_card
-        from rcl_cli.backends.yolo import DetectionModel
+        from rcl_cli.backends.weights.checkpoints import load_tensors
+        from rcl_cli.backends.yolo.trainer import DetectionModel
 
         card, _ = read_card(model_dir)
         root = Path(scratch)

@@ -136,9 +136,9 @@ def ultralytics_file(model: Path, folder: Path) -> Path:
     os.environ["RCL_WORK_DIR"] = str(folder / "ultralytics")
     import torch
 
-    from rcl_cli.backends.checkpoints import load_tensors
     from rcl_cli.backends.registry import read_card
-    from rcl_cli.backends.yolo import DetectionModel
+    from rcl_cli.backends.weights.checkpoints import load_tensors
+    from rcl_cli.backends.yolo.trainer import DetectionModel
 
     card, _ = read_card(model)
     network = DetectionModel(f"{card.model}.yaml", ch=3, nc=len(card.labels), verbose=False)
@@ -348,7 +348,7 @@ def agreement(running: Running) -> None:
     from rcl_cli.backends import registry
     from rcl_cli.backends.predictors import predict
     from rcl_cli.domain import Box, Sample
-    from rcl_cli.training.metrics import evaluate, match_image
+    from rcl_cli.evaluation.metrics import evaluate, match_image
 
     card, _ = registry.read_card(running.model)
     samples = []

@@ -56,10 +56,10 @@ def main() -> None:
 
     from rcl_cli.backends import registry
     from rcl_cli.backends.base import ONNX_FILE
-    from rcl_cli.backends.onnx_runner import OnnxRunner
     from rcl_cli.backends.predictors import YoloPredictor, predict
+    from rcl_cli.backends.runtimes.onnx_runner import OnnxRunner
     from rcl_cli.domain import Box, Sample
-    from rcl_cli.training.metrics import evaluate, match_image
+    from rcl_cli.evaluation.metrics import evaluate, match_image
 
     model = trained("bccd") / "models" / "1"
     card, _ = registry.read_card(model)

@@ -32,7 +32,7 @@ with ThreadPoolExecutor(os.cpu_count()) as pool:
 PREPARES = """
 import resource, sys
 from pathlib import Path
-from rcl_cli.service.context import make_context
+from rcl_cli.context import make_context
 from rcl_cli.training.prepare import ImageFetcher, check_manifests, fingerprint, hold_out, samples_of
 fetcher = ImageFetcher(make_context().buckets, Path(sys.argv[2]) / "images")
 check = check_manifests(fetcher, Path(sys.argv[1]), None, 0, lambda *_: None)
@@ -149,7 +149,7 @@ def importing(rcl: Rcl, manifest: Path) -> str:
 
 def token(params: dict[str, Any]) -> str:
     """Where a listing stands after 240 000 entries."""
-    from rcl_cli.service.pagination import encode
+    from rcl_cli.operations.pagination import encode
 
     return encode("ListDatasetEntries", params, DEPTH)
 

@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from rcl_cli.service.context import Context, make_context
-from rcl_cli.service.invoke import invoke
+from rcl_cli.context import Context, make_context
+from rcl_cli.operations.invoke import invoke
 
 COLOURS = {"red": (200, 40, 40), "green": (40, 180, 60), "blue": (40, 60, 210)}
 

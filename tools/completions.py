@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 
-from rcl_cli.cli.global_options import GLOBAL_OPTIONS
+from rcl_cli.cli.aws.global_options import GLOBAL_OPTIONS
 from tools.tree import Command, Option, commands
 
 NOTE = "Written by `make gen` from the command tree of rcl; changes belong there."

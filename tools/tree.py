@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 import click
 
 from rcl_cli.api.model import Operation, Shape
-from rcl_cli.cli import help as texts
-from rcl_cli.cli.global_options import GLOBAL_OPTIONS
-from rcl_cli.cli.manual import DETAILS, EXAMPLES
-from rcl_cli.cli.operation import options_of
+from rcl_cli.cli.aws import help as texts
+from rcl_cli.cli.aws.global_options import GLOBAL_OPTIONS
+from rcl_cli.cli.aws.manual import DETAILS, EXAMPLES
+from rcl_cli.cli.aws.operation import options_of
+from rcl_cli.cli.aws.waiters import waiter_names
 from rcl_cli.cli.texts import LOCAL, SUMMARIES
 from rcl_cli.cli.tree import cli
-from rcl_cli.cli.waiters import waiter_names
 
 
 @dataclass(frozen=True)

@@ -44,7 +44,7 @@ def loop(asked: dict[str, Any]) -> list[float]:
     from PIL import Image
     from torchvision import transforms
 
-    from rcl_cli.backends.backbones import build
+    from rcl_cli.backends.classifier.backbones import build
     from rcl_cli.config import cpu_cores
 
     size_px, device = asked["size_px"], asked["device"]

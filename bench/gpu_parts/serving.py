@@ -37,7 +37,7 @@ def agreement(bench: Bench) -> None:
                 f"{name}: {precision} precision on the device, {reference[2]} difference", abs(ours[0] - reference[0]),
                 against=where, bar=0.005,
             )  # fmt: skip
-            from rcl_cli.backends.forms import disagreement
+            from rcl_cli.backends.runtimes.forms import disagreement
 
             bench.say(f"{name}: {precision} precision, largest score difference", disagreement(ours[1], reference[1]))
 
@@ -56,7 +56,7 @@ def figures(home: Home, samples: Sequence[Any], device: str, *, half: bool) -> t
     """(AP50 or F1, what was found, the figure's name); three times, so that graphs are recorded on the way."""
     from rcl_cli.backends import registry
     from rcl_cli.backends.predictors import predict
-    from rcl_cli.training.metrics import evaluate, match_image
+    from rcl_cli.evaluation.metrics import evaluate, match_image
 
     card, _ = registry.read_card(home.model)
     predictor = registry.on_torch(card, home.model, device, half=half)

@@ -83,7 +83,7 @@ def detector(bench: Bench) -> None:
 
 def ultralytics(bench: Bench) -> None:
     """Plain Ultralytics on the same images with the same settings, against the training of `detector`."""
-    from rcl_cli.backends.yolo import _close_mosaic
+    from rcl_cli.backends.yolo.trainer import _close_mosaic
 
     home = Home(bench, "bccd", "bccd")
     ours = [row["seconds"] for row in home.card["card"]["history"]]

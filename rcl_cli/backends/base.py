@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from rcl_cli.backends.weights import WeightsChoice
+    from rcl_cli.backends.weights.choice import WeightsChoice
     from rcl_cli.domain import Detection, ModelCard, Progress, TrainingPlan
     from rcl_cli.imaging.geometry import Letterbox
 

@@ -14,7 +14,7 @@ from rcl_cli.domain import ModelCard
 from rcl_cli.errors import ConfigError
 
 if TYPE_CHECKING:
-    from rcl_cli.backends.weights import Offer
+    from rcl_cli.backends.weights.choice import Offer
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +34,8 @@ class Family:
 
 
 FAMILIES = {
-    "classifier": Family("rcl_cli.backends.classifier", "ClassifierTrainer", "ClassifierPredictor"),
-    "yolo": Family("rcl_cli.backends.yolo", "YoloTrainer", "YoloPredictor"),
+    "classifier": Family("rcl_cli.backends.classifier.trainer", "ClassifierTrainer", "ClassifierPredictor"),
+    "yolo": Family("rcl_cli.backends.yolo.trainer", "YoloTrainer", "YoloPredictor"),
 }
 
 
@@ -91,14 +91,14 @@ def load_predictor(folder: Path, device: str = "cpu", threads: int = 0) -> Predi
 
 def on_onnx(card: ModelCard, folder: Path, threads: int = 0) -> Predictor:
     """A model in ONNX Runtime on the CPU."""
-    from rcl_cli.backends.onnx_runner import OnnxRunner
+    from rcl_cli.backends.runtimes.onnx_runner import OnnxRunner
 
     return _predictor_class(card)(OnnxRunner(folder / ONNX_FILE, threads), card)
 
 
 def on_torch(card: ModelCard, folder: Path, device: str, *, half: bool = False) -> Predictor:
     """A model in torch."""
-    from rcl_cli.backends.torch_runner import TorchRunner
+    from rcl_cli.backends.runtimes.torch_runner import TorchRunner
 
     network = load_network(card, folder)
     if half:

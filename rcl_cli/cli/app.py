@@ -16,15 +16,15 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from rcl_cli.api.names import camel
 from rcl_cli.cli.usage import BadArguments
-from rcl_cli.cli.global_options import split_early
+from rcl_cli.cli.aws.global_options import split_early
 from rcl_cli.cli.texts import LOCAL, SUMMARIES
 from rcl_cli.errors import RclError
 
 if TYPE_CHECKING:
     import argparse
 
-    from rcl_cli.cli.paging import Call
-    from rcl_cli.service.context import Context
+    from rcl_cli.cli.aws.paging import Call
+    from rcl_cli.context import Context
 
 Progress = Callable[[str], dict[str, Any] | None]
 
@@ -35,17 +35,17 @@ class Settings:
     @cache  # noqa: B019 - one Settings lives as long as the process
     def context(self, region: str | None = None) -> Context:
         """The local store."""
-        from rcl_cli.service.context import make_context
+        from rcl_cli.context import make_context
 
         return make_context(region=region)
 
     def connect(self, values: argparse.Namespace) -> Call:
         """The `Call` door: the local service, or another one at `--endpoint-url`."""
         if values.endpoint_url:
-            from rcl_cli.cli.remote import make_call
+            from rcl_cli.cli.aws.remote import make_call
 
             return make_call(values)
-        from rcl_cli.service.invoke import invoke
+        from rcl_cli.operations.invoke import invoke
 
         context = self.context(values.region)
         return traced(partial(invoke, context)) if values.debug else partial(invoke, context)
@@ -76,7 +76,7 @@ def _progress(settings: Settings, values: argparse.Namespace) -> Progress:
         return lambda _arn: None
 
     def look(version_arn: str) -> dict[str, Any] | None:
-        from rcl_cli.service.local import training_progress
+        from rcl_cli.local.models.watching import training_progress
 
         return training_progress(settings.context(values.region), version_arn)
 
@@ -109,14 +109,14 @@ def _asks_for_help(command: str, words: list[str]) -> bool:
 
 def _operate(command: str, words: list[str], settings: Settings) -> None:
     """An API operation."""
-    from rcl_cli.cli.operation import run_operation
+    from rcl_cli.cli.aws.operation import run_operation
 
     try:
         response, values = run_operation(camel(command), words, settings.connect)
     except BrokenPipeError as error:
         raise ReaderGone from error
     if getattr(values, "wait", False) and response:
-        from rcl_cli.cli.waiters import wait_for_training
+        from rcl_cli.cli.aws.waiters import wait_for_training
 
         look = _progress(settings, values)
         wait_for_training(response["ProjectVersionArn"], settings.connect(values), values, look)
@@ -124,7 +124,7 @@ def _operate(command: str, words: list[str], settings: Settings) -> None:
 
 def _wait(words: list[str], settings: Settings) -> None:
     """`wait WAITER`."""
-    from rcl_cli.cli.waiters import run_waiter, waiter_names
+    from rcl_cli.cli.aws.waiters import run_waiter, waiter_names
 
     names = waiter_names()
     if not words or words[0] not in names:

@@ -108,7 +108,7 @@ def _resources(store: Store) -> Rows:
 
 
 def _settings() -> Rows:
-    from rcl_cli.service.settings import settings_of
+    from rcl_cli.local.home.settings import settings_of
 
     return ((setting.key, str(setting.winner.value)) for setting in settings_of(os.environ))
 

@@ -7,8 +7,8 @@ import os
 import sys
 from typing import Any, NamedTuple
 
-from rcl_cli.cli.global_options import ERROR_FORMATS, value_of
-from rcl_cli.cli.output import Single, Style, formatted
+from rcl_cli.cli.aws.global_options import ERROR_FORMATS, value_of
+from rcl_cli.cli.aws.output import Single, Style, formatted
 from rcl_cli.cli.usage import USAGE, BadArguments, UnknownOptions
 from rcl_cli.config import aws_setting
 from rcl_cli.errors import ConfigError, RclError, RemoteError, ServiceError, UsageError

@@ -14,23 +14,14 @@ from rcl_cli.cli.usage import BadArguments
 if TYPE_CHECKING:
     from rcl_cli.cli.app import Settings
 
-# Local commands that have a module of their own.
+# Local commands that share a module with another.
 _MODULES = {
-    "compare": "compare",
-    "config": "config",
-    "dataset": "dataset",
-    "detect": "detecting",
-    "doctor": "doctor",
-    "example": "example",
-    "export": "export",
     "pull": "exchange",
     "push": "exchange",
-    "report": "report",
-    "serve": "serving",
     "status": "overview",
-    "thresholds": "thresholds",
-    "train": "train",
     "versions": "overview",
+    "logs": "extras",
+    "draw": "extras",
 }
 
 
@@ -46,13 +37,13 @@ class OperationHelp(click.Command):
         formatter.write_usage(ctx.command_path, words)
 
     def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        from rcl_cli.cli import help as texts
+        from rcl_cli.cli.aws import help as texts
 
         super().format_help_text(ctx, formatter)
         formatter.write(f"\n{texts.details(str(self.name), formatter.width)}\n")
 
     def format_options(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        from rcl_cli.cli import help as texts
+        from rcl_cli.cli.aws import help as texts
 
         command = str(self.name)
         operation = texts.operation_of(command)
@@ -80,7 +71,9 @@ class Tree(click.Group):
         if cmd_name in LOCAL:
             from importlib import import_module
 
-            command: click.Command = getattr(import_module(f"rcl_cli.cli.{_MODULES.get(cmd_name, 'extras')}"), cmd_name)
+            command: click.Command = getattr(
+                import_module(f"rcl_cli.cli.local.{_MODULES.get(cmd_name, cmd_name)}"), cmd_name
+            )
             return command
         return None
 

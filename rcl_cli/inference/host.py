@@ -16,9 +16,9 @@ import sys
 import time
 from pathlib import Path
 
+from rcl_cli.compute import hosts
 from rcl_cli.config import cpu_cores
-from rcl_cli.inference import hosts
-from rcl_cli.service.context import Context, make_context
+from rcl_cli.context import Context, make_context
 from rcl_cli.store import versions
 from rcl_cli.store.liveness import hold_lock, this_process
 from rcl_cli.store.versions import Version

@@ -15,6 +15,7 @@ from typing import Any
 
 from rcl_cli import __version__
 from rcl_cli.api.model import load
+from rcl_cli.context import Context, in_region
 from rcl_cli.errors import (
     AccessDenied,
     InternalServerError,
@@ -23,10 +24,9 @@ from rcl_cli.errors import (
     UnknownOperation,
     ValidationError,
 )
+from rcl_cli.operations.invoke import invoke
 from rcl_cli.server import signature, wire
 from rcl_cli.server.lanes import Lane, Memory
-from rcl_cli.service.context import Context, in_region
-from rcl_cli.service.invoke import invoke
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]

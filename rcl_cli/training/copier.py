@@ -11,11 +11,12 @@ from collections.abc import Iterator
 from typing import Any
 
 from rcl_cli.buckets.base import BucketWriteError, NoSuchObjectError
+from rcl_cli.compute import background, job
+from rcl_cli.context import Context, make_context
 from rcl_cli.errors import TrainingFailed
-from rcl_cli.service.context import Context, make_context
 from rcl_cli.store import projects, versions
 from rcl_cli.store.versions import Version
-from rcl_cli.training import background, job, results
+from rcl_cli.training import results
 
 COPIED = "The model was copied and is ready to run."
 SOURCE_GONE = "The source of the copy was deleted."

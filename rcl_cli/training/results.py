@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from rcl_cli.domain import Box, Detection, Sample
+from rcl_cli.evaluation.metrics import Evaluation, Match
 from rcl_cli.manifest.document import compact
-from rcl_cli.training.metrics import Evaluation, Match
 
 _TRAINING = "rekognition-custom-labels-training"
 _EVALUATION = "rekognition-custom-labels-evaluation"

@@ -15,16 +15,17 @@ import torch
 from rcl_cli import __version__
 from rcl_cli.backends import registry
 from rcl_cli.backends.base import Cancelled, Predictor, Report, smaller_batch
-from rcl_cli.backends.forms import choose_forms
 from rcl_cli.backends.predictors import predict
-from rcl_cli.backends.weights import WeightsChoice, choose_weights
+from rcl_cli.backends.runtimes.forms import choose_forms
+from rcl_cli.backends.weights.choice import WeightsChoice, choose_weights
 from rcl_cli.config import cpu_cores
+from rcl_cli.context import Context
 from rcl_cli.domain import Detection, ModelCard, Progress, Sample, TrainingPlan, UseCase
 from rcl_cli.errors import ConfigError
-from rcl_cli.service.context import Context
-from rcl_cli.training import evidence, results
+from rcl_cli.evaluation import evidence
+from rcl_cli.evaluation.metrics import Evaluation, Match, confusion, evaluate, match_image
 from rcl_cli.training import plan as planning
-from rcl_cli.training.metrics import Evaluation, Match, confusion, evaluate, match_image
+from rcl_cli.training import results
 from rcl_cli.training.options import TrainingOptions
 from rcl_cli.training.prepare import fingerprint, hold_out
 

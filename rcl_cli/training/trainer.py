@@ -16,16 +16,17 @@ from typing import Any
 
 from rcl_cli.backends.base import TrainingCancelled
 from rcl_cli.buckets.base import BucketWriteError, NoSuchObjectError
+from rcl_cli.compute import background, job
+from rcl_cli.context import Context, make_context
 from rcl_cli.domain import Progress, Sample, TrainingPlan
 from rcl_cli.errors import ConfigError, TrainingFailed
 from rcl_cli.manifest import codes
 from rcl_cli.manifest.reader import TerminalManifestError
 from rcl_cli.manifest.training import TrainingCheck
-from rcl_cli.service.context import Context, make_context
 from rcl_cli.store import versions
 from rcl_cli.store.projects import by_id as project_by_id
 from rcl_cli.store.versions import Version
-from rcl_cli.training import background, job, results
+from rcl_cli.training import results
 from rcl_cli.training.options import TrainingOptions
 
 _REPORT_EVERY_S = 0.5

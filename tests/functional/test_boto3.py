@@ -19,8 +19,8 @@ import pytest
 from botocore.exceptions import ClientError, WaiterError
 
 from rcl_cli.api.model import load
+from rcl_cli.operations.inference import MAX_UNITS
 from rcl_cli.server.application import Limits
-from rcl_cli.service.operations.inference import MAX_UNITS
 from tests.conftest import Home, box_images, colour_images, image_line, make_home, wait_until, write_manifest
 from tests.functional.serving import client, serving
 

@@ -21,9 +21,9 @@ from ruamel.yaml import YAML
 from rcl_cli.api.model import load
 from rcl_cli.api.names import camel as command_name
 from rcl_cli.api.names import kebab
-from rcl_cli.cli.output import as_text
-from rcl_cli.cli.params import load_paramfile
-from rcl_cli.cli.shorthand import parse_shorthand
+from rcl_cli.cli.aws.output import as_text
+from rcl_cli.cli.aws.params import load_paramfile
+from rcl_cli.cli.aws.shorthand import parse_shorthand
 from rcl_cli.errors import UsageError
 from tests.conftest import Home, Run, image_line, write_manifest
 

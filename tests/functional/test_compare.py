@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 
 from rcl_cli.domain import Box, Detection
-from rcl_cli.training import evidence
-from rcl_cli.training.evidence import Judged, figures_at
-from rcl_cli.training.metrics import Match
-from rcl_cli.training.paired import counts_of, f1_interval, figures_of, is_enough
+from rcl_cli.evaluation import evidence
+from rcl_cli.evaluation.evidence import Judged, figures_at
+from rcl_cli.evaluation.metrics import Match
+from rcl_cli.evaluation.paired import counts_of, f1_interval, figures_of, is_enough
 from tests.functional.browser import needs_browser, opened
 from tests.functional.conftest import running
 from tests.functional.models import Trained

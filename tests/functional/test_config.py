@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from rcl_cli.config import load_config
-from rcl_cli.service.settings import settings_of
+from rcl_cli.local.home.settings import settings_of
 from tests.conftest import Home
 
 Run = Callable[..., subprocess.CompletedProcess[str]]

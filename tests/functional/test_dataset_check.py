@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageEnhance
 
-from rcl_cli.checking import names, pairs
-from rcl_cli.checking.labels import check_labels
+from rcl_cli.local.datasets.checking import names, pairs
+from rcl_cli.local.datasets.checking.labels import check_labels
 from tests.conftest import Home, write_manifest
 
 Run = Callable[..., subprocess.CompletedProcess[str]]

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from rcl_cli.service import doctor
+from rcl_cli.local.home import doctor
 from rcl_cli.store import versions
 from rcl_cli.store.liveness import identify
 from tests.conftest import Home

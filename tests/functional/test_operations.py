@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from rcl_cli.context import make_context
 from rcl_cli.errors import (
     InternalServerError,
     InvalidPaginationToken,
@@ -20,8 +21,7 @@ from rcl_cli.errors import (
     ServiceError,
     ValidationError,
 )
-from rcl_cli.service.context import make_context
-from rcl_cli.service.invoke import invoke
+from rcl_cli.operations.invoke import invoke
 from tests.conftest import Home, box_line, image_line, write_manifest
 
 PROJECT = "arn:aws:rekognition:us-east-1:123456789012:project/none/1690000000000"

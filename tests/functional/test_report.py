@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 
 from rcl_cli.domain import Box, Detection
+from rcl_cli.evaluation.evidence import Judged
+from rcl_cli.evaluation.metrics import Match
+from rcl_cli.local.models.report import _confusion
 from rcl_cli.render.page import page as page_of
-from rcl_cli.service.report import _confusion
-from rcl_cli.training.evidence import Judged
-from rcl_cli.training.metrics import Match
 from tests.functional.browser import needs_browser, opened
 from tests.functional.models import Trained
 

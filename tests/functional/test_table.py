@@ -13,8 +13,8 @@ from awscli.table import ColorizedStyler, MultiTable, Styler
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rcl_cli.cli.params import PlainError
-from rcl_cli.cli.table import as_table
+from rcl_cli.cli.aws.params import PlainError
+from rcl_cli.cli.aws.table import as_table
 
 ARN = "arn:aws:rekognition:us-east-1:123456789012:project"
 TRAIN = {

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 import pytest
 from sklearn.metrics import precision_score, recall_score
 
-from rcl_cli.training import evidence
-from rcl_cli.training.metrics import LabelEvents
+from rcl_cli.evaluation import evidence
+from rcl_cli.evaluation.metrics import LabelEvents
 from tests.conftest import Home
 from tests.functional.models import Trained
 

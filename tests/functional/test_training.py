@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from rcl_cli.compute import job
+from rcl_cli.context import in_region
 from rcl_cli.domain import Sample
 from rcl_cli.errors import (
     ImageTooLarge,
@@ -24,10 +26,9 @@ from rcl_cli.errors import (
     ServiceError,
     ValidationError,
 )
-from rcl_cli.service.context import in_region
-from rcl_cli.service.invoke import invoke
+from rcl_cli.operations.invoke import invoke
 from rcl_cli.store import versions
-from rcl_cli.training import copier, job
+from rcl_cli.training import copier
 from tests.conftest import Home, colour_images, noisy, write_manifest
 from tests.functional.models import Trained
 

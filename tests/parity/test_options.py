@@ -11,10 +11,10 @@ import pytest
 
 from rcl_cli.api.model import load
 from rcl_cli.api.names import kebab
-from rcl_cli.cli import help as texts
-from rcl_cli.cli.global_options import GLOBAL_OPTIONS
-from rcl_cli.cli.operation import make_parser
-from rcl_cli.cli.waiters import waiter_names
+from rcl_cli.cli.aws import help as texts
+from rcl_cli.cli.aws.global_options import GLOBAL_OPTIONS
+from rcl_cli.cli.aws.operation import make_parser
+from rcl_cli.cli.aws.waiters import waiter_names
 
 OPERATIONS = sorted(load().operations)
 # The registry's aws CLI is version 1; these came with version 2, whose list is in the contract.

@@ -17,8 +17,8 @@ from torch.utils._pytree import tree_leaves
 
 from rcl_cli.backends import registry
 from rcl_cli.backends.base import WEIGHTS_FILE
-from rcl_cli.backends.forms import choose_forms
-from rcl_cli.backends.torch_runner import TorchRunner, _Graphs
+from rcl_cli.backends.runtimes.forms import choose_forms
+from rcl_cli.backends.runtimes.torch_runner import TorchRunner, _Graphs
 from rcl_cli.domain import ModelCard, Progress
 from tests.conftest import noisy
 
@@ -27,12 +27,12 @@ def saved(family: str, folder: Path) -> ModelCard:
     """A model with random weights."""
     torch.manual_seed(0)
     if family == "yolo":
-        from rcl_cli.backends.yolo import _detector
+        from rcl_cli.backends.yolo.trainer import _detector
 
         network: torch.nn.Module = _detector("yolo11n", 2)
         preprocessing: dict[str, Any] = {"size_px": 96}
     else:
-        from rcl_cli.backends.backbones import build
+        from rcl_cli.backends.classifier.backbones import build
 
         backbone = build("mobilenet_v3_small", 2)
         network = backbone.module
@@ -90,8 +90,8 @@ def test_forms_that_disagree_do_not_serve(tmp_path: Path, probes: list[str], mon
             parameter.data += 1
         return net
 
-    monkeypatch.setattr("rcl_cli.backends.classifier.in_half", ruined)
-    monkeypatch.setattr("rcl_cli.backends.forms.ONNX_TOLERANCE", -1.0)
+    monkeypatch.setattr("rcl_cli.backends.classifier.trainer.in_half", ruined)
+    monkeypatch.setattr("rcl_cli.backends.runtimes.forms.ONNX_TOLERANCE", -1.0)
     forms = choose_forms(card, tmp_path, "cuda", probes, lambda _: None)
     assert (forms["runtime"], forms["precision"]) == ("torch", "float32")
     assert forms["half_disagreement"] > 0.02
@@ -106,8 +106,8 @@ def test_forms_that_fail_are_told_and_do_not_serve(
     def fails(*_: object) -> None:
         raise RuntimeError("out of memory")
 
-    monkeypatch.setattr("rcl_cli.backends.classifier.in_half", fails)
-    monkeypatch.setattr("rcl_cli.backends.forms.export_onnx", fails)
+    monkeypatch.setattr("rcl_cli.backends.classifier.trainer.in_half", fails)
+    monkeypatch.setattr("rcl_cli.backends.runtimes.forms.export_onnx", fails)
     told: list[Progress] = []
     forms = choose_forms(card, tmp_path, "cuda", probes, told.append)
     assert (forms["runtime"], forms["precision"]) == ("torch", "float32")
@@ -142,8 +142,8 @@ class Replayed:
 
 
 def test_sizes_that_come_again_are_recorded_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("rcl_cli.backends.torch_runner._Graph", Replayed)
-    monkeypatch.setattr("rcl_cli.backends.torch_runner._MOST_GRAPHS", 2)
+    monkeypatch.setattr("rcl_cli.backends.runtimes.torch_runner._Graph", Replayed)
+    monkeypatch.setattr("rcl_cli.backends.runtimes.torch_runner._MOST_GRAPHS", 2)
     monkeypatch.setattr(torch.cuda, "graph_pool_handle", lambda: "pool")
     monkeypatch.setattr(Replayed, "recorded", [])
     module = torch.nn.Linear(3, 2)
@@ -229,7 +229,7 @@ def test_a_pass_on_cuda_never_waits_for_the_cpu(model: tuple[ModelCard, Path], h
 def test_anchors_are_where_ultralytics_has_them() -> None:
     from ultralytics.utils.tal import make_anchors
 
-    from rcl_cli.backends.yolo import _anchors
+    from rcl_cli.backends.yolo.trainer import _anchors
 
     feats = [torch.zeros(1, 1, *size) for size in ((12, 8), (6, 4), (3, 2))]
     strides = [8.0, 16.0, 32.0]

@@ -16,10 +16,14 @@ ROOT = Path(__file__).resolve().parents[2] / "rcl_cli"
 # may use of them are job, options, client and hosts; the processes themselves are started by name.
 LAYERS = (
     {"cli", "server"},
-    {"service"},
+    {"local"},
+    {"operations"},
     {"training", "inference"},
+    {"evaluation"},
     {"backends"},
-    {"store", "render", "examples", "formats", "checking"},
+    {"compute"},
+    {"context"},
+    {"store", "render", "examples", "formats"},
     {"manifest", "buckets", "imaging"},
     {"api", "config"},
     {"domain", "errors"},
@@ -35,7 +39,7 @@ PROCESSES = {
 PROGRAMS = {
     "training/trainer.py",
     "training/copier.py",
-    "training/background.py",
+    "compute/background.py",
     "training/stages.py",
     "inference/host.py",
 }

@@ -17,10 +17,10 @@ from botocore.loaders import Loader
 from rcl_cli.api.model import load
 from rcl_cli.api.names import kebab
 from rcl_cli.api.validate import validated
-from rcl_cli.cli.manual import DETAILS, EXAMPLES, GLOBAL_OPTIONS, OPTIONS, option_text
-from rcl_cli.cli.operation import parse_request
+from rcl_cli.cli.aws.manual import DETAILS, EXAMPLES, GLOBAL_OPTIONS, OPTIONS, option_text
+from rcl_cli.cli.aws.operation import parse_request
+from rcl_cli.cli.aws.waiters import waiter_names
 from rcl_cli.cli.texts import SUMMARIES
-from rcl_cli.cli.waiters import waiter_names
 
 MODEL = load()
 OPERATIONS = {kebab(name): name for name in MODEL.operations}

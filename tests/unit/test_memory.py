@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from rcl_cli.backends import registry
-from rcl_cli.backends.weights import from_scratch
+from rcl_cli.backends.weights.choice import from_scratch
 from rcl_cli.domain import Progress, TrainingPlan
 from rcl_cli.training import stages
 

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, precision_recall_curve
 
-from rcl_cli.backends.selection import average_precision as step_ap
+from rcl_cli.backends.classifier.selection import average_precision as step_ap
 from rcl_cli.domain import Box, Detection, Sample
-from rcl_cli.training.metrics import (
+from rcl_cli.evaluation.metrics import (
     LabelEvents,
     average_precision,
     best_threshold,

@@ -77,7 +77,7 @@ def test_a_failing_image_says_so(tmp_path: Path) -> None:
 
 
 def test_classification_that_fits_nowhere_says_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    from rcl_cli.backends.classifier_run import load_samples
+    from rcl_cli.backends.classifier.run import load_samples
 
     monkeypatch.setattr(pixels, "_SHARE_OF_MEMORY", 0.0)
     monkeypatch.setattr(pixels, "_DISK_LEFT_BYTES", 2**60)

@@ -13,8 +13,8 @@ from rcl_cli.buckets.base import Bucket, BucketWriteError, NoSuchObjectError
 from rcl_cli.buckets.local import LocalBucket
 from rcl_cli.buckets.resolve import Buckets
 from rcl_cli.config import load_config
+from rcl_cli.context import make_context
 from rcl_cli.errors import ConfigError, InvalidParameter
-from rcl_cli.service.context import make_context
 from rcl_cli.store.liveness import ProcessIdentity, hold_lock, identify, is_locked, this_process
 from rcl_cli.training.options import from_tags, resolve_options
 

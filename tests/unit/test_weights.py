@@ -17,8 +17,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from rcl_cli.backends.checkpoints import load_matching, load_tensors
-from rcl_cli.backends.weights import Offer, choose_weights
+from rcl_cli.backends.weights.checkpoints import load_matching, load_tensors
+from rcl_cli.backends.weights.choice import Offer, choose_weights
 from rcl_cli.domain import Progress
 from rcl_cli.errors import ConfigError
 

@@ -1,0 +1,39 @@
+"""Labelled images looked over for what spoils a model."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from rcl_cli.context import Context
+from rcl_cli.formats.lines import part_of
+from rcl_cli.formats.record import Notes, Record
+from rcl_cli.local.datasets.checking.findings import Finding
+from rcl_cli.local.datasets.checking.run import check
+from rcl_cli.local.datasets.sources import PARTS, Step, fetched, records_of
+from rcl_cli.training.prepare import ImageFetcher
+
+
+def check_datasets(
+    context: Context, sources: Sequence[str], form: str | None, images: Path | None, notes: Notes, step: Step
+) -> list[Finding]:
+    """What is wrong with labelled images, errors first.
+
+    Args:
+        sources: as for `records_of`. Of two files, the first is for training, the second for testing.
+        notes: keeps all examples.
+
+    Raises:
+        FormatError, ResourceNotFound: as `records_of`.
+    """
+    with tempfile.TemporaryDirectory(prefix="rcl-check-") as cache:
+        fetcher = ImageFetcher(context.buckets, Path(cache))
+
+        def records() -> Iterator[tuple[str, Record]]:
+            for number, source in enumerate(sources):
+                for record in records_of(context, source, form, images, notes):
+                    whole = PARTS[number] if len(sources) > 1 else ""
+                    yield whole or part_of(record.split, ()), record
+
+        return check(records(), lambda record: fetched(fetcher, record, Notes()), notes, step)

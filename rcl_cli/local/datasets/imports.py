@@ -1,0 +1,237 @@
+"""Labelled images in: from other tools' files into manifests and datasets."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import tempfile
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, TextIO
+
+from rcl_cli.buckets.base import BucketWriteError, NoSuchObjectError
+from rcl_cli.context import Context
+from rcl_cli.errors import RclError
+from rcl_cli.formats import registry
+from rcl_cli.formats.lines import LineWriter, part_of, usable
+from rcl_cli.formats.record import FormatError, Notes, Record
+from rcl_cli.local.datasets.sources import PARTS, Count, Step, created_now
+from rcl_cli.manifest.line import split_s3_url
+from rcl_cli.operations.invoke import invoke
+from rcl_cli.store import datasets, projects
+
+# Manifests of imports, and results of trainings that nobody chose a bucket for, are kept here.
+BUCKET = "rcl"
+
+
+class Manifests(Protocol):
+    """Manifests by part."""
+
+    def parts(self) -> Collection[str]:
+        """`train`, `test`, or both."""
+        ...
+
+    def write(self, part: str, target: Path) -> None:
+        """Write the manifest of a part."""
+        ...
+
+
+class Collected:
+    """Lines of manifests, kept on disk by the parts that a format has until all of them are known."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._files: dict[str, Path] = {}
+        self.buckets: set[str] = set()
+        self.counts: dict[str, Count] = {}
+
+    def collect(self, records: Iterable[Record], only: str | None, step: Step) -> None:
+        """Write all records.
+
+        Args:
+            only: the part that all of them are for, whatever the format says.
+        """
+        line = LineWriter(created_now(), "rcl-import")
+        with contextlib.ExitStack() as stack:
+            self._collect(records, only, line, stack, step)
+
+    def _collect(
+        self, records: Iterable[Record], only: str | None, line: LineWriter, stack: contextlib.ExitStack, step: Step
+    ) -> None:
+        streams: dict[str, TextIO] = {}
+        for number, record in enumerate(records, 1):
+            split = only or record.split
+            if split not in streams:
+                path = self._files.setdefault(split, self._folder / f"{len(self._files)}.part")
+                streams[split] = stack.enter_context(path.open("a", encoding="utf-8"))
+            streams[split].write(line(record) + "\n")
+            self.counts.setdefault(split, Count()).add(record)
+            if place := split_s3_url(str(record.image)):
+                self.buckets.add(place[0])
+            step(number)
+
+    def parts(self) -> dict[str, Count]:
+        """What there is for training and for testing."""
+        found: dict[str, Count] = {}
+        for split, count in self.counts.items():
+            whole = found.setdefault(part_of(split, self.counts), Count())
+            whole.images += count.images
+            whole.unlabelled += count.unlabelled
+            whole.labels.update(count.labels)
+            whole.boxes.update(count.boxes)
+        return {part: found[part] for part in PARTS if part in found}
+
+    def write(self, part: str, target: Path) -> None:
+        """Write the manifest of a part."""
+        with target.open("wb") as out:
+            for split, path in self._files.items():
+                if part_of(split, self.counts) == part:
+                    with path.open("rb") as lines:
+                        shutil.copyfileobj(lines, out)
+
+
+def buckets_not_there(context: Context, found: Collected) -> list[str]:
+    """Buckets that images are said to lie in, and that are not there."""
+
+    def is_there(name: str) -> bool:
+        try:
+            context.buckets.get(name)
+        except NoSuchObjectError:
+            return False
+        return True
+
+    return sorted(name for name in found.buckets if not is_there(name))
+
+
+@contextmanager
+def collected(
+    source: Path, form: str | None, images: Path | None, only: str | None, notes: Notes, step: Step
+) -> Iterator[Collected]:
+    """Read labelled images of any format.
+
+    Raises:
+        FormatError: the source is in no known format, or holds nothing to use.
+    """
+    with tempfile.TemporaryDirectory(prefix="rcl-import-") as folder:
+        found = Collected(Path(folder))
+        records = registry.read(source, form or registry.recognise(source), images, notes)
+        found.collect(usable(records, notes), only, step)
+        if not found.counts:
+            reasons = "".join(f"\n  {line}" for line in notes.lines())
+            raise FormatError(f"{source} holds no images that can be used.{reasons}")
+        yield found
+
+
+def write_manifests(found: Collected, folder: Path) -> list[Path]:
+    """Write a manifest a part into a folder, which is made.
+
+    Raises:
+        FormatError: it holds such files already.
+    """
+    paths = {part: folder / f"{part}.manifest" for part in found.parts()}
+    there = [str(path) for path in paths.values() if path.exists()]
+    if there:
+        raise FormatError(f"{', '.join(there)} is there already: choose another folder.")
+    folder.mkdir(parents=True, exist_ok=True)
+    for part, path in paths.items():
+        found.write(part, path)
+    return list(paths.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Called:
+    """A call of the API that was made for the user.
+
+    Args:
+        result: what it answered.
+    """
+
+    operation: str
+    params: dict[str, object]
+    result: dict[str, object]
+
+
+def check_free(context: Context, parts: Iterable[str], project_name: str) -> None:
+    """Whether a project, if it is there, has no such datasets.
+
+    Raises:
+        RclError: it has one.
+    """
+    with context.database.read() as db:
+        project = projects.by_name(db, project_name)
+        there = {d.type.lower() for d in datasets.of_project(db, project.id)} if project else set()
+    if clash := [part for part in parts if part in there]:
+        raise RclError(
+            f"The project {project_name} has a {clash[0]} dataset already: choose another name, or delete it with "
+            f"rcl delete-dataset --dataset-arn {project_name}/{clash[0]}"
+        )
+
+
+def make_datasets(context: Context, found: Manifests, project_name: str, notes: Notes) -> list[Called]:
+    """Make datasets of a project, which is made where it is not there.
+
+    Args:
+        notes: takes what the datasets find wrong with their entries.
+
+    Raises:
+        RclError: it has such datasets already, or they can't be made.
+    """
+    check_free(context, found.parts(), project_name)
+    keys = _put_manifests(context, found, project_name)
+    with context.database.read() as db:
+        project = projects.by_name(db, project_name)
+    called: list[Called] = []
+    try:
+        arn = (
+            project.arn if project else _call(context, called, "CreateProject", ProjectName=project_name)["ProjectArn"]
+        )
+        for part, key in keys.items():
+            source = {"GroundTruthManifest": {"S3Object": {"Bucket": BUCKET, "Name": key}}}
+            made = _call(
+                context, called, "CreateDataset", ProjectArn=arn, DatasetType=part.upper(), DatasetSource=source
+            )
+            described = invoke(context, "DescribeDataset", {"DatasetArn": made["DatasetArn"]})["DatasetDescription"]
+            if described["Status"] == "CREATE_FAILED":
+                raise RclError(f"The {part} dataset of {project_name} could not be made: {described['StatusMessage']}")
+            if errors := described["DatasetStats"]["ErrorEntries"]:
+                notes.add("entries have errors; rcl list-dataset-entries --has-errors says which", part, errors)
+    except RclError:
+        undo(lambda operation, params: invoke(context, operation, params), called)
+        raise
+    return called
+
+
+def _put_manifests(context: Context, found: Manifests, project_name: str) -> dict[str, str]:
+    """Put the manifests into their bucket; keys by part.
+
+    Raises:
+        RclError: they can't be written.
+    """
+    keys = {part: f"{project_name}/{part}.manifest" for part in found.parts()}
+    try:
+        bucket = context.buckets.for_output(BUCKET)
+        for part, key in keys.items():
+            with tempfile.NamedTemporaryFile(prefix="rcl-manifest-") as file:
+                found.write(part, Path(file.name))
+                bucket.write_file(key, Path(file.name))
+    except (BucketWriteError, NoSuchObjectError, OSError) as error:
+        raise RclError(f"The manifests can't be written into the bucket {BUCKET}: {error}") from error
+    return keys
+
+
+def _call(context: Context, called: list[Called], operation: str, **params: object) -> dict[str, Any]:
+    result = invoke(context, operation, params)
+    called.append(Called(operation, params, result))
+    return result
+
+
+def undo(call: Callable[[str, Mapping[str, Any]], object], called: Iterable[Called]) -> None:
+    """Delete what calls made, the last first; what can't be deleted stays."""
+    for one in reversed(list(called)):
+        with contextlib.suppress(RclError):
+            if one.operation == "CreateDataset":
+                call("DeleteDataset", {"DatasetArn": one.result["DatasetArn"]})
+            elif one.operation == "CreateProject":
+                call("DeleteProject", {"ProjectArn": one.result["ProjectArn"]})

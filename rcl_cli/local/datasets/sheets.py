@@ -1,0 +1,177 @@
+"""A look at labelled images: some of them, spread over all, with what they are labelled as."""
+
+from __future__ import annotations
+
+import io
+import random
+import tempfile
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from math import isfinite
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, NamedTuple
+
+from PIL import Image
+
+from rcl_cli.buckets.base import NoSuchObjectError
+from rcl_cli.buckets.local import LocalBucket
+from rcl_cli.buckets.resolve import local_file
+from rcl_cli.context import Context
+from rcl_cli.errors import RclError, ServiceError, UsageError
+from rcl_cli.formats.files import UNUSABLE
+from rcl_cli.formats.lines import part_of
+from rcl_cli.formats.record import TRAIN, BoxPx, Notes, Record
+from rcl_cli.imaging.decode import decode
+from rcl_cli.imaging.geometry import fit_longer_side
+from rcl_cli.local.datasets.sources import PARTS, Count, Step, fetched, records_of
+from rcl_cli.manifest.line import split_s3_url
+from rcl_cli.render.sheet import Sheet, Tile
+from rcl_cli.training.prepare import ImageFetcher
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+_QUALITY = 80
+
+
+class Wanted(NamedTuple):
+    """Which images of a source are shown.
+
+    Args:
+        most: images.
+        labels: those with any of these; empty for all.
+        part: `train`, `test`, or None for both.
+        seed: other seeds choose other images.
+    """
+
+    most: int
+    labels: Sequence[str]
+    part: str | None
+    seed: int
+
+
+def sheet_of(
+    context: Context, source: str, form: str | None, images: Path | None, wanted: Wanted, longer_px: int, out: Path,
+    notes: Notes, step: Step,
+) -> Sheet:  # fmt: skip
+    """Choose images and make them small.
+
+    Args:
+        source: as for `records_of`.
+        longer_px: the longer side of a small image.
+        out: where the sheet will be written; none of the images may lie there.
+        notes: takes what can't be read.
+
+    Raises:
+        FormatError, ResourceNotFound: as `records_of`.
+        RclError: there are no such images.
+        UsageError: the sheet would replace an image.
+    """
+    counts: dict[str, Count] = {}
+    chosen = _spread(_counted(context, records_of(context, source, form, images, notes), wanted, counts, out), wanted)
+    if not chosen:
+        reasons = "".join(f"\n  {line}" for line in notes.lines())
+        raise RclError(f"{source} has no such images.{reasons}")
+    tiles = []
+    with tempfile.TemporaryDirectory(prefix="rcl-show-") as cache:
+        fetcher = ImageFetcher(context.buckets, Path(cache))
+        for number, (part, record) in enumerate(chosen, 1):
+            tiles.append(_tile(fetcher, part, record, longer_px, notes))
+            step(number)
+    return Sheet(
+        _title(source),
+        {part: counts[part].images for part in (*PARTS, "") if part in counts},
+        sum((count.labels for count in counts.values()), Counter()),
+        frozenset(label for count in counts.values() for label in count.boxes),
+        tuple(tiles),
+    )
+
+
+def _title(source: str) -> str:
+    path = Path(source)
+    return path.resolve().name if path.exists() else source
+
+
+def _is_same(context: Context, image: Path | str, out: Path) -> bool:
+    """Whether an image is the file that is to be written, under whatever name."""
+    try:
+        path = image if isinstance(image, Path) else _local(context, image)
+        return path is not None and path.samefile(out)
+    except (OSError, NoSuchObjectError):
+        return False
+
+
+def _local(context: Context, url: str) -> Path | None:
+    if path := local_file(url):
+        return path
+    place = split_s3_url(url)
+    bucket = context.buckets.get(place[0]) if place else None
+    # Real S3 is asked for nothing here.
+    return bucket.local_path(place[1]) if place and isinstance(bucket, LocalBucket) else None
+
+
+def _counted(
+    context: Context, records: Iterable[Record], wanted: Wanted, counts: dict[str, Count], out: Path
+) -> Iterator[tuple[str, Record]]:
+    """Those that are wanted, with their part."""
+    labels = set(wanted.labels)
+    is_there = out.exists()
+    for record in records:
+        if is_there and _is_same(context, record.image, out):
+            raise UsageError(f"{out} is one of the images: choose another name.")
+        part = part_of(record.split, ()) if record.split else ""
+        has = {*record.labels, *(box.label for box in record.boxes)}
+        if wanted.part in (None, part or TRAIN) and (not labels or labels & has):
+            counts.setdefault(part, Count()).add(record)
+            yield part, record
+
+
+def _spread(records: Iterable[tuple[str, Record]], wanted: Wanted) -> list[tuple[str, Record]]:
+    """So many of them, each as likely as any other, in their order (reservoir sampling, Vitter's algorithm R)."""
+    chance = random.Random(wanted.seed)
+    kept: list[tuple[int, tuple[str, Record]]] = []
+    for number, one in enumerate(records):
+        if number < wanted.most:
+            kept.append((number, one))
+        elif (place := chance.randrange(number + 1)) < wanted.most:
+            kept[place] = (number, one)
+    return [one for _, one in sorted(kept, key=lambda pair: pair[0])]
+
+
+def _tile(fetcher: ImageFetcher, part: str, record: Record, longer_px: int, notes: Notes) -> Tile:
+    jpeg, shown, size = b"", (4, 3), record.size
+    path = fetched(fetcher, record, notes)
+    if path is not None:
+        try:
+            whole = decode(path, longer_px=longer_px)
+            # Boxes are shares of the size that they were drawn on; of what is there where nothing says which that was.
+            size = record.size if all(record.size) else (whole.shape[1], whole.shape[0])
+            small = fit_longer_side(whole, min(longer_px, max(whole.shape[:2])))
+            jpeg, shown = _encoded(small), (small.shape[1], small.shape[0])
+        except (ServiceError, OSError):
+            notes.add(UNUSABLE, record.image)
+    width, height = (max(1, side) for side in size)
+    boxes = tuple(
+        (box.label, (box.left / width, box.top / height, box.width / width, box.height / height))
+        for box in record.boxes
+        if _is_box(box)
+    )
+    if len(boxes) < len(record.boxes):
+        notes.add("boxes have no area, or coordinates that are no numbers, and are not shown", record.image)
+    return Tile(_name(record.image), part, record.labels, boxes, jpeg, shown)
+
+
+def _is_box(box: BoxPx) -> bool:
+    return all(map(isfinite, box[1:])) and box.width > 0 and box.height > 0
+
+
+def _name(image: Path | str) -> str:
+    place = None if isinstance(image, Path) else split_s3_url(image)
+    return PurePosixPath(place[1] if place else str(image)).name
+
+
+def _encoded(pixels: NDArray[np.uint8]) -> bytes:
+    out = io.BytesIO()
+    Image.fromarray(pixels).save(out, "JPEG", quality=_QUALITY)
+    return out.getvalue()

@@ -1,0 +1,97 @@
+"""Models for `rcl detect` to ask: a running one's host, or one loaded into this process."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+from rcl_cli.config import cpu_cores
+from rcl_cli.context import Context
+from rcl_cli.errors import ResourceNotReady
+from rcl_cli.store import projects, versions
+from rcl_cli.store.versions import Version
+
+_TIMEOUT_S = 110.0
+_REQUESTS = 64
+
+
+class Found(NamedTuple):
+    """What a model says about an image, and the image's upright size in pixels."""
+
+    labels: list[dict[str, Any]]
+    width: int
+    height: int
+
+
+class Detector(Protocol):
+    """A model to ask, from several threads."""
+
+    def __call__(self, image: bytes, min_confidence: float | None, max_results: int | None) -> Found:
+        """Find labels.
+
+        Raises:
+            ServiceError: the image can't be used, or the model is gone.
+        """
+        ...
+
+
+class HostDetector:
+    """A running model's host; a connection a thread, now and then a new one, so that new workers get some."""
+
+    def __init__(self, worker: versions.Worker) -> None:
+        self._worker = worker
+        self._local = threading.local()
+
+    def __call__(self, image: bytes, min_confidence: float | None, max_results: int | None) -> Found:
+        from rcl_cli.inference.client import HostConnection
+
+        mine = self._local
+        if getattr(mine, "left", 0) == 0:
+            if hasattr(mine, "connection"):
+                mine.connection.close()
+            mine.connection, mine.left = HostConnection(self._worker.address or "", self._worker.nonce), _REQUESTS
+        mine.left -= 1
+        reply = mine.connection.ask(image, min_confidence, max_results, sized=True)
+        return Found(reply["labels"], reply["width"], reply["height"])
+
+
+class OwnDetector:
+    """A model loaded into this process."""
+
+    def __init__(self, folder: Path) -> None:
+        from rcl_cli.inference.model import LoadedModel
+
+        self._model = LoadedModel(folder, cpu_cores())
+
+    def __call__(self, image: bytes, min_confidence: float | None, max_results: int | None) -> Found:
+        from rcl_cli.imaging.decode import read_header
+
+        labels = self._model.detect(image, min_confidence, max_results, _TIMEOUT_S)
+        header = read_header(image)
+        return Found(labels, header.width, header.height)
+
+
+def detector_of(context: Context, version: Version, *, once: bool) -> Detector:
+    """A version's model.
+
+    Args:
+        once: load it into this process, whether it is running or not.
+
+    Raises:
+        ResourceNotReady: it is not running, or there is no model.
+    """
+    if once:
+        folder = context.layout.model(version.id)
+        if not folder.is_dir():
+            raise ResourceNotReady(f"The version {version.name} has no model: its status is {version.status}.")
+        return OwnDetector(folder)
+    with context.database.read() as db:
+        worker = versions.worker_of(db, version.id)
+        name = f"{projects.by_id(db, version.project_id).name}/{version.name}"
+    if version.status != "RUNNING" or worker is None or worker.address is None:
+        raise ResourceNotReady(
+            f"{name} is not running ({version.status}). Add --once to load it for this run, or start it: "
+            f"rcl start-project-version --project-version-arn {name} --min-inference-units 1"
+        )
+    return HostDetector(worker)

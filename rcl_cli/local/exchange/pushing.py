@@ -1,0 +1,249 @@
+"""Datasets into another account."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
+
+from rcl_cli.buckets.base import BucketOutOfReachError, BucketWriteError, NoSuchObjectError
+from rcl_cli.buckets.resolve import local_file
+from rcl_cli.buckets.s3 import S3Bucket
+from rcl_cli.context import Context
+from rcl_cli.errors import RclError, ResourceNotFound
+from rcl_cli.formats.record import Notes
+from rcl_cli.local.datasets.imports import Called, undo
+from rcl_cli.local.datasets.sources import Step, named_datasets
+from rcl_cli.local.exchange.remote import (
+    MOVED,
+    Call,
+    Outcome,
+    Remote,
+    check_project_name,
+    each,
+    remote_datasets,
+    remote_project,
+    sense,
+    size_of,
+)
+from rcl_cli.manifest.document import SOURCE_REF, compact, load
+from rcl_cli.manifest.line import split_s3_url
+from rcl_cli.store import entries
+from rcl_cli.training.prepare import ImageFetcher
+
+_POLL_S = 1.0
+
+
+class Place(NamedTuple):
+    """Where images and manifests go.
+
+    Args:
+        prefix: of all keys, empty or with a slash at its end.
+    """
+
+    bucket: str
+    prefix: str
+
+
+def push(
+    context: Context, remote: Remote, source: str, to: str, place: Place, notes: Notes, step: Step
+) -> Outcome:  # fmt: skip
+    """Bring local datasets, and their images, into another account.
+
+    Images that do not lie in the bucket there are put into it, by what they hold: a second push moves none twice.
+
+    Args:
+        source: a project's name, PROJECT/train, or a dataset's ARN.
+        to: the project's name there; the project is made if need be.
+        notes: takes images that can't be had; their entries are left out.
+
+    Raises:
+        ResourceNotFound: there is no such source.
+        RclError: the project there has such datasets already, or they could not be made.
+        ServiceError: what the account there answers.
+    """
+    check_project_name(to)
+    local = named_datasets(context, source)
+    with sense():
+        arn, there = _project_to_push_to(remote.call, to)
+    if clash := [part for part in local if part in there]:
+        raise RclError(
+            f"The project {to} has a {clash[0]} dataset there already: choose another --to, or delete it there first."
+        )
+    bucket = remote.s3(place.bucket)
+    counts: dict[str, int] = {}
+    keys: dict[str, str] = {}
+    moved = kept = 0
+    with tempfile.TemporaryDirectory(prefix="rcl-push-") as folder:
+        uploads = _Uploads(context, Path(folder) / "images", bucket, place)
+        for part, dataset in local.items():
+            with context.database.read() as db:
+                refs = [_source_ref(line) for line in entries.all_lines(db, dataset.id)]
+            one, other = each(uploads.upload, refs, notes, step)
+            moved, kept = moved + one, kept + other
+            keys[part] = f"{place.prefix}{to}/{part}.manifest"
+            counts[part] = _put_manifest(context, dataset.id, uploads, keys[part], Path(folder) / part)
+            if not counts[part]:
+                raise RclError(f"None of the images of the {part} dataset can be had: nothing was made there.")
+    # Images and manifests are there now: what may still fail is the account's own affair.
+    called = _make_there(remote.call, arn, to, place.bucket, keys, notes)
+    return Outcome(counts, moved, kept, called)
+
+
+def _put_manifest(context: Context, dataset_id: int, uploads: _Uploads, key: str, path: Path) -> int:
+    """Write a dataset's manifest into the bucket there; returns how many entries it has.
+
+    Raises:
+        RclError: it can't be written.
+    """
+    count = 0
+    with path.open("w", encoding="utf-8") as out, context.database.read() as db:
+        for line in uploads.lines(entries.all_lines(db, dataset_id)):
+            out.write(line + "\n")
+            count += 1
+    try:
+        if count:
+            uploads.bucket.write_file(key, path)
+    except BucketWriteError as error:
+        raise RclError(f"The manifest can't be written into the bucket: {error}") from error
+    return count
+
+
+def _make_there(
+    call: Call, arn: str | None, name: str, bucket: str, keys: Mapping[str, str], notes: Notes
+) -> list[Called]:
+    """Make the project, if need be, and its datasets; all of them, or none.
+
+    Args:
+        arn: of the project where it is there.
+        keys: of the manifests, by part.
+    """
+    called: list[Called] = []
+    try:
+        if arn is None:
+            params: dict[str, object] = {"ProjectName": name}
+            called.append(Called("CreateProject", params, call("CreateProject", params)))
+            arn = str(called[0].result["ProjectArn"])
+        for part, key in keys.items():
+            source = {"GroundTruthManifest": {"S3Object": {"Bucket": bucket, "Name": key}}}
+            params = {"ProjectArn": arn, "DatasetType": part.upper(), "DatasetSource": source}
+            called.append(Called("CreateDataset", params, call("CreateDataset", params)))
+            _wait_for(call, str(called[-1].result["DatasetArn"]), part, notes)
+    except BaseException:
+        undo(call, called)
+        raise
+    return called
+
+
+def _wait_for(call: Call, arn: str, part: str, notes: Notes) -> None:
+    """Wait until a dataset is made.
+
+    Raises:
+        RclError: it could not be.
+    """
+    while True:
+        described = call("DescribeDataset", {"DatasetArn": arn})["DatasetDescription"]
+        if not described["Status"].endswith("_IN_PROGRESS"):
+            break
+        time.sleep(_POLL_S)
+    if described["Status"] == "CREATE_FAILED":
+        raise RclError(f"The {part} dataset could not be made there: {described.get('StatusMessage', 'no reason')}")
+    if errors := described.get("DatasetStats", {}).get("ErrorEntries"):
+        notes.add("entries have errors there", part, errors)
+
+
+def _project_to_push_to(call: Call, name: str) -> tuple[str | None, dict[str, str]]:
+    """(ARN, ARNs of its datasets by part); None where it has to be made."""
+    try:
+        project = remote_project(call, name)
+    except ResourceNotFound:
+        return None, {}
+    return project["ProjectArn"], remote_datasets(project)
+
+
+def _source_ref(line: str) -> str:
+    return str((load(line) or {}).get(SOURCE_REF))
+
+
+class _Uploads:
+    """Images on their way into a bucket.
+
+    Args:
+        cache: for images that are S3's themselves.
+        place: where they go, below `images/`.
+    """
+
+    def __init__(self, context: Context, cache: Path, bucket: S3Bucket, place: Place) -> None:
+        self._buckets, self._cache = context.buckets, cache
+        self._fetcher = ImageFetcher(context.buckets, cache)
+        self.bucket, self._place = bucket, place
+        self._urls: dict[str, str] = {}
+
+    def upload(self, source_ref: str) -> str:
+        """Put an image into the bucket; says what went wrong, `moved`, or nothing where it was there."""
+        try:
+            if self._is_the_same_there(source_ref):
+                self._urls[source_ref] = source_ref
+                return ""
+            return self._upload(source_ref, self._fetcher.fetch(source_ref))
+        except BucketOutOfReachError as error:
+            raise RclError(f"{source_ref} can't be read: {error}") from error
+        except NoSuchObjectError:
+            return "images are missing, or larger than 15 MB; their entries were left out"
+        except OSError as error:
+            raise RclError(f"{error.filename or source_ref}: {error.strerror or error}") from error
+
+    def _is_the_same_there(self, source_ref: str) -> bool:
+        """Whether an entry says already where its image lies there."""
+        found = split_s3_url(source_ref)
+        if found is None or found[0] != self._place.bucket:
+            return False
+        there = self._size_there(found[1])
+        try:
+            local = self._buckets.get(found[0]).local_path(found[1])
+        except NoSuchObjectError:
+            local = None
+        # A local bucket may have the same name, and other images.
+        return there is not None and (local is None or local.stat().st_size == there)
+
+    def _upload(self, source_ref: str, path: Path) -> str:
+        data = path.read_bytes()
+        if path.is_relative_to(self._cache):
+            path.unlink(missing_ok=True)
+        key = self._key(source_ref, data)
+        self._urls[source_ref] = f"s3://{self._place.bucket}/{key}"
+        if self._size_there(key) == len(data):
+            return ""
+        try:
+            self.bucket.write(key, data)
+        except BucketWriteError as error:
+            raise RclError(
+                f"s3://{self._place.bucket}/{key} can't be written: {error}. Look at the bucket's name, the "
+                "credentials and --region."
+            ) from error
+        return MOVED
+
+    def _size_there(self, key: str) -> int | None:
+        """Bytes of an object there; None where it is not there, or nobody may tell: it is written again then."""
+        try:
+            return size_of(self.bucket, key)
+        except BucketOutOfReachError:
+            return None
+
+    def _key(self, source_ref: str, data: bytes) -> str:
+        """A name by what the image holds, which still says which image it is."""
+        place = split_s3_url(source_ref)
+        name = PurePosixPath(place[1] if place else str(local_file(source_ref))).name
+        digest = hashlib.sha256(data).hexdigest()[:16]
+        return f"{self._place.prefix}images/{digest}/{name}"
+
+    def lines(self, lines: Iterable[str]) -> Iterator[str]:
+        """Entries whose images are in the bucket, with their URLs there."""
+        for line in lines:
+            document = load(line) or {}
+            url = self._urls.get(str(document.get(SOURCE_REF)))
+            if url is not None:
+                yield compact({**document, SOURCE_REF: url})

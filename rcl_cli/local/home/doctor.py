@@ -1,0 +1,382 @@
+"""Looking for what keeps rcl from working on this machine, and what to do about it. Changes nothing, sends nothing."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from rcl_cli.backends.registry import read_card, read_thresholds
+from rcl_cli.backends.weights.choice import sha256_of
+from rcl_cli.config import Config, cpu_cores, home_folder, load_config
+from rcl_cli.errors import ConfigError, RclError
+from rcl_cli.store import versions
+from rcl_cli.store.database import NETWORK_FILE_SYSTEMS, file_system
+from rcl_cli.store.layout import Layout
+from rcl_cli.store.migrations import MIGRATIONS
+
+State = Literal["ok", "warning", "fault"]
+_LEAST_PYTHON = (3, 11)
+_LEAST_DISK_BYTES = 2**30
+_USUAL_DISK_BYTES = 5 * 2**30
+_IMPORT_TIMEOUT_S = 180
+_PACKAGES = (
+    "torch",
+    "torchvision",
+    "ultralytics",
+    "onnxruntime",
+    "onnx",
+    "opencv-python",
+    "pillow",
+    "numpy",
+    "msgspec",
+)
+# Other distributions of the same module.
+_ALSO = {"opencv-python": ("opencv-python-headless", "opencv-contrib-python", "opencv-contrib-python-headless")}
+# Imported by a process of its own: a broken library may end it.
+_TRIAL = """
+import json, sys
+import cv2, onnxruntime, torch, torchvision, ultralytics
+found = {"cuda": torch.version.cuda, "usable": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+if found["usable"]:
+    cards = [torch.cuda.get_device_properties(i) for i in range(torch.cuda.device_count())]
+    found["names"] = [f"{card.name}, {card.total_memory / 2**30:.0f} GiB" for card in cards]
+    try:
+        # Says more than that the card is there: whether this torch has code for it, and room.
+        torch.nn.functional.conv2d(torch.ones(1, 3, 8, 8, device="cuda"), torch.ones(2, 3, 3, 3, device="cuda")).cpu()
+    except RuntimeError as error:
+        found["trouble"] = str(error).strip().splitlines()[0]
+print(json.dumps(found))
+"""
+
+
+class Check(NamedTuple):
+    """One thing that was looked at.
+
+    Args:
+        fix: what to do; empty where all is well.
+    """
+
+    name: str
+    state: State
+    detail: str
+    fix: str = ""
+
+
+def examine(environment: Mapping[str, str], *, imports: bool, network: bool) -> Iterator[Check]:
+    """All checks, one by one.
+
+    Args:
+        imports: try to import the libraries that train, which takes some seconds.
+        network: try to reach the host of the weights, and S3 where it is configured.
+    """
+    layout = Layout(home_folder(environment))
+    yield _python()
+    yield from _packages()
+    if imports:
+        yield from _libraries()
+    yield _home(layout)
+    yield _disk(layout)
+    yield _mount(layout)
+    config = None
+    try:
+        config = load_config(layout.home, environment)
+        yield Check("config", "ok", str(layout.config) if layout.config.exists() else "none, so all defaults")
+    except ConfigError as error:
+        yield Check("config", "fault", str(error), f"Mend {layout.config}, or the variable that it names.")
+    except RclError as error:
+        yield Check("config", "fault", str(error), "Set AWS_REGION to a region's name, such as us-east-1.")
+    if config is not None:
+        yield from _options(config)
+        yield from _buckets(config)
+        yield from _weights(layout, config)
+    yield from _store(layout)
+    if network and config is not None:
+        yield from _network(config)
+
+
+def _python() -> Check:
+    version = ".".join(map(str, sys.version_info[:3]))
+    if sys.version_info < _LEAST_PYTHON:
+        return Check("python", "fault", version, "Install Python 3.11 or newer, and rcl for it.")
+    return Check("python", "ok", f"{version}, {cpu_cores()} CPU cores")
+
+
+def _packages() -> Iterator[Check]:
+    for name in _PACKAGES:
+        found = next((version for also in (name, *_ALSO.get(name, ())) if (version := _installed(also))), None)
+        if found is None:
+            yield Check(name, "fault", "not installed", f"{sys.executable} -m pip install {name}")
+        else:
+            yield Check(name, "ok", found)
+
+
+def _installed(name: str) -> str | None:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _libraries() -> Iterator[Check]:
+    """Whether what is installed can be loaded, and what it can run on."""
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", _TRIAL], capture_output=True, text=True, timeout=_IMPORT_TIMEOUT_S, check=False
+        )
+    except subprocess.TimeoutExpired:
+        yield Check("libraries", "fault", f"not loaded after {_IMPORT_TIMEOUT_S} s", "Look at the disk and the memory.")
+        return
+    if done.returncode:
+        last = (done.stderr.strip().splitlines() or [f"ended with {done.returncode}"])[-1]
+        fix = f"{sys.executable} -m pip install --force-reinstall torch torchvision ultralytics onnxruntime"
+        if "libGL" in last:
+            fix = "Install your system's OpenGL library: apt-get install libgl1"
+        yield Check("libraries", "fault", last, fix)
+        return
+    found = json.loads(done.stdout.strip().splitlines()[-1])
+    if found["usable"]:
+        cards = f"CUDA {found['cuda']}: {'; '.join(found['names'])}"
+        if "trouble" in found:
+            fix = "Install a torch for this card (its build decides which ones), or end what fills its memory."
+            yield Check("gpu", "fault", f"{cards}, but computing on it fails: {found['trouble']}", fix)
+        else:
+            yield Check("gpu", "ok", cards)
+    elif found["mps"]:
+        yield Check("gpu", "ok", "Apple's, through MPS")
+    elif Path("/proc/driver/nvidia/version").exists():
+        built = f"torch is built for CUDA {found['cuda']}" if found["cuda"] else "torch is built without CUDA"
+        yield Check(
+            "gpu", "warning", f"there is an NVIDIA driver, but {built} and can't use it",
+            "Update the driver, or install a torch for its CUDA version.",
+        )  # fmt: skip
+    else:
+        yield Check("gpu", "ok", "none, so the CPU trains and serves")
+
+
+# --- the home ---------------------------------------------------------------------------------------------------------
+
+
+def _existing(path: Path) -> Path:
+    """The path, or the nearest folder above it that is there."""
+    while not path.exists() and path != path.parent:
+        path = path.parent
+    return path
+
+
+def _home(layout: Layout) -> Check:
+    home = layout.home
+    if not home.exists():
+        above = _existing(home)
+        if not os.access(above, os.W_OK | os.X_OK):
+            return Check("home", "fault", f"{home} can't be made in {above}", "Set RCL_HOME to a folder of your own.")
+        return Check("home", "ok", f"{home} will be made")
+    if not home.is_dir():
+        return Check("home", "fault", f"{home} is no folder", "Move it away, or set RCL_HOME to another folder.")
+    if not os.access(home, os.W_OK | os.X_OK) or home.stat().st_uid not in (os.getuid(), 0):
+        return Check("home", "fault", f"{home} can't be written", f"chown -R $(id -u) {home}, or set RCL_HOME.")
+    if home.stat().st_mode & 0o077:
+        mode = oct(home.stat().st_mode & 0o777)[2:]
+        return Check("home", "warning", f"others may look into {home} (mode {mode})", f"chmod 700 {home}")
+    return Check("home", "ok", str(home))
+
+
+def _disk(layout: Layout) -> Check:
+    place = _existing(layout.home)
+    free = shutil.disk_usage(place).free
+    detail = f"{free / 2**30:.1f} GiB free at {place}"
+    if free < _LEAST_DISK_BYTES:
+        return Check("disk", "fault", detail, "Make room, or set RCL_HOME to another disk: a training needs some GiB.")
+    if free < _USUAL_DISK_BYTES:
+        return Check("disk", "warning", detail, "Make room before you train on many images.")
+    return Check("disk", "ok", detail)
+
+
+def _mount(layout: Layout) -> Check:
+    kind = file_system(_existing(layout.home).resolve())
+    if kind in NETWORK_FILE_SYSTEMS:
+        return Check(
+            "file system", "warning", f"{kind}: slow, and model hosts can't listen on all of them",
+            "Set RCL_HOME to a folder on a disk of this machine.",
+        )  # fmt: skip
+    return Check("file system", "ok", kind or "local")
+
+
+def _options(config: Config) -> Iterator[Check]:
+    from rcl_cli.training.options import resolve_options
+
+    try:
+        resolve_options(config.training)
+    except RclError as error:
+        yield Check(
+            "training options",
+            "fault",
+            str(error),
+            "Mend it under `training` in config.yaml, or the RCL_TRAINING_ variable.",
+        )
+
+
+def _buckets(config: Config) -> Iterator[Check]:
+    for name, target in config.buckets.items():
+        if target != "s3" and not Path(target).is_dir():
+            yield Check(
+                "buckets",
+                "fault",
+                f"{name} is mapped to {target}, which is no folder",
+                "Mend `buckets` in config.yaml.",
+            )
+    for folder in config.bucket_folders[:-1]:
+        if not folder.is_dir():
+            yield Check(
+                "buckets",
+                "warning",
+                f"RCL_BUCKETS_DIR is {folder}, which is no folder",
+                "Make it, or unset the variable.",
+            )
+
+
+def _weights(layout: Layout, config: Config) -> Iterator[Check]:
+    """Whether the files in the cache are what was downloaded."""
+    cache = layout.weights_cache
+    sound = 0
+    for record in sorted(cache.glob("*.json")) if cache.is_dir() else []:
+        path = record.with_suffix("")
+        try:
+            expected = json.loads(record.read_text("utf-8"))["sha256"]
+            is_sound = path.is_file() and sha256_of(path) == expected
+        except (OSError, ValueError, KeyError, TypeError):
+            is_sound = False
+        sound += is_sound
+        if not is_sound:
+            yield Check("weights", "fault", f"{path} is not what was downloaded", f"rm {path} {record}")
+    if sound:
+        yield Check("weights", "ok", f"{sound} file(s) in {cache}")
+    elif config.offline:
+        yield Check(
+            "weights", "warning", "none in the cache, and rcl is offline: models are trained from scratch",
+            "Unset offline for one training, or set `weights` to a file.",
+        )  # fmt: skip
+    else:
+        yield Check("weights", "ok", "none yet: fetched by the first training")
+
+
+# --- the store --------------------------------------------------------------------------------------------------------
+
+_QUERY = "SELECT v.id, p.name || '/' || v.name, v.status FROM versions v JOIN projects p ON p.id = v.project_id"
+_TRAINED = ("TRAINING_COMPLETED", "STARTING", "RUNNING", "FAILED", "STOPPING", "STOPPED", "COPYING_COMPLETED")
+_WORKED_ON = ("TRAINING_IN_PROGRESS", "COPYING_IN_PROGRESS", "STARTING", "RUNNING", "STOPPING")
+
+
+def _store(layout: Layout) -> Iterator[Check]:
+    """The database, and whether files and processes are as it says."""
+    path = layout.database
+    if not path.exists() or not path.stat().st_size:
+        yield Check("store", "ok", "empty")
+        return
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=5)) as db:
+            problem = db.execute("PRAGMA quick_check(1)").fetchone()[0]
+            if problem != "ok":
+                yield _damaged(path, problem)
+                return
+            if db.execute("PRAGMA user_version").fetchone()[0] > len(MIGRATIONS):
+                yield Check("store", "fault", f"{path} was written by a newer rcl", "Upgrade rcl.")
+                return
+            rows = db.execute(_QUERY).fetchall()
+            yield Check("store", "ok", f"{path}: {len(rows)} version(s)")
+            for version_id, name, status in rows:
+                yield from _version(layout, db, version_id, name, status)
+    except sqlite3.DatabaseError as error:
+        yield _damaged(path, str(error))
+        return
+    yield from _leftovers(layout, {version_id: status for version_id, _, status in rows})
+
+
+def _damaged(path: Path, problem: str) -> Check:
+    return Check(
+        "store", "fault", f"{path} is damaged: {problem}",
+        f"Put a backup in its place, or move it away and save what can be: sqlite3 {path} .recover",
+    )  # fmt: skip
+
+
+def _version(layout: Layout, db: sqlite3.Connection, version_id: int, name: str, status: str) -> Iterator[Check]:
+    if status in _WORKED_ON:
+        worker = versions.worker_of(db, version_id)
+        if worker is None or not worker.identity.is_alive(layout.lock(version_id)):
+            what = "trainer" if status.startswith(("TRAINING", "COPYING")) else "host"
+            fix = f"rcl describe-project-versions --project-arn {name.split('/')[0]} sets it right"
+            again = "; then train again." if what == "trainer" else "; then start it again."
+            yield Check(name, "fault", f"its status is {status}, but its {what} is gone", fix + again)
+    if status in _TRAINED:
+        folder = layout.model(version_id)
+        try:
+            read_card(folder)
+            read_thresholds(folder)
+        except ConfigError as error:
+            yield Check(
+                name, "fault", str(error), "Train it again, copy it from another project, or delete the version."
+            )
+            return
+        missing = [file for file in ("weights.safetensors", "model.onnx") if not (folder / file).is_file()]
+        if "weights.safetensors" in missing:
+            detail = f"{folder} has no {missing[0]}"
+            yield Check(name, "fault", detail, "Train it again, or put the file back from a backup.")
+
+
+def _leftovers(layout: Layout, statuses: Mapping[int, str]) -> Iterator[Check]:
+    """Folders of trainings that nobody works on."""
+    models = layout.home / "models"
+    for path in sorted(models.glob("*")) if models.is_dir() else []:
+        number = path.name.removesuffix(".part")
+        status = statuses.get(int(number)) if number.isdigit() else None
+        if path.suffix == ".part" and status not in ("TRAINING_IN_PROGRESS", "COPYING_IN_PROGRESS"):
+            yield Check("leftovers", "warning", f"{path} is of a training that ended", f"rm -r {path}")
+
+
+# --- the network ------------------------------------------------------------------------------------------------------
+
+
+def _network(config: Config) -> Iterator[Check]:
+    if config.offline:
+        yield Check("network", "ok", "not tried: rcl is offline")
+    else:
+        yield _tried("network", "github.com", _reach_github, "Models are trained from scratch without it; see weights.")
+    if config.s3_fallback or "s3" in config.buckets.values():
+        yield _tried(
+            "s3", config.s3_endpoint_url or "S3", lambda: _reach_s3(config),
+            "Look at your AWS credentials (aws sts get-caller-identity), and at `s3` in config.yaml.",
+        )  # fmt: skip
+
+
+def _tried(name: str, what: str, reach: Callable[[], None], fix: str) -> Check:
+    try:
+        reach()
+    except Exception as error:  # noqa: BLE001 - whatever keeps it away
+        return Check(name, "warning", f"{what} can't be reached: {error}", fix)
+    return Check(name, "ok", f"{what} answers")
+
+
+def _reach_github() -> None:
+    import urllib.request
+
+    request = urllib.request.Request("https://github.com", method="HEAD", headers={"User-Agent": "rcl"})
+    urllib.request.urlopen(request, timeout=10).close()  # noqa: S310
+
+
+def _reach_s3(config: Config) -> None:
+    import boto3
+
+    client = boto3.client("s3", region_name=config.region, endpoint_url=config.s3_endpoint_url)
+    mapped = [name for name, target in config.buckets.items() if target == "s3"]
+    for name in mapped:
+        client.head_bucket(Bucket=name)
+    if not mapped:
+        client.list_buckets()

@@ -1,0 +1,165 @@
+"""What there is: projects with their images and newest versions, and versions with how good they are."""
+
+from __future__ import annotations
+
+import platform
+import shutil
+import subprocess
+import sys
+from typing import Any, NamedTuple
+
+from rcl_cli.backends.registry import read_card
+from rcl_cli.config import cpu_cores
+from rcl_cli.context import Context
+from rcl_cli.errors import ConfigError, ResourceNotFound
+from rcl_cli.operations.settle import settle_versions
+from rcl_cli.store import datasets, projects, versions
+from rcl_cli.store.versions import Version
+
+_MOST = 100_000
+
+
+class VersionRow(NamedTuple):
+    """A version at a glance.
+
+    Args:
+        f1: of its evaluation, None where it has none.
+        model: the architecture, empty where it is not trained.
+        size_bytes: of its files.
+    """
+
+    name: str
+    arn: str
+    status: str
+    message: str
+    f1: float | None
+    model: str
+    training_images: int | None
+    created_ms: int
+    size_bytes: int
+
+
+class ProcessRow(NamedTuple):
+    """A process of a version that is trained or runs.
+
+    Args:
+        does: what its version's status says.
+        workers: processes that it has itself; of a host those that answer.
+        memory_bytes: of all of them, what they share counted more than once; None for one of another container.
+        message: where a training stands.
+    """
+
+    version: str
+    does: str
+    pid: int
+    workers: int
+    memory_bytes: int | None
+    message: str
+
+
+class ProjectRow(NamedTuple):
+    """A project at a glance.
+
+    Args:
+        training, testing: entries of its datasets, None where it has none.
+        running: how many of its versions run.
+    """
+
+    name: str
+    arn: str
+    training: int | None
+    testing: int | None
+    running: int
+    newest: VersionRow | None
+
+    def as_json(self) -> dict[str, Any]:
+        return {**self._asdict(), "newest": self.newest._asdict() if self.newest else None}
+
+
+def _row(context: Context, version: Version) -> VersionRow:
+    folder = context.layout.model(version.id)
+    model, images = "", None
+    try:
+        card, extra = read_card(folder)
+        model, images = card.model, extra.get("data", {}).get("training_images")
+    except ConfigError:
+        pass
+    size = sum(path.stat().st_size for path in folder.iterdir()) if folder.is_dir() else 0
+    f1 = version.result.get("EvaluationResult", {}).get("F1Score")
+    return VersionRow(
+        version.name, version.arn, version.status, version.message, f1, model, images, version.created_ms, size
+    )
+
+
+def versions_of(context: Context, project: str) -> list[VersionRow]:
+    """The versions of a project, newest first.
+
+    Args:
+        project: name or ARN.
+
+    Raises:
+        ResourceNotFound: there is no such project.
+    """
+    settle_versions(context)
+    with context.database.read() as db:
+        found = projects.by_arn(db, project) if project.startswith("arn:") else projects.by_name(db, project)
+        if found is None:
+            raise ResourceNotFound(f"There is no project {project}; rcl status lists them.")
+        every = versions.page(db, found.id, None, None, _MOST)
+    return [_row(context, version) for version in every]
+
+
+def projects_of(context: Context) -> list[ProjectRow]:
+    """All projects, newest first."""
+    settle_versions(context)
+    found = []
+    with context.database.read() as db:
+        for project in projects.page(db, None, None, _MOST):
+            entries = {dataset.type: dataset.total_entries for dataset in datasets.of_project(db, project.id)}
+            every = versions.page(db, project.id, None, None, _MOST)
+            running = sum(version.status == "RUNNING" for version in every)
+            newest = _row(context, every[0]) if every else None
+            found.append(
+                ProjectRow(project.name, project.arn, entries.get("TRAIN"), entries.get("TEST"), running, newest)
+            )
+    return found
+
+
+def processes_of(context: Context) -> list[ProcessRow]:
+    """Everything that works at the moment, or holds a model ready."""
+    found = []
+    with context.database.read() as db:
+        for project in projects.page(db, None, None, _MOST):
+            for version in versions.page(db, project.id, None, None, _MOST):
+                worker = versions.worker_of(db, version.id)
+                if worker is None or not worker.identity.is_alive(context.layout.lock(version.id)):
+                    continue
+                workers, memory = (0, None) if worker.identity.is_foreign else _usage(worker.identity.pid)
+                name = f"{project.name}/{version.name}"
+                found.append(ProcessRow(name, version.status, worker.identity.pid, workers, memory, version.message))
+    return found
+
+
+def _usage(pid: int) -> tuple[int, int | None]:
+    """(processes below it, bytes of all of them)."""
+    import psutil
+
+    try:
+        process = psutil.Process(pid)
+        below = process.children(recursive=True)
+        return len(below), sum(one.memory_info().rss for one in (process, *below))
+    except psutil.Error:
+        return 0, None
+
+
+def device_name() -> str:
+    """What models are trained on here, without asking torch, which takes seconds to import."""
+    if shutil.which("nvidia-smi"):
+        words = ["nvidia-smi", "--query-gpu=name,memory.used,memory.total", "--format=csv,noheader"]
+        done = subprocess.run(words, capture_output=True, text=True, check=False)
+        if done.returncode == 0 and done.stdout.strip():
+            name, used, total = (part.strip() for part in done.stdout.splitlines()[0].rsplit(",", 2))
+            return f"{name}, {used} of {total} in use"
+    if sys.platform == "darwin" and platform.machine() == "arm64":
+        return "Apple GPU"
+    return f"CPU, {cpu_cores()} core(s)"

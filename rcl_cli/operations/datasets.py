@@ -1,0 +1,40 @@
+"""Datasets: describing and deleting."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rcl_cli.context import Context
+from rcl_cli.errors import ResourceInUse
+from rcl_cli.operations.resources import find_dataset
+from rcl_cli.store import datasets, tags
+
+
+def describe_dataset(context: Context, params: dict[str, Any]) -> dict[str, Any]:
+    with context.database.read() as db:
+        dataset = find_dataset(db, params["DatasetArn"])
+    return {
+        "DatasetDescription": {
+            "CreationTimestamp": dataset.created_ms / 1000,
+            "LastUpdatedTimestamp": dataset.updated_ms / 1000,
+            "Status": dataset.status,
+            "StatusMessage": dataset.message,
+            "StatusMessageCode": dataset.message_code,
+            "DatasetStats": {
+                "LabeledEntries": dataset.labeled_entries,
+                "TotalEntries": dataset.total_entries,
+                "TotalLabels": dataset.total_labels,
+                "ErrorEntries": dataset.error_entries,
+            },
+        }
+    }
+
+
+def delete_dataset(context: Context, params: dict[str, Any]) -> dict[str, Any]:
+    with context.database.write() as db:
+        dataset = find_dataset(db, params["DatasetArn"])
+        if dataset.status.endswith("_IN_PROGRESS"):
+            raise ResourceInUse(f"The dataset {dataset.arn} is in use: its status is {dataset.status}.")
+        tags.drop(db, dataset.arn)
+        datasets.delete(db, dataset.id)
+    return {}

@@ -1,0 +1,67 @@
+"""Detecting labels with a running model; imports little, as scripts call it once an image."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rcl_cli.context import Context
+from rcl_cli.errors import ImageTooLarge, InvalidParameter, InvalidS3Object, ResourceNotReady
+from rcl_cli.imaging.limits import MAX_FILE_BYTES
+from rcl_cli.inference import client
+from rcl_cli.operations.resources import find_version
+from rcl_cli.store import versions
+from rcl_cli.store.versions import Version
+
+_MAX_IMAGE_BYTES = 4 * 2**20
+_NO_OBJECT = "Unable to get object metadata from S3. Check object key, region and/or access permissions."
+
+
+def _image(context: Context, image: dict[str, Any]) -> bytes:
+    """The image's bytes.
+
+    Raises:
+        InvalidParameter, InvalidS3Object, ImageTooLarge: see the contract's §7.
+    """
+    if ("Bytes" in image) == ("S3Object" in image):
+        raise InvalidParameter("Request has invalid parameters: Image needs exactly one of Bytes and S3Object.")
+    if "Bytes" in image:
+        data = bytes(image["Bytes"])
+        if len(data) > _MAX_IMAGE_BYTES:
+            raise ImageTooLarge("The image is larger than 4 MB: pass it as an S3 object, which may have 15 MB.")
+        return data
+    s3_object = image["S3Object"]
+    if not {"Bucket", "Name"} <= s3_object.keys():
+        raise InvalidParameter("Request has invalid parameters: S3Object needs Bucket and Name.")
+    from rcl_cli.buckets.base import NoSuchObjectError
+
+    try:
+        bucket, key, version = context.buckets.get(s3_object["Bucket"]), s3_object["Name"], s3_object.get("Version")
+        if bucket.size(key, version) > MAX_FILE_BYTES:
+            raise ImageTooLarge("The image is larger than 15 MB.")
+        with bucket.open(key, version) as stream:
+            return stream.read()
+    except NoSuchObjectError as error:
+        raise InvalidS3Object(_NO_OBJECT) from error
+
+
+def detect_custom_labels(context: Context, params: dict[str, Any]) -> dict[str, Any]:
+    version, worker = _running(context, params["ProjectVersionArn"])
+    data = _image(context, params["Image"])
+    if version is None or worker is None or worker.address is None:
+        raise ResourceNotReady("The model is not running: start it, and wait until its status is RUNNING.")
+    try:
+        found = client.detect(worker.address, worker.nonce, data, params.get("MinConfidence"), params.get("MaxResults"))
+    except ResourceNotReady:
+        from rcl_cli.operations.settle import settle_versions
+
+        settle_versions(context)
+        raise
+    return {"CustomLabels": found}
+
+
+def _running(context: Context, version_arn: str) -> tuple[Version | None, versions.Worker | None]:
+    with context.database.read() as db:
+        version = find_version(db, version_arn)
+        if version.status != "RUNNING":
+            return None, None
+        return version, versions.worker_of(db, version.id)

@@ -1,0 +1,69 @@
+"""Running models: start and stop."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rcl_cli.compute import hosts
+from rcl_cli.context import Context
+from rcl_cli.errors import (
+    InternalServerError,
+    InvalidParameter,
+    LimitExceeded,
+    ResourceInUse,
+)
+from rcl_cli.operations.resources import find_version
+from rcl_cli.operations.settle import settle_versions
+from rcl_cli.store import versions
+from rcl_cli.store.liveness import identify, this_process
+
+_STARTABLE = ("TRAINING_COMPLETED", "STOPPED", "COPYING_COMPLETED", "FAILED")
+_NEVER = ("TRAINING_FAILED", "COPYING_FAILED")
+MAX_UNITS = 64
+
+
+def start_project_version(context: Context, params: dict[str, Any]) -> dict[str, Any]:
+    """Start a host; the version is RUNNING once the host has loaded the model."""
+    units, most = params["MinInferenceUnits"], params.get("MaxInferenceUnits")
+    with context.database.read() as db:
+        find_version(db, params["ProjectVersionArn"])
+    if most is not None and most < units:
+        raise InvalidParameter("MaxInferenceUnits must not be less than MinInferenceUnits.")
+    if units > MAX_UNITS:
+        raise LimitExceeded(f"MinInferenceUnits can't be more than {MAX_UNITS}: each is a process with its own model.")
+    settle_versions(context)
+    nonce = context.new_nonce()
+    with context.database.write() as db:
+        version = find_version(db, params["ProjectVersionArn"])
+        if version.status in _NEVER:
+            raise InvalidParameter(f"The version {version.name} can't be started: its status is {version.status}.")
+        if not versions.move(db, version.id, _STARTABLE, "STARTING", "The model is being started."):
+            raise ResourceInUse(f"The version {version.name} can't be started: its status is {version.status}.")
+        versions.set_units(db, version.id, units, most)
+        address = hosts.socket_address(context.layout, version.id, nonce)
+        versions.assign(db, version.id, nonce, this_process(), address)
+    try:
+        pid = hosts.launch_host(context.layout, version.id, nonce, units, min(most or units, MAX_UNITS))
+    except OSError as error:
+        with context.database.write() as db:
+            versions.move(db, version.id, ("STARTING",), "FAILED", f"The model's host can't be started: {error}.")
+            versions.release(db, version.id)
+        raise InternalServerError(f"The model's host can't be started: {error}.") from error
+    with context.database.write() as db:
+        versions.claim(db, version.id, nonce, identify(pid))
+    return {"Status": "STARTING"}
+
+
+def stop_project_version(context: Context, params: dict[str, Any]) -> dict[str, Any]:
+    """Ask the host to end; the version is STOPPED once it has answered what it had taken."""
+    settle_versions(context)
+    with context.database.write() as db:
+        version = find_version(db, params["ProjectVersionArn"])
+        if version.status in ("STARTING", "STOPPING"):
+            raise ResourceInUse(f"The version {version.name} can't be stopped: its status is {version.status}.")
+        if not versions.move(db, version.id, ("RUNNING",), "STOPPING", "The model is being stopped."):
+            raise InvalidParameter(f"The version {version.name} is not running: its status is {version.status}.")
+        worker = versions.worker_of(db, version.id)
+    if worker is not None:
+        hosts.ask_to_stop(worker, context.layout, version.id)
+    return {"Status": "STOPPING"}

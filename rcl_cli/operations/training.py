@@ -1,0 +1,152 @@
+"""Training project versions."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sqlite3
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from rcl_cli.buckets.base import NoSuchObjectError
+from rcl_cli.compute import job
+from rcl_cli.context import Context
+from rcl_cli.errors import InternalServerError, InvalidParameter, ResourceInUse
+from rcl_cli.manifest import codes
+from rcl_cli.manifest.reader import MAX_MANIFEST_BYTES
+from rcl_cli.operations.outputs import check_output
+from rcl_cli.operations.resources import arn, find_project, unused_ms
+from rcl_cli.store import datasets, entries, projects, tags, versions
+from rcl_cli.store.datasets import Dataset
+from rcl_cli.store.liveness import this_process
+from rcl_cli.training.options import TrainingOptions, from_tags, resolve_options
+
+
+def create_project_version(context: Context, params: dict[str, Any]) -> dict[str, Any]:
+    """Snapshot the data, remember the version, and start its trainer, which goes on when this returns."""
+    with context.database.read() as db:
+        project = find_project(db, params["ProjectArn"])
+    _check_sources(params)
+    check_output(project.name, params)
+    nonce = context.new_nonce()
+    # Copied before the store is locked: a manifest can be long, and its bucket slow.
+    snapshot = context.layout.home / "jobs" / f".new-{nonce}"
+    try:
+        version_arn, version_id = _create(context, params, nonce, snapshot)
+    except OSError as error:
+        raise InternalServerError(f"The training data can't be stored: {error}.") from error
+    finally:
+        shutil.rmtree(snapshot, ignore_errors=True)
+    try:
+        pid = job.launch_trainer(context.layout, version_id, nonce)
+    except OSError as error:
+        message = f"The trainer can't be started: {error}."
+        with context.database.write() as db:
+            versions.move(db, version_id, ("TRAINING_IN_PROGRESS",), "TRAINING_FAILED", message)
+            versions.end_making(db, version_id, context.now_ms(), {})
+            versions.release(db, version_id)
+        job.discard_job(context.layout, version_id)
+        raise InternalServerError(message) from error
+    with context.database.write() as db:
+        job.hand_over(db, version_id, nonce, pid)
+    return {"ProjectVersionArn": version_arn}
+
+
+def _create(context: Context, params: dict[str, Any], nonce: str, snapshot: Path) -> tuple[str, int]:
+    """A new version with its data in its job folder; returns its ARN and id."""
+    with context.database.read() as db:
+        project, options, sources = _checked(context, db, params)
+        _write_snapshot(context, db, snapshot, sources, params)
+    (snapshot / "options.json").write_text(json.dumps(asdict(options)))
+    name = params["VersionName"]
+    with context.database.write() as db:
+        _checked(context, db, params)
+        created_ms = unused_ms(context, db)
+        version_arn = arn(context, f"project/{project.name}/version/{name}/{created_ms}")
+        version_id = versions.insert(db, version_arn, project.id, name, created_ms, params)
+        tags.put(db, version_arn, params.get("Tags", {}))
+        # Until the trainer has its place, this process answers for the version.
+        versions.assign(db, version_id, nonce, this_process())
+        job.discard_job(context.layout, version_id)
+        snapshot.replace(context.layout.job(version_id))
+    return version_arn, version_id
+
+
+def _checked(
+    context: Context, db: sqlite3.Connection, params: dict[str, Any]
+) -> tuple[projects.Project, TrainingOptions, dict[str, Dataset]]:
+    """Project, options and datasets of a request that may go ahead."""
+    project = find_project(db, params["ProjectArn"])
+    inherited = from_tags(tags.of(db, project.arn))
+    options = resolve_options(context.config.training, inherited, from_tags(params.get("Tags", {})))
+    if versions.by_name(db, project.id, params["VersionName"]):
+        raise ResourceInUse(f"The project {project.name} already has a version named {params['VersionName']}.")
+    return project, options, _dataset_sources(db, project.id, params)
+
+
+def _check_sources(params: dict[str, Any]) -> None:
+    training, testing = params.get("TrainingData"), params.get("TestingData")
+    if "ContentModeration" in params.get("FeatureConfig", {}):
+        raise InvalidParameter("FeatureConfig ContentModeration is not available: rcl trains custom labels only.")
+    if (training is None) != (testing is None):
+        raise InvalidParameter("TrainingData and TestingData must be given together, or neither.")
+    if training is None or testing is None:
+        return
+    if len(training.get("Assets", [])) != 1:
+        raise InvalidParameter("TrainingData needs exactly one asset with a GroundTruthManifest.")
+    if testing.get("AutoCreate") and testing.get("Assets"):
+        raise InvalidParameter("TestingData can't have both Assets and AutoCreate.")
+    if not testing.get("AutoCreate") and len(testing.get("Assets", [])) != 1:
+        raise InvalidParameter("TestingData needs AutoCreate, or exactly one asset with a GroundTruthManifest.")
+    for asset in (*training["Assets"], *testing.get("Assets", [])):
+        if not {"Bucket", "Name"} <= asset.get("GroundTruthManifest", {}).get("S3Object", {}).keys():
+            raise InvalidParameter("An asset needs GroundTruthManifest.S3Object with Bucket and Name.")
+
+
+def _dataset_sources(db: sqlite3.Connection, project_id: int, params: dict[str, Any]) -> dict[str, Dataset]:
+    """The datasets to train from, none where manifests are given."""
+    found = {d.type: d for d in datasets.of_project(db, project_id)}
+    if "TrainingData" in params:
+        if found:
+            raise InvalidParameter(
+                "TrainingData can't be used: the project has datasets, which are trained on instead."
+            )
+        return {}
+    if "TRAIN" not in found:
+        raise InvalidParameter("The project has no TRAIN dataset, and the request no TrainingData.")
+    for dataset in found.values():
+        if dataset.status.endswith("_IN_PROGRESS"):
+            raise ResourceInUse(f"The dataset {dataset.arn} is in use: its status is {dataset.status}.")
+        if dataset.status == "CREATE_FAILED":
+            raise InvalidParameter(f"The dataset {dataset.arn} can't be trained on: {dataset.message}")
+    return found
+
+
+def _write_snapshot(
+    context: Context, db: sqlite3.Connection, folder: Path, sources: dict[str, Dataset], params: dict[str, Any]
+) -> None:
+    """Copy the manifests into a folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for kind, file in (("TRAIN", job.TRAINING_MANIFEST), ("TEST", job.TESTING_MANIFEST)):
+        if kind in sources:
+            job.write_snapshot(folder / file, entries.all_lines(db, sources[kind].id))
+    for part, file in (("TrainingData", job.TRAINING_MANIFEST), ("TestingData", job.TESTING_MANIFEST)):
+        for asset in params.get(part, {}).get("Assets", []):
+            _copy_manifest(context, asset["GroundTruthManifest"]["S3Object"], folder / file)
+
+
+def _copy_manifest(context: Context, s3_object: dict[str, str], target: Path) -> None:
+    bucket, key, version = s3_object["Bucket"], s3_object["Name"], s3_object.get("Version")
+    try:
+        place = context.buckets.get(bucket)
+        if place.size(key, version) > MAX_MANIFEST_BYTES:
+            terminal = codes.MANIFEST_SIZE_TOO_LARGE
+        else:
+            with place.open(key, version) as source, target.open("wb") as out:
+                shutil.copyfileobj(source, out)
+            return
+    except NoSuchObjectError:
+        terminal = codes.MANIFEST_INACCESSIBLE
+    # What is wrong with data ends the training, not the request.
+    target.with_name(job.TERMINAL).write_text(terminal.message)
