@@ -11,8 +11,9 @@ from rcl_cli.cli.aws import help as texts
 from rcl_cli.cli.aws.global_options import GLOBAL_OPTIONS
 from rcl_cli.cli.aws.manual import DETAILS, EXAMPLES
 from rcl_cli.cli.aws.operation import options_of
+from rcl_cli.cli.aws.texts import SUMMARIES
 from rcl_cli.cli.aws.waiters import waiter_names
-from rcl_cli.cli.texts import LOCAL, SUMMARIES
+from rcl_cli.cli.local.texts import LOCAL
 from rcl_cli.cli.tree import cli
 
 

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any, TextIO
 from rcl_cli.api.names import camel
 from rcl_cli.cli.usage import BadArguments
 from rcl_cli.cli.aws.global_options import split_early
-from rcl_cli.cli.texts import LOCAL, SUMMARIES
+from rcl_cli.cli.aws.texts import SUMMARIES
+from rcl_cli.cli.local.texts import LOCAL
 from rcl_cli.errors import RclError
 
 if TYPE_CHECKING:

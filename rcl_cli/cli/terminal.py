@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 _WIDE = 200
+STATUS_COLOURS = {"RUNNING": "green", "TRAINING_IN_PROGRESS": "cyan", "STARTING": "cyan"}
 
 
 def console(*, stderr: bool = False) -> Console:

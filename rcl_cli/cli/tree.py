@@ -8,21 +8,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rcl_cli import __version__
-from rcl_cli.cli.texts import GROUPS, LOCAL, SUMMARIES
+from rcl_cli.cli.aws.texts import GROUPS, SUMMARIES
+from rcl_cli.cli.local.texts import LOCAL
 from rcl_cli.cli.usage import BadArguments
 
 if TYPE_CHECKING:
     from rcl_cli.cli.app import Settings
-
-# Local commands that share a module with another.
-_MODULES = {
-    "pull": "exchange",
-    "push": "exchange",
-    "status": "overview",
-    "versions": "overview",
-    "logs": "extras",
-    "draw": "extras",
-}
 
 
 class OperationHelp(click.Command):
@@ -71,9 +62,7 @@ class Tree(click.Group):
         if cmd_name in LOCAL:
             from importlib import import_module
 
-            command: click.Command = getattr(
-                import_module(f"rcl_cli.cli.local.{_MODULES.get(cmd_name, cmd_name)}"), cmd_name
-            )
+            command: click.Command = getattr(import_module(f"rcl_cli.cli.local.{cmd_name}"), cmd_name)
             return command
         return None
 

@@ -141,7 +141,7 @@ def test_links_lead_somewhere() -> None:
 
 
 def test_every_command_is_in_the_docs() -> None:
-    from rcl_cli.cli.texts import LOCAL
+    from rcl_cli.cli.local.texts import LOCAL
 
     text = "".join(PAGES.values())
     for name in LOCAL:

@@ -19,8 +19,8 @@ from rcl_cli.api.names import kebab
 from rcl_cli.api.validate import validated
 from rcl_cli.cli.aws.manual import DETAILS, EXAMPLES, GLOBAL_OPTIONS, OPTIONS, option_text
 from rcl_cli.cli.aws.operation import parse_request
+from rcl_cli.cli.aws.texts import SUMMARIES
 from rcl_cli.cli.aws.waiters import waiter_names
-from rcl_cli.cli.texts import SUMMARIES
 
 MODEL = load()
 OPERATIONS = {kebab(name): name for name in MODEL.operations}
