@@ -5,11 +5,17 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
+from rcl_cli.status import VersionStatus
+
 if TYPE_CHECKING:
     from rich.console import Console
 
 _WIDE = 200
-STATUS_COLOURS = {"RUNNING": "green", "TRAINING_IN_PROGRESS": "cyan", "STARTING": "cyan"}
+STATUS_COLOURS = {
+    VersionStatus.RUNNING: "green",
+    VersionStatus.TRAINING_IN_PROGRESS: "cyan",
+    VersionStatus.STARTING: "cyan",
+}
 
 
 def console(*, stderr: bool = False) -> Console:

@@ -6,6 +6,7 @@ import os
 import sqlite3
 from pathlib import Path
 
+from rcl_cli.status import VersionStatus
 from rcl_cli.store import versions
 from rcl_cli.store.layout import Layout
 from rcl_cli.store.versions import Version, Worker
@@ -82,9 +83,9 @@ def settle_host(db: sqlite3.Connection, layout: Layout, version: Version) -> boo
     if worker is not None and worker.identity.is_alive(layout.lock(version.id)):
         return False
     outcome = {
-        "STARTING": ("FAILED", DID_NOT_START),
-        "RUNNING": ("STOPPED", GONE),
-        "STOPPING": ("STOPPED", STOPPED),
+        VersionStatus.STARTING: (VersionStatus.FAILED, DID_NOT_START),
+        VersionStatus.RUNNING: (VersionStatus.STOPPED, GONE),
+        VersionStatus.STOPPING: (VersionStatus.STOPPED, STOPPED),
     }[version.status]
     if not versions.move(db, version.id, (version.status,), *outcome):
         return False

@@ -12,6 +12,7 @@ import threading
 from collections.abc import Iterable
 from pathlib import Path
 
+from rcl_cli.status import VersionStatus
 from rcl_cli.store import versions
 from rcl_cli.store.layout import Layout
 from rcl_cli.store.liveness import identify
@@ -88,7 +89,7 @@ def settle_training(db: sqlite3.Connection, layout: Layout, version: Version, no
     worker = versions.worker_of(db, version.id)
     if worker is not None and worker.identity.is_alive(layout.lock(version.id)):
         return False
-    if not versions.move(db, version.id, ("TRAINING_IN_PROGRESS",), "TRAINING_FAILED", DIED):
+    if not versions.move(db, version.id, (VersionStatus.TRAINING_IN_PROGRESS,), VersionStatus.TRAINING_FAILED, DIED):
         return False
     versions.end_making(db, version.id, now_ms, {})
     versions.release(db, version.id)
@@ -108,7 +109,7 @@ def settle_copy(db: sqlite3.Connection, layout: Layout, version: Version) -> boo
 
 def end_copy(db: sqlite3.Connection, layout: Layout, version_id: int, message: str) -> bool:
     """Fail a copy and remove what there is of it; false if it was none."""
-    if not versions.move(db, version_id, ("COPYING_IN_PROGRESS",), "COPYING_FAILED", message):
+    if not versions.move(db, version_id, (VersionStatus.COPYING_IN_PROGRESS,), VersionStatus.COPYING_FAILED, message):
         return False
     versions.release(db, version_id)
     discard_job(layout, version_id)

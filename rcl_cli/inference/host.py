@@ -19,6 +19,7 @@ from pathlib import Path
 from rcl_cli.compute import hosts
 from rcl_cli.config import cpu_cores
 from rcl_cli.context import Context, make_context
+from rcl_cli.status import HOSTED, VersionStatus
 from rcl_cli.store import versions
 from rcl_cli.store.liveness import hold_lock, this_process
 from rcl_cli.store.versions import Version
@@ -136,7 +137,7 @@ class Host:
             self._end_workers()
             return hosts.STOPPED if self._stopping else ""
         with self._context.database.write() as db:
-            if not versions.move(db, self._version.id, ("STARTING",), "RUNNING", hosts.RUNNING):
+            if not versions.move(db, self._version.id, (VersionStatus.STARTING,), VersionStatus.RUNNING, hosts.RUNNING):
                 self._stopping = True
         self._context.database.close()
         log(f"running with {self._least} to {self._most} worker(s) on {self._address}")
@@ -222,7 +223,13 @@ def main() -> int:
         claimed = versions.claim(db, arguments.version_id, arguments.nonce, this_process())
         version = versions.by_id(db, arguments.version_id)
         worker = versions.worker_of(db, arguments.version_id)
-    if not claimed or version is None or version.status != "STARTING" or worker is None or not worker.address:
+    if (
+        not claimed
+        or version is None
+        or version.status != VersionStatus.STARTING
+        or worker is None
+        or not worker.address
+    ):
         log("this start was given up before it began")
         return 1
     context.database.close()
@@ -230,9 +237,9 @@ def main() -> int:
     message = host.run()
     with context.database.write() as db:
         if message:
-            versions.move(db, version.id, ("STARTING", "RUNNING", "STOPPING"), "STOPPED", message)
+            versions.move(db, version.id, HOSTED, VersionStatus.STOPPED, message)
         else:
-            versions.move(db, version.id, ("STARTING",), "FAILED", hosts.DID_NOT_START)
+            versions.move(db, version.id, (VersionStatus.STARTING,), VersionStatus.FAILED, hosts.DID_NOT_START)
         versions.release(db, version.id)
     log(message or hosts.DID_NOT_START)
     return 0 if message else 1

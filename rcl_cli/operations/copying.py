@@ -11,12 +11,10 @@ from rcl_cli.errors import InternalServerError, InvalidParameter, ResourceInUse
 from rcl_cli.operations.outputs import check_output
 from rcl_cli.operations.resources import arn, find_project, find_version, unused_ms
 from rcl_cli.operations.settle import settle_versions
+from rcl_cli.status import MAKING, WITHOUT_MODEL, VersionStatus
 from rcl_cli.store import projects, tags, versions
 from rcl_cli.store.liveness import this_process
 from rcl_cli.store.versions import Version
-
-_IN_TRANSITION = ("TRAINING_IN_PROGRESS", "COPYING_IN_PROGRESS", "DELETING")
-_WITHOUT_MODEL = ("TRAINING_FAILED", "COPYING_FAILED")
 
 
 def copy_project_version(context: Context, params: dict[str, Any]) -> dict[str, Any]:
@@ -30,7 +28,7 @@ def copy_project_version(context: Context, params: dict[str, Any]) -> dict[str, 
         version_arn = arn(context, f"project/{destination.name}/version/{name}/{created_ms}")
         request = params | {"SourceProjectVersionArn": source.arn}
         version_id = versions.insert(
-            db, version_arn, destination.id, name, created_ms, request, status="COPYING_IN_PROGRESS"
+            db, version_arn, destination.id, name, created_ms, request, status=VersionStatus.COPYING_IN_PROGRESS
         )
         tags.put(db, version_arn, params.get("Tags", {}))
         # Until the copier has its place, this process answers for the version.
@@ -57,10 +55,10 @@ def _checked(db: sqlite3.Connection, params: dict[str, Any]) -> tuple[projects.P
     if origin.arn.split(":")[3] != destination.arn.split(":")[3]:
         raise InvalidParameter("A model can be copied within its region only.")
     check_output(destination.name, params)
-    if source.status in _WITHOUT_MODEL:
+    if source.status in WITHOUT_MODEL:
         raise InvalidParameter(f"The version {source.name} has no model to copy: its status is {source.status}.")
     if versions.by_name(db, destination.id, params["VersionName"]):
         raise ResourceInUse(f"The project {destination.name} already has a version named {params['VersionName']}.")
-    if source.status in _IN_TRANSITION:
+    if source.status in MAKING:
         raise ResourceInUse(f"The version {source.name} can't be copied: its status is {source.status}.")
     return destination, source

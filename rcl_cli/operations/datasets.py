@@ -7,6 +7,7 @@ from typing import Any
 from rcl_cli.context import Context
 from rcl_cli.errors import ResourceInUse
 from rcl_cli.operations.resources import find_dataset
+from rcl_cli.status import CHANGING
 from rcl_cli.store import datasets, tags
 
 
@@ -33,7 +34,7 @@ def describe_dataset(context: Context, params: dict[str, Any]) -> dict[str, Any]
 def delete_dataset(context: Context, params: dict[str, Any]) -> dict[str, Any]:
     with context.database.write() as db:
         dataset = find_dataset(db, params["DatasetArn"])
-        if dataset.status.endswith("_IN_PROGRESS"):
+        if dataset.status in CHANGING:
             raise ResourceInUse(f"The dataset {dataset.arn} is in use: its status is {dataset.status}.")
         tags.drop(db, dataset.arn)
         datasets.delete(db, dataset.id)

@@ -9,6 +9,7 @@ from rcl_cli.errors import ImageTooLarge, InvalidParameter, InvalidS3Object, Res
 from rcl_cli.imaging.limits import MAX_FILE_BYTES
 from rcl_cli.inference import client
 from rcl_cli.operations.resources import find_version
+from rcl_cli.status import VersionStatus
 from rcl_cli.store import versions
 from rcl_cli.store.versions import Version
 
@@ -62,6 +63,6 @@ def detect_custom_labels(context: Context, params: dict[str, Any]) -> dict[str, 
 def _running(context: Context, version_arn: str) -> tuple[Version | None, versions.Worker | None]:
     with context.database.read() as db:
         version = find_version(db, version_arn)
-        if version.status != "RUNNING":
+        if version.status != VersionStatus.RUNNING:
             return None, None
         return version, versions.worker_of(db, version.id)

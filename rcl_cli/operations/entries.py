@@ -12,6 +12,7 @@ from rcl_cli.manifest.line import bucket_of
 from rcl_cli.manifest.reader import MAX_LABELS, DatasetReader, TerminalManifestError
 from rcl_cli.manifest.split import CannotSplitError, stratified_split
 from rcl_cli.operations.resources import find_dataset
+from rcl_cli.status import CHANGING, DatasetStatus
 from rcl_cli.store import datasets, entries
 
 _TEST_SHARE = 0.2
@@ -24,7 +25,7 @@ def update_dataset_entries(context: Context, params: dict[str, Any]) -> dict[str
     changes = bytes(params["Changes"]["GroundTruth"])
     with context.database.write() as db:
         dataset = find_dataset(db, params["DatasetArn"])
-        if dataset.status.endswith("_IN_PROGRESS") or dataset.status == "CREATE_FAILED":
+        if dataset.status in CHANGING or dataset.status == DatasetStatus.CREATE_FAILED:
             raise ResourceInUse(f"The dataset {dataset.arn} can't be updated: its status is {dataset.status}.")
         db.execute("SAVEPOINT changes")
         try:
@@ -34,11 +35,11 @@ def update_dataset_entries(context: Context, params: dict[str, Any]) -> dict[str
             reader.check()
             if entries.label_count(db, dataset.id) > MAX_LABELS:
                 raise TerminalManifestError(codes.MANIFEST_TOO_MANY_LABELS)
-            outcome = ("UPDATE_COMPLETE", UPDATED, "SUCCESS")
+            outcome = (DatasetStatus.UPDATE_COMPLETE, UPDATED, "SUCCESS")
         except TerminalManifestError as error:
             db.execute("ROLLBACK TO changes")
             counts = dataset.counts
-            outcome = ("UPDATE_FAILED", error.code.message, "CLIENT_ERROR")
+            outcome = (DatasetStatus.UPDATE_FAILED, error.code.message, "CLIENT_ERROR")
         db.execute("RELEASE changes")
         datasets.settle(db, dataset.id, *outcome, context.now_ms(), counts)
     return {}
@@ -65,9 +66,9 @@ def distribute_dataset_entries(context: Context, params: dict[str, Any]) -> dict
                 raise CannotSplitError("")
             chosen = stratified_split([labels[p] for p in positions], _TEST_SHARE, _SPLIT_SEED)
             entries.move(db, train.id, test.id, [positions[i] for i in chosen])
-            outcome = ("UPDATE_COMPLETE", DISTRIBUTED, "SUCCESS")
+            outcome = (DatasetStatus.UPDATE_COMPLETE, DISTRIBUTED, "SUCCESS")
         except CannotSplitError:
-            outcome = ("UPDATE_FAILED", codes.INSUFFICIENT_IMAGES_FOR_DISTRIBUTE.message, "CLIENT_ERROR")
+            outcome = (DatasetStatus.UPDATE_FAILED, codes.INSUFFICIENT_IMAGES_FOR_DISTRIBUTE.message, "CLIENT_ERROR")
         for dataset in (train, test):
             datasets.settle(db, dataset.id, *outcome, context.now_ms(), entries.count(db, dataset.id))
     return {}

@@ -14,11 +14,11 @@ from rcl_cli.manifest import codes
 from rcl_cli.manifest.apart import reader_of
 from rcl_cli.manifest.reader import MAX_LABELS, MAX_MANIFEST_BYTES, TerminalManifestError
 from rcl_cli.operations.resources import arn, find_dataset, find_project, unused_ms
+from rcl_cli.status import COPYABLE, DatasetStatus
 from rcl_cli.store import datasets, entries, tags
 from rcl_cli.store.entries import Counts
 
 CREATED_FROM_MANIFEST = "The dataset was successfully created from the manifest file."
-_COPYABLE = ("CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_FAILED")
 
 
 def create_dataset(context: Context, params: dict[str, Any]) -> dict[str, Any]:
@@ -38,7 +38,7 @@ def create_dataset(context: Context, params: dict[str, Any]) -> dict[str, Any]:
         project = find_project(db, params["ProjectArn"])
         if source and "DatasetArn" in source:
             copied = find_dataset(db, source["DatasetArn"])
-            if copied.status not in _COPYABLE:
+            if copied.status not in COPYABLE:
                 raise InvalidParameter(f"The dataset {copied.arn} can't be copied: its status is {copied.status}.")
         kind = params["DatasetType"]
         if any(d.type == kind for d in datasets.of_project(db, project.id)):
@@ -51,7 +51,9 @@ def create_dataset(context: Context, params: dict[str, Any]) -> dict[str, Any]:
         elif source:
             entries.copy(db, copied.id, dataset_id)
             message = "The dataset was successfully created."
-            datasets.settle(db, dataset_id, "CREATE_COMPLETE", message, "SUCCESS", context.now_ms(), copied.counts)
+            datasets.settle(
+                db, dataset_id, DatasetStatus.CREATE_COMPLETE, message, "SUCCESS", context.now_ms(), copied.counts
+            )
         tags.put(db, dataset_arn, params.get("Tags", {}))
     return {"DatasetArn": dataset_arn}
 
@@ -86,10 +88,10 @@ def _import(context: Context, db: sqlite3.Connection, dataset_id: int, stream: B
         reader.check()
         if entries.label_count(db, dataset_id) > MAX_LABELS:
             raise TerminalManifestError(codes.MANIFEST_TOO_MANY_LABELS)
-        outcome = ("CREATE_COMPLETE", CREATED_FROM_MANIFEST, "SUCCESS")
+        outcome = (DatasetStatus.CREATE_COMPLETE, CREATED_FROM_MANIFEST, "SUCCESS")
     except TerminalManifestError as error:
         db.execute("ROLLBACK TO import")
         counts = Counts()
-        outcome = ("CREATE_FAILED", error.code.message, "CLIENT_ERROR")
+        outcome = (DatasetStatus.CREATE_FAILED, error.code.message, "CLIENT_ERROR")
     db.execute("RELEASE import")
     datasets.settle(db, dataset_id, *outcome, context.now_ms(), counts)

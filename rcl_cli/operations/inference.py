@@ -14,11 +14,10 @@ from rcl_cli.errors import (
 )
 from rcl_cli.operations.resources import find_version
 from rcl_cli.operations.settle import settle_versions
+from rcl_cli.status import STARTABLE, WITHOUT_MODEL, VersionStatus
 from rcl_cli.store import versions
 from rcl_cli.store.liveness import identify, this_process
 
-_STARTABLE = ("TRAINING_COMPLETED", "STOPPED", "COPYING_COMPLETED", "FAILED")
-_NEVER = ("TRAINING_FAILED", "COPYING_FAILED")
 MAX_UNITS = 64
 
 
@@ -35,9 +34,9 @@ def start_project_version(context: Context, params: dict[str, Any]) -> dict[str,
     nonce = context.new_nonce()
     with context.database.write() as db:
         version = find_version(db, params["ProjectVersionArn"])
-        if version.status in _NEVER:
+        if version.status in WITHOUT_MODEL:
             raise InvalidParameter(f"The version {version.name} can't be started: its status is {version.status}.")
-        if not versions.move(db, version.id, _STARTABLE, "STARTING", "The model is being started."):
+        if not versions.move(db, version.id, STARTABLE, VersionStatus.STARTING, "The model is being started."):
             raise ResourceInUse(f"The version {version.name} can't be started: its status is {version.status}.")
         versions.set_units(db, version.id, units, most)
         address = hosts.socket_address(context.layout, version.id, nonce)
@@ -46,12 +45,18 @@ def start_project_version(context: Context, params: dict[str, Any]) -> dict[str,
         pid = hosts.launch_host(context.layout, version.id, nonce, units, min(most or units, MAX_UNITS))
     except OSError as error:
         with context.database.write() as db:
-            versions.move(db, version.id, ("STARTING",), "FAILED", f"The model's host can't be started: {error}.")
+            versions.move(
+                db,
+                version.id,
+                (VersionStatus.STARTING,),
+                VersionStatus.FAILED,
+                f"The model's host can't be started: {error}.",
+            )
             versions.release(db, version.id)
         raise InternalServerError(f"The model's host can't be started: {error}.") from error
     with context.database.write() as db:
         versions.claim(db, version.id, nonce, identify(pid))
-    return {"Status": "STARTING"}
+    return {"Status": VersionStatus.STARTING}
 
 
 def stop_project_version(context: Context, params: dict[str, Any]) -> dict[str, Any]:
@@ -59,11 +64,13 @@ def stop_project_version(context: Context, params: dict[str, Any]) -> dict[str, 
     settle_versions(context)
     with context.database.write() as db:
         version = find_version(db, params["ProjectVersionArn"])
-        if version.status in ("STARTING", "STOPPING"):
+        if version.status in (VersionStatus.STARTING, VersionStatus.STOPPING):
             raise ResourceInUse(f"The version {version.name} can't be stopped: its status is {version.status}.")
-        if not versions.move(db, version.id, ("RUNNING",), "STOPPING", "The model is being stopped."):
+        if not versions.move(
+            db, version.id, (VersionStatus.RUNNING,), VersionStatus.STOPPING, "The model is being stopped."
+        ):
             raise InvalidParameter(f"The version {version.name} is not running: its status is {version.status}.")
         worker = versions.worker_of(db, version.id)
     if worker is not None:
         hosts.ask_to_stop(worker, context.layout, version.id)
-    return {"Status": "STOPPING"}
+    return {"Status": VersionStatus.STOPPING}

@@ -9,6 +9,7 @@ from rcl_cli.errors import ResourceInUse, ResourceNotReady
 from rcl_cli.manifest.listing import listing
 from rcl_cli.operations import pagination
 from rcl_cli.operations.resources import find_dataset
+from rcl_cli.status import CHANGING, DatasetStatus
 from rcl_cli.store import entries
 from rcl_cli.store.datasets import Dataset
 from rcl_cli.store.entries import EntryFilter
@@ -17,9 +18,9 @@ _PAGE = 100
 
 
 def _check_readable(dataset: Dataset) -> None:
-    if dataset.status in ("CREATE_IN_PROGRESS", "CREATE_FAILED"):
+    if dataset.status in (DatasetStatus.CREATE_IN_PROGRESS, DatasetStatus.CREATE_FAILED):
         raise ResourceNotReady(f"The dataset {dataset.arn} can't be listed: its status is {dataset.status}.")
-    if dataset.status.endswith("_IN_PROGRESS"):
+    if dataset.status in CHANGING:
         raise ResourceInUse(f"The dataset {dataset.arn} is in use: its status is {dataset.status}.")
 
 

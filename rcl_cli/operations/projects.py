@@ -8,6 +8,7 @@ from rcl_cli.context import Context
 from rcl_cli.errors import InvalidParameter, ResourceInUse
 from rcl_cli.operations import pagination
 from rcl_cli.operations.resources import arn, find_project, unused_ms
+from rcl_cli.status import VersionStatus
 from rcl_cli.store import datasets, projects, tags, versions
 
 _PAGE = 100
@@ -73,4 +74,4 @@ def delete_project(context: Context, params: dict[str, Any]) -> dict[str, Any]:
             raise ResourceInUse(f"The project {project.name} still has datasets: delete them first.")
         tags.drop(db, project.arn)
         projects.delete(db, project.id)
-    return {"Status": "DELETING"}
+    return {"Status": VersionStatus.DELETING}

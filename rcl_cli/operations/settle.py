@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rcl_cli.context import Context
+from rcl_cli.status import HOSTED, VersionStatus
 from rcl_cli.store import versions
 
 
@@ -15,7 +16,7 @@ def settle_versions(context: Context) -> None:
             worker = versions.worker_of(db, version.id)
             if worker is None or not worker.identity.is_alive(context.layout.lock(version.id)):
                 suspects.append(version)
-            elif version.status == "STOPPING":
+            elif version.status == VersionStatus.STOPPING:
                 from rcl_cli.compute.hosts import ask_to_stop
 
                 # Whoever was to tell the host may have died before it did.
@@ -27,9 +28,9 @@ def settle_versions(context: Context) -> None:
 
     with context.database.write() as db:
         for version in suspects:
-            if version.status == "TRAINING_IN_PROGRESS":
+            if version.status == VersionStatus.TRAINING_IN_PROGRESS:
                 settle_training(db, context.layout, version, context.now_ms())
-            elif version.status == "COPYING_IN_PROGRESS":
+            elif version.status == VersionStatus.COPYING_IN_PROGRESS:
                 settle_copy(db, context.layout, version)
-            elif version.status in ("STARTING", "RUNNING", "STOPPING"):
+            elif version.status in HOSTED:
                 settle_host(db, context.layout, version)

@@ -17,6 +17,7 @@ from rcl_cli.manifest import codes
 from rcl_cli.manifest.reader import MAX_MANIFEST_BYTES
 from rcl_cli.operations.outputs import check_output
 from rcl_cli.operations.resources import arn, find_project, unused_ms
+from rcl_cli.status import CHANGING, DatasetStatus, VersionStatus
 from rcl_cli.store import datasets, entries, projects, tags, versions
 from rcl_cli.store.datasets import Dataset
 from rcl_cli.store.liveness import this_process
@@ -43,7 +44,7 @@ def create_project_version(context: Context, params: dict[str, Any]) -> dict[str
     except OSError as error:
         message = f"The trainer can't be started: {error}."
         with context.database.write() as db:
-            versions.move(db, version_id, ("TRAINING_IN_PROGRESS",), "TRAINING_FAILED", message)
+            versions.move(db, version_id, (VersionStatus.TRAINING_IN_PROGRESS,), VersionStatus.TRAINING_FAILED, message)
             versions.end_making(db, version_id, context.now_ms(), {})
             versions.release(db, version_id)
         job.discard_job(context.layout, version_id)
@@ -116,9 +117,9 @@ def _dataset_sources(db: sqlite3.Connection, project_id: int, params: dict[str, 
     if "TRAIN" not in found:
         raise InvalidParameter("The project has no TRAIN dataset, and the request no TrainingData.")
     for dataset in found.values():
-        if dataset.status.endswith("_IN_PROGRESS"):
+        if dataset.status in CHANGING:
             raise ResourceInUse(f"The dataset {dataset.arn} is in use: its status is {dataset.status}.")
-        if dataset.status == "CREATE_FAILED":
+        if dataset.status == DatasetStatus.CREATE_FAILED:
             raise InvalidParameter(f"The dataset {dataset.arn} can't be trained on: {dataset.message}")
     return found
 

@@ -9,11 +9,11 @@ from rcl_cli.errors import ResourceInUse
 from rcl_cli.operations import pagination
 from rcl_cli.operations.resources import find_project, find_version
 from rcl_cli.operations.settle import settle_versions
+from rcl_cli.status import DELETABLE, VersionStatus
 from rcl_cli.store import tags, versions
 from rcl_cli.store.versions import Version
 
 _PAGE = 100
-_DELETABLE = ("TRAINING_COMPLETED", "TRAINING_FAILED", "STOPPED", "FAILED", "COPYING_COMPLETED", "COPYING_FAILED")
 
 
 def describe_project_versions(context: Context, params: dict[str, Any]) -> dict[str, Any]:
@@ -55,11 +55,11 @@ def delete_project_version(context: Context, params: dict[str, Any]) -> dict[str
     settle_versions(context)
     with context.database.write() as db:
         version = find_version(db, params["ProjectVersionArn"])
-        if version.status not in _DELETABLE:
+        if version.status not in DELETABLE:
             raise ResourceInUse(f"The version {version.name} can't be deleted: its status is {version.status}.")
         tags.drop(db, version.arn)
         versions.delete(db, version.id)
     from rcl_cli.compute.job import discard_version
 
     discard_version(context.layout, version.id)
-    return {"Status": "DELETING"}
+    return {"Status": VersionStatus.DELETING}

@@ -7,9 +7,8 @@ import sqlite3
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
+from rcl_cli.status import WORKED_ON, VersionStatus
 from rcl_cli.store.liveness import ProcessIdentity
-
-TRANSITIONAL = ("TRAINING_IN_PROGRESS", "STARTING", "RUNNING", "STOPPING", "COPYING_IN_PROGRESS")
 
 
 class Version(NamedTuple):
@@ -54,8 +53,8 @@ def _version(row: sqlite3.Row) -> Version:
 
 
 _BEGINNINGS = {
-    "TRAINING_IN_PROGRESS": "The model is being trained.",
-    "COPYING_IN_PROGRESS": "The model is being copied.",
+    VersionStatus.TRAINING_IN_PROGRESS: "The model is being trained.",
+    VersionStatus.COPYING_IN_PROGRESS: "The model is being copied.",
 }
 
 
@@ -66,7 +65,7 @@ def insert(
     name: str,
     created_ms: int,
     request: Mapping[str, Any],
-    status: str = "TRAINING_IN_PROGRESS",
+    status: str = VersionStatus.TRAINING_IN_PROGRESS,
 ) -> int:
     """A version that is being trained or copied; returns its id.
 
@@ -119,8 +118,8 @@ def page(
 
 
 def in_transition(db: sqlite3.Connection) -> list[Version]:
-    marks = ", ".join("?" * len(TRANSITIONAL))
-    rows = db.execute(f"SELECT {_COLUMNS} FROM versions WHERE status IN ({marks})", TRANSITIONAL)
+    marks = ", ".join("?" * len(WORKED_ON))
+    rows = db.execute(f"SELECT {_COLUMNS} FROM versions WHERE status IN ({marks})", WORKED_ON)
     return [_version(row) for row in rows]
 
 
@@ -149,8 +148,8 @@ def set_units(db: sqlite3.Connection, version_id: int, min_units: int, max_units
 
 def set_progress(db: sqlite3.Connection, version_id: int, progress: Mapping[str, Any], message: str) -> None:
     db.execute(
-        "UPDATE versions SET progress = ?, message = ? WHERE id = ? AND status = 'TRAINING_IN_PROGRESS'",
-        (json.dumps(progress), message, version_id),
+        "UPDATE versions SET progress = ?, message = ? WHERE id = ? AND status = ?",
+        (json.dumps(progress), message, version_id, VersionStatus.TRAINING_IN_PROGRESS),
     )
 
 

@@ -14,6 +14,7 @@ from rcl_cli.buckets.base import BucketWriteError, NoSuchObjectError
 from rcl_cli.compute import background, job
 from rcl_cli.context import Context, make_context
 from rcl_cli.errors import TrainingFailed
+from rcl_cli.status import VersionStatus
 from rcl_cli.store import projects, versions
 from rcl_cli.store.versions import Version
 from rcl_cli.training import results
@@ -105,7 +106,7 @@ def run_copy(context: Context, target: Version) -> int:
 
 
 def _complete(db: sqlite3.Connection, version_id: int, ended_ms: int | None, result: dict[str, Any]) -> None:
-    if versions.move(db, version_id, ("COPYING_IN_PROGRESS",), "COPYING_COMPLETED", COPIED):
+    if versions.move(db, version_id, (VersionStatus.COPYING_IN_PROGRESS,), VersionStatus.COPYING_COMPLETED, COPIED):
         versions.end_making(db, version_id, ended_ms, result)
     versions.release(db, version_id)
 
@@ -113,7 +114,7 @@ def _complete(db: sqlite3.Connection, version_id: int, ended_ms: int | None, res
 def main() -> int:
     asked = background.arguments()
     context = make_context(asked.home)
-    target = background.take_over(context, asked, "COPYING_IN_PROGRESS")
+    target = background.take_over(context, asked, VersionStatus.COPYING_IN_PROGRESS)
     if target is None:
         print("this copy was given up before it began", flush=True)
         return 1

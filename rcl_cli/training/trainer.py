@@ -23,6 +23,7 @@ from rcl_cli.errors import ConfigError, TrainingFailed
 from rcl_cli.manifest import codes
 from rcl_cli.manifest.reader import TerminalManifestError
 from rcl_cli.manifest.training import TrainingCheck
+from rcl_cli.status import VersionStatus
 from rcl_cli.store import versions
 from rcl_cli.store.projects import by_id as project_by_id
 from rcl_cli.store.versions import Version
@@ -215,12 +216,12 @@ def _finish(
     context: Context, version: Version, status: str, message: str, outputs: dict[str, Any], began: float
 ) -> None:
     outputs = dict(outputs)
-    if status == "TRAINING_COMPLETED":
+    if status == VersionStatus.TRAINING_COMPLETED:
         outputs["BillableTrainingTimeInSeconds"] = max(1, round(time.monotonic() - began))
     # First, so that whoever sees the outcome sees no leftovers.
     job.discard_job(context.layout, version.id)
     with context.database.write() as db:
-        if versions.move(db, version.id, ("TRAINING_IN_PROGRESS",), status, message):
+        if versions.move(db, version.id, (VersionStatus.TRAINING_IN_PROGRESS,), status, message):
             versions.end_making(db, version.id, context.now_ms(), outputs)
         versions.release(db, version.id)
     log(f"{status}: {message}")
@@ -238,9 +239,9 @@ def run_training(context: Context, version: Version, options: TrainingOptions) -
             traceback.print_exc()
         # What was written so far stays, but a training that failed evaluated nothing.
         kept = {k: v for k, v in (training.outputs if training else {}).items() if k != "EvaluationResult"}
-        _finish(context, version, "TRAINING_FAILED", _message(error), kept, began)
+        _finish(context, version, VersionStatus.TRAINING_FAILED, _message(error), kept, began)
         return 1
-    _finish(context, version, "TRAINING_COMPLETED", READY, outputs, began)
+    _finish(context, version, VersionStatus.TRAINING_COMPLETED, READY, outputs, began)
     return 0
 
 
@@ -253,7 +254,7 @@ def main() -> int:
         os.nice(5)
     os.environ["RCL_WORK_DIR"] = str(asked.home / "cache")
     context = make_context(asked.home)
-    version = background.take_over(context, asked, "TRAINING_IN_PROGRESS")
+    version = background.take_over(context, asked, VersionStatus.TRAINING_IN_PROGRESS)
     if version is None:
         log("this training was given up before it began")
         return 1

@@ -26,7 +26,7 @@ LAYERS = (
     {"store", "render", "examples", "formats"},
     {"manifest", "buckets", "imaging"},
     {"api", "config"},
-    {"domain", "errors"},
+    {"domain", "errors", "status"},
 )
 PROCESSES = {
     "rcl_cli.training.trainer",

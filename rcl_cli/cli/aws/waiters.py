@@ -15,6 +15,7 @@ from rcl_cli.cli.aws.paging import Call
 from rcl_cli.cli.aws.params import PlainError
 from rcl_cli.cli.usage import BadArguments
 from rcl_cli.errors import ServiceError
+from rcl_cli.status import VersionStatus
 
 LOCAL_DELAY_S = 0.5
 Progress = Callable[[str], dict[str, Any] | None]
@@ -126,13 +127,13 @@ def wait_for_training(version_arn: str, call: Call, values: argparse.Namespace, 
             while True:
                 version = _version_of(version_arn, call)
                 watch([version])
-                if version["Status"] != "TRAINING_IN_PROGRESS":
+                if version["Status"] != VersionStatus.TRAINING_IN_PROGRESS:
                     break
                 time.sleep(pause_s(load().waiters["ProjectVersionTrainingCompleted"], values))
         except KeyboardInterrupt:
             print(f"\nThe training goes on. To look again: rcl logs {short} --follow", file=sys.stderr)
             raise
-    if version["Status"] != "TRAINING_COMPLETED":
+    if version["Status"] != VersionStatus.TRAINING_COMPLETED:
         raise PlainError(f"The training failed: {version['StatusMessage']}")
 
 
@@ -187,7 +188,7 @@ class Watcher:
             arn = one["ProjectVersionArn"]
             if arn not in self._bars:
                 self._bars[arn] = self._display.add_task(arn.split("/")[-2], total=None, detail="")
-            progress = self._progress(arn) if one["Status"] == "TRAINING_IN_PROGRESS" else None
+            progress = self._progress(arn) if one["Status"] == VersionStatus.TRAINING_IN_PROGRESS else None
             if progress is None:
                 done = {"total": 1, "completed": 1} if not one["Status"].endswith("_IN_PROGRESS") else {}
                 self._display.update(self._bars[arn], detail=one["Status"], **done)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rcl_cli.errors import UsageError
+from rcl_cli.status import VersionStatus
 
 if TYPE_CHECKING:
     from rcl_cli.context import Context
@@ -40,6 +41,9 @@ def logs(settings: Any, version: str, follow: bool, host: bool) -> None:
             while chunk := log.read(1 << 16):
                 sys.stdout.write(chunk)
             sys.stdout.flush()
-            if not follow or named_version(context, version).status not in ("TRAINING_IN_PROGRESS", "STARTING"):
+            if not follow or named_version(context, version).status not in (
+                VersionStatus.TRAINING_IN_PROGRESS,
+                VersionStatus.STARTING,
+            ):
                 return
             time.sleep(_POLL_S)

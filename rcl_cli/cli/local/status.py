@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rcl_cli.cli.terminal import STATUS_COLOURS, console
+from rcl_cli.status import VersionStatus
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -69,7 +70,7 @@ def _show_processes(rows: Sequence[ProcessRow]) -> None:
     for heading in ("at work", "does", "process", "workers", "MB"):
         table.add_column(heading, justify="left" if heading in ("at work", "does") else "right")
     for row in rows:
-        is_training = row.does == "TRAINING_IN_PROGRESS"
+        is_training = row.does == VersionStatus.TRAINING_IN_PROGRESS
         does = row.message.partition(": ")[2].rstrip(".") if is_training else row.does
         memory = "" if row.memory_bytes is None else f"{row.memory_bytes / 1e6:.0f}"
         cells = (row.version, does, str(row.pid), "" if is_training else str(row.workers), memory)

@@ -18,6 +18,7 @@ from rcl_cli.cli.terminal import console
 from rcl_cli.cli.writing import write_text
 from rcl_cli.errors import RclError, UsageError
 from rcl_cli.formats.registry import FORMATS
+from rcl_cli.status import VersionStatus
 
 if TYPE_CHECKING:
     from rcl_cli.context import Context
@@ -221,7 +222,7 @@ def _start(context: Context, version_arn: str) -> None:
     params = {"ProjectVersionArn": version_arn, "MinInferenceUnits": 1}
     invoke(context, "StartProjectVersion", params)
     tell_call("StartProjectVersion", params)
-    while (version := named_version(context, version_arn)).status == "STARTING":
+    while (version := named_version(context, version_arn)).status == VersionStatus.STARTING:
         time.sleep(_POLL_S)
-    if version.status != "RUNNING":
+    if version.status != VersionStatus.RUNNING:
         raise RclError(f"The model did not start: {version.message}")

@@ -20,6 +20,7 @@ from rcl_cli.formats.record import FormatError, Notes, Record
 from rcl_cli.local.datasets.sources import PARTS, Count, Step, created_now
 from rcl_cli.manifest.line import split_s3_url
 from rcl_cli.operations.invoke import invoke
+from rcl_cli.status import DatasetStatus
 from rcl_cli.store import datasets, projects
 
 # Manifests of imports, and results of trainings that nobody chose a bucket for, are kept here.
@@ -193,7 +194,7 @@ def make_datasets(context: Context, found: Manifests, project_name: str, notes: 
                 context, called, "CreateDataset", ProjectArn=arn, DatasetType=part.upper(), DatasetSource=source
             )
             described = invoke(context, "DescribeDataset", {"DatasetArn": made["DatasetArn"]})["DatasetDescription"]
-            if described["Status"] == "CREATE_FAILED":
+            if described["Status"] == DatasetStatus.CREATE_FAILED:
                 raise RclError(f"The {part} dataset of {project_name} could not be made: {described['StatusMessage']}")
             if errors := described["DatasetStats"]["ErrorEntries"]:
                 notes.add("entries have errors; rcl list-dataset-entries --has-errors says which", part, errors)

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, Protocol
 from rcl_cli.config import cpu_cores
 from rcl_cli.context import Context
 from rcl_cli.errors import ResourceNotReady
+from rcl_cli.status import VersionStatus
 from rcl_cli.store import projects, versions
 from rcl_cli.store.versions import Version
 
@@ -89,7 +90,7 @@ def detector_of(context: Context, version: Version, *, once: bool) -> Detector:
     with context.database.read() as db:
         worker = versions.worker_of(db, version.id)
         name = f"{projects.by_id(db, version.project_id).name}/{version.name}"
-    if version.status != "RUNNING" or worker is None or worker.address is None:
+    if version.status != VersionStatus.RUNNING or worker is None or worker.address is None:
         raise ResourceNotReady(
             f"{name} is not running ({version.status}). Add --once to load it for this run, or start it: "
             f"rcl start-project-version --project-version-arn {name} --min-inference-units 1"

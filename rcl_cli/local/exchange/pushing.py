@@ -31,6 +31,7 @@ from rcl_cli.local.exchange.remote import (
 )
 from rcl_cli.manifest.document import SOURCE_REF, compact, load
 from rcl_cli.manifest.line import split_s3_url
+from rcl_cli.status import DatasetStatus
 from rcl_cli.store import entries
 from rcl_cli.training.prepare import ImageFetcher
 
@@ -149,7 +150,7 @@ def _wait_for(call: Call, arn: str, part: str, notes: Notes) -> None:
         if not described["Status"].endswith("_IN_PROGRESS"):
             break
         time.sleep(_POLL_S)
-    if described["Status"] == "CREATE_FAILED":
+    if described["Status"] == DatasetStatus.CREATE_FAILED:
         raise RclError(f"The {part} dataset could not be made there: {described.get('StatusMessage', 'no reason')}")
     if errors := described.get("DatasetStats", {}).get("ErrorEntries"):
         notes.add("entries have errors there", part, errors)

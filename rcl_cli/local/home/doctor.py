@@ -18,6 +18,7 @@ from rcl_cli.backends.registry import read_card, read_thresholds
 from rcl_cli.backends.weights.choice import sha256_of
 from rcl_cli.config import Config, cpu_cores, home_folder, load_config
 from rcl_cli.errors import ConfigError, RclError
+from rcl_cli.status import MAKING, TRAINED, WORKED_ON
 from rcl_cli.store import versions
 from rcl_cli.store.database import NETWORK_FILE_SYSTEMS, file_system
 from rcl_cli.store.layout import Layout
@@ -271,8 +272,6 @@ def _weights(layout: Layout, config: Config) -> Iterator[Check]:
 # --- the store --------------------------------------------------------------------------------------------------------
 
 _QUERY = "SELECT v.id, p.name || '/' || v.name, v.status FROM versions v JOIN projects p ON p.id = v.project_id"
-_TRAINED = ("TRAINING_COMPLETED", "STARTING", "RUNNING", "FAILED", "STOPPING", "STOPPED", "COPYING_COMPLETED")
-_WORKED_ON = ("TRAINING_IN_PROGRESS", "COPYING_IN_PROGRESS", "STARTING", "RUNNING", "STOPPING")
 
 
 def _store(layout: Layout) -> Iterator[Check]:
@@ -308,14 +307,14 @@ def _damaged(path: Path, problem: str) -> Check:
 
 
 def _version(layout: Layout, db: sqlite3.Connection, version_id: int, name: str, status: str) -> Iterator[Check]:
-    if status in _WORKED_ON:
+    if status in WORKED_ON:
         worker = versions.worker_of(db, version_id)
         if worker is None or not worker.identity.is_alive(layout.lock(version_id)):
             what = "trainer" if status.startswith(("TRAINING", "COPYING")) else "host"
             fix = f"rcl describe-project-versions --project-arn {name.split('/')[0]} sets it right"
             again = "; then train again." if what == "trainer" else "; then start it again."
             yield Check(name, "fault", f"its status is {status}, but its {what} is gone", fix + again)
-    if status in _TRAINED:
+    if status in TRAINED:
         folder = layout.model(version_id)
         try:
             read_card(folder)
@@ -337,7 +336,7 @@ def _leftovers(layout: Layout, statuses: Mapping[int, str]) -> Iterator[Check]:
     for path in sorted(models.glob("*")) if models.is_dir() else []:
         number = path.name.removesuffix(".part")
         status = statuses.get(int(number)) if number.isdigit() else None
-        if path.suffix == ".part" and status not in ("TRAINING_IN_PROGRESS", "COPYING_IN_PROGRESS"):
+        if path.suffix == ".part" and status not in MAKING:
             yield Check("leftovers", "warning", f"{path} is of a training that ended", f"rm -r {path}")
 
 

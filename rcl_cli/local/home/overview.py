@@ -13,6 +13,7 @@ from rcl_cli.config import cpu_cores
 from rcl_cli.context import Context
 from rcl_cli.errors import ConfigError, ResourceNotFound
 from rcl_cli.operations.settle import settle_versions
+from rcl_cli.status import VersionStatus
 from rcl_cli.store import datasets, projects, versions
 from rcl_cli.store.versions import Version
 
@@ -117,7 +118,7 @@ def projects_of(context: Context) -> list[ProjectRow]:
         for project in projects.page(db, None, None, _MOST):
             entries = {dataset.type: dataset.total_entries for dataset in datasets.of_project(db, project.id)}
             every = versions.page(db, project.id, None, None, _MOST)
-            running = sum(version.status == "RUNNING" for version in every)
+            running = sum(version.status == VersionStatus.RUNNING for version in every)
             newest = _row(context, every[0]) if every else None
             found.append(
                 ProjectRow(project.name, project.arn, entries.get("TRAIN"), entries.get("TEST"), running, newest)

@@ -12,14 +12,12 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable
 
+from rcl_cli.status import TRAINED
 from rcl_cli.store import datasets, projects, versions
 from rcl_cli.store.versions import Version
 
 LATEST = "latest"
 _MOST_VERSIONS = 100_000
-_TRAINED = frozenset(
-    {"TRAINING_COMPLETED", "STARTING", "RUNNING", "FAILED", "STOPPING", "STOPPED", "COPYING_COMPLETED"}
-)
 
 
 def find_version(db: sqlite3.Connection, name: str) -> Version | None:
@@ -35,7 +33,7 @@ def find_version(db: sqlite3.Connection, name: str) -> Version | None:
     if version_name not in ("", LATEST):
         return None
     newest_first = versions.page(db, project.id, None, None, _MOST_VERSIONS)
-    return next((version for version in newest_first if version.status in _TRAINED), None)
+    return next((version for version in newest_first if version.status in TRAINED), None)
 
 
 def _project(db: sqlite3.Connection, name: str) -> str | None:
