@@ -33,7 +33,8 @@ PREPARES = """
 import resource, sys
 from pathlib import Path
 from rcl_cli.context import make_context
-from rcl_cli.training.prepare import ImageFetcher, check_manifests, fingerprint, hold_out, samples_of
+from rcl_cli.buckets.fetch import ImageFetcher
+from rcl_cli.training.prepare import check_manifests, fingerprint, hold_out, samples_of
 fetcher = ImageFetcher(make_context().buckets, Path(sys.argv[2]) / "images")
 check = check_manifests(fetcher, Path(sys.argv[1]), None, 0, lambda *_: None)
 training = samples_of(check.training.lines, "image")

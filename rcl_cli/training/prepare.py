@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from rcl_cli.buckets.base import Bucket, BucketOutOfReachError, NoSuchObjectError
-from rcl_cli.buckets.resolve import Buckets, local_file
+from rcl_cli.buckets.fetch import ImageFetcher
 from rcl_cli.config import cpu_cores
 from rcl_cli.domain import Sample
 from rcl_cli.imaging.decode import verify
-from rcl_cli.imaging.limits import MAX_FILE_BYTES
 from rcl_cli.manifest import codes
 from rcl_cli.manifest.checks import Problem
-from rcl_cli.manifest.line import Line, parse_line, split_s3_url
+from rcl_cli.manifest.line import Line, parse_line
 from rcl_cli.manifest.reader import read_rows
 from rcl_cli.manifest.split import CannotSplitError, stratified_split
 from rcl_cli.manifest.training import CheckedLine, FileCheck, TrainingCheck, check_pair, choose_use_case
@@ -27,78 +24,6 @@ from rcl_cli.training.plan import HOLDOUT_SHARE
 TEST_SHARE = 0.2
 _MIN_FOR_HOLDOUT = 8
 Step = Callable[[int, int], None]
-
-
-class ImageTooBigError(NoSuchObjectError):
-    """There is an image, and it is larger than any may be."""
-
-
-class ImageFetcher:
-    """Finds images as local files; those of S3 are downloaded once a training.
-
-    Args:
-        cache: where downloads go.
-    """
-
-    def __init__(self, buckets: Buckets, cache: Path) -> None:
-        self._buckets, self._cache = buckets, cache
-        self._found: dict[str, Bucket] = {}
-        self._out_of_reach: set[str] = set()
-        self._reached: set[str] = set()
-
-    def misses_bucket(self) -> bool:
-        """Whether a bucket gave no image at all since this was last asked, and not for want of these images."""
-        missing = bool(self._out_of_reach - self._reached)
-        self._out_of_reach, self._reached = set(), set()
-        return missing
-
-    def fetch(self, source_ref: str) -> Path:
-        """The image as a file.
-
-        Raises:
-            NoSuchObjectError: it is not there or too large.
-        """
-        if path := local_file(source_ref):
-            return self._checked_size(path)
-        bucket_name, key = split_s3_url(source_ref) or ("", "")
-        try:
-            bucket = self._found.get(bucket_name) or self._buckets.get(bucket_name)
-            self._found[bucket_name] = bucket
-        except NoSuchObjectError:
-            self._out_of_reach.add(bucket_name)
-            raise
-        try:
-            path = self._from_bucket(bucket, source_ref, key)
-        except BucketOutOfReachError:
-            self._out_of_reach.add(bucket_name)
-            raise
-        self._reached.add(bucket_name)
-        return path
-
-    def _from_bucket(self, bucket: Bucket, source_ref: str, key: str) -> Path:
-        local = bucket.local_path(key)
-        if local is not None:
-            return self._checked_size(local)
-        if bucket.size(key) > MAX_FILE_BYTES:
-            raise ImageTooBigError(f"{source_ref} is larger than 15 MB")
-        target = self._cache / hashlib.sha256(source_ref.encode()).hexdigest()
-        if not target.exists():
-            self._cache.mkdir(parents=True, exist_ok=True)
-            partial = target.with_suffix(".part")
-            with bucket.open(key) as source, partial.open("wb") as out:
-                shutil.copyfileobj(source, out)
-            partial.replace(target)
-        return target
-
-    @staticmethod
-    def _checked_size(path: Path) -> Path:
-        try:
-            too_large = path.stat().st_size > MAX_FILE_BYTES
-        except OSError as error:
-            raise NoSuchObjectError(str(path)) from error
-        if too_large:
-            raise ImageTooBigError(f"{path} is larger than 15 MB")
-        return path
 
 
 def _check_image(fetcher: ImageFetcher, line: Line) -> CheckedLine:

@@ -113,7 +113,8 @@ class Training:
     # --- the stages ---------------------------------------------------------------------------------------------------
 
     def check(self) -> TrainingCheck:
-        from rcl_cli.training.prepare import ImageFetcher, check_manifests
+        from rcl_cli.buckets.fetch import ImageFetcher
+        from rcl_cli.training.prepare import check_manifests
 
         fetcher = ImageFetcher(self.context.buckets, self.job_dir / "images")
         testing = None if self.auto_split else self.job_dir / job.TESTING_MANIFEST

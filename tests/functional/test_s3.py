@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from urllib.request import Request, urlopen
@@ -13,6 +14,8 @@ import pytest
 from moto.server import ThreadedMotoServer
 
 from rcl_cli.buckets.base import BucketOutOfReachError
+from rcl_cli.buckets.fetch import ImageFetcher
+from rcl_cli.buckets.resolve import Buckets
 from rcl_cli.errors import InvalidS3Object
 from tests.conftest import Home, colour_images, image_line, make_home, wait_until
 
@@ -138,6 +141,29 @@ def test_more_keys_than_a_page_has(s3_home: tuple[Home, Any]) -> None:
 
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
+def test_many_threads_fetch_the_same_image(
+    s3_home: tuple[Home, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home, client = s3_home
+    client.put_object(Bucket="remote", Key="one.jpg", Body=b"x" * 3_000_000)
+    buckets = home.context.buckets
+    asked, get = list[str](), Buckets.get
+
+    def counting(self: Buckets, name: str) -> Any:
+        asked.append(name)
+        return get(self, name)
+
+    monkeypatch.setattr(Buckets, "get", counting)
+    fetcher = ImageFetcher(buckets, tmp_path / "cache")
+    with ThreadPoolExecutor(8) as pool:
+        paths = list(pool.map(lambda _: fetcher.fetch("s3://remote/one.jpg"), range(16)))
+    assert len(set(paths)) == 1
+    assert paths[0].stat().st_size == 3_000_000
+    assert list((tmp_path / "cache").iterdir()) == [paths[0]]
+    # One client for all of them.
+    assert asked == ["remote"]
+
+
 def test_missing_permissions(s3_home: tuple[Home, Any]) -> None:
     """From here on the server checks who asks, and knows nobody."""
     home, client = s3_home

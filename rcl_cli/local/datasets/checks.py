@@ -6,13 +6,13 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from rcl_cli.buckets.fetch import ImageFetcher
 from rcl_cli.context import Context
 from rcl_cli.formats.lines import part_of
 from rcl_cli.formats.record import Notes, Record
 from rcl_cli.local.datasets.checking.findings import Finding
 from rcl_cli.local.datasets.checking.run import check
 from rcl_cli.local.datasets.sources import PARTS, Step, fetched, records_of
-from rcl_cli.training.prepare import ImageFetcher
 
 
 def check_datasets(

@@ -6,13 +6,13 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from rcl_cli.buckets.fetch import ImageFetcher
 from rcl_cli.context import Context
 from rcl_cli.formats.files import OTHER_SIZE, size_of
 from rcl_cli.formats.lines import part_of, usable
 from rcl_cli.formats.record import TEST, BoxPx, FormatError, Notes, Record
 from rcl_cli.formats.writers import writing
 from rcl_cli.local.datasets.sources import Count, Step, created_now, fetched, records_of
-from rcl_cli.training.prepare import ImageFetcher
 
 
 def export(

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from PIL import Image
 
 from rcl_cli.buckets.base import NoSuchObjectError
+from rcl_cli.buckets.fetch import ImageFetcher
 from rcl_cli.buckets.local import LocalBucket
 from rcl_cli.buckets.resolve import local_file
 from rcl_cli.context import Context
@@ -26,7 +27,6 @@ from rcl_cli.imaging.geometry import fit_longer_side
 from rcl_cli.local.datasets.sources import PARTS, Count, Step, fetched, records_of
 from rcl_cli.manifest.line import split_s3_url
 from rcl_cli.render.sheet import Sheet, Tile
-from rcl_cli.training.prepare import ImageFetcher
 
 if TYPE_CHECKING:
     import numpy as np

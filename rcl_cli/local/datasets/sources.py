@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from rcl_cli.buckets.base import NoSuchObjectError
+from rcl_cli.buckets.fetch import ImageFetcher, ImageTooBigError
 from rcl_cli.context import Context
 from rcl_cli.errors import ResourceNotFound, UsageError
 from rcl_cli.formats import manifests, registry
@@ -16,7 +17,6 @@ from rcl_cli.formats.files import MISSING, UNUSABLE
 from rcl_cli.formats.record import TEST, TRAIN, Notes, Record
 from rcl_cli.store import datasets, entries, projects
 from rcl_cli.store.datasets import Dataset
-from rcl_cli.training.prepare import ImageFetcher, ImageTooBigError
 
 PARTS = (TRAIN, TEST)
 Step = Callable[[int], None]

@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from rcl_cli.buckets.base import BucketOutOfReachError, BucketWriteError, NoSuchObjectError
+from rcl_cli.buckets.fetch import ImageFetcher
 from rcl_cli.buckets.resolve import local_file
 from rcl_cli.buckets.s3 import S3Bucket
 from rcl_cli.context import Context
@@ -33,7 +34,6 @@ from rcl_cli.manifest.document import SOURCE_REF, compact, load
 from rcl_cli.manifest.line import split_s3_url
 from rcl_cli.status import DatasetStatus
 from rcl_cli.store import entries
-from rcl_cli.training.prepare import ImageFetcher
 
 _POLL_S = 1.0
 

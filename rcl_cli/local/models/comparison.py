@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from rcl_cli.backends.registry import read_card
+from rcl_cli.buckets.fetch import ImageFetcher
 from rcl_cli.context import Context
 from rcl_cli.errors import RclError
 from rcl_cli.evaluation import evidence
@@ -20,7 +21,6 @@ from rcl_cli.local.models.report import picture_of
 from rcl_cli.local.models.thresholds import folder_of
 from rcl_cli.store import projects
 from rcl_cli.store.versions import Version
-from rcl_cli.training.prepare import ImageFetcher
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

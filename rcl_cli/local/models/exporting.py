@@ -13,6 +13,7 @@ from typing import NamedTuple
 from rcl_cli.backends.exports.formats import FORMS, SCRIPT, write_export
 from rcl_cli.backends.registry import read_card, read_thresholds
 from rcl_cli.buckets.base import NoSuchObjectError
+from rcl_cli.buckets.fetch import ImageFetcher
 from rcl_cli.context import Context
 from rcl_cli.domain import Box, Detection, Sample
 from rcl_cli.errors import RclError
@@ -22,7 +23,6 @@ from rcl_cli.evaluation.metrics import evaluate, match_image
 from rcl_cli.formats.writers import whole_folder
 from rcl_cli.local.models.thresholds import folder_of
 from rcl_cli.store.versions import Version
-from rcl_cli.training.prepare import ImageFetcher
 
 _AT_ONCE = 64
 

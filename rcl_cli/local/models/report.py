@@ -13,6 +13,7 @@ from PIL import Image
 
 from rcl_cli.backends.registry import read_card
 from rcl_cli.buckets.base import NoSuchObjectError
+from rcl_cli.buckets.fetch import ImageFetcher
 from rcl_cli.context import Context
 from rcl_cli.errors import ServiceError
 from rcl_cli.evaluation import evidence
@@ -24,7 +25,6 @@ from rcl_cli.local.models.thresholds import folder_of
 from rcl_cli.local.models.training import evaluation_of
 from rcl_cli.store import projects
 from rcl_cli.store.versions import Version
-from rcl_cli.training.prepare import ImageFetcher
 
 _GALLERY = 18
 _THUMBNAIL_PX = 420
