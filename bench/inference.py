@@ -79,21 +79,19 @@ class Running:
         finally:
             self("stop-project-version", "--project-version-arn", self.version)
 
-    def host(self) -> tuple[str, str]:
-        import sqlite3
+    @property
+    def folder(self) -> Path:
+        return self.home / "hosts" / "1"
 
-        with sqlite3.connect(self.home / "rcl.db") as db:
-            row = db.execute("SELECT address, nonce FROM processes").fetchone()
-        return str(row[0]), str(row[1])
+    def host(self) -> tuple[str, str]:
+        request = json.loads((self.folder / "request.json").read_text())
+        return str(request["address"]), str(request["nonce"])
 
     def pids(self) -> list[int]:
         """The host and its workers."""
-        import sqlite3
-
         import psutil
 
-        with sqlite3.connect(self.home / "rcl.db") as db:
-            host = psutil.Process(db.execute("SELECT pid FROM processes").fetchone()[0])
+        host = psutil.Process(json.loads((self.folder / "handle").read_text())[0])
         return [host.pid, *(child.pid for child in host.children(recursive=True))]
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import sqlite3
 import statistics
 import subprocess
 import sys
@@ -196,17 +195,16 @@ class Home:
         if found["Status"] != "RUNNING":
             raise RuntimeError(found["StatusMessage"])
         try:
-            yield self.process()[1:]
+            request = json.loads((self.path / "hosts" / "1" / "request.json").read_text())
+            yield str(request["address"]), str(request["nonce"])
         finally:
             if self.describe()["Status"] == "RUNNING":
                 self.rcl("stop-project-version", "--project-version-arn", f"{self.name}/v1")
                 self.wait("STOPPING")
 
-    def process(self) -> tuple[int, str, str]:
-        """(pid, address, nonce) of the version's trainer or host."""
-        with sqlite3.connect(self.path / "rcl.db") as db:
-            row = db.execute("SELECT pid, address, nonce FROM processes").fetchone()
-        return int(row[0]), str(row[1]), str(row[2])
+    def pid(self, folder: str) -> int:
+        """The process that works in `jobs/1` or `hosts/1`."""
+        return int(json.loads((self.path / folder / "handle").read_text())[0])
 
 
 # --- the GPU ----------------------------------------------------------------------------------------------------------

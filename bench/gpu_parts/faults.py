@@ -59,6 +59,7 @@ def kills(bench: Bench) -> None:
     options = {
         "model": "yolov8n",
         "weights": "none",
+        "retries": 0,
         **bench.pick({"epochs": 500, "image_size": 320}, {"epochs": 50, "image_size": 64}),
     }
     home = Home(bench, "bccd", "kills", options).create()
@@ -67,7 +68,7 @@ def kills(bench: Bench) -> None:
     until(lambda: "epoch 1 of" in home.describe()["StatusMessage"], 120)
     bench.say("training: GPU memory before the kill", taken_since(before), "MiB")
     began = time.monotonic()
-    os.kill(home.process()[0], signal.SIGKILL)
+    os.kill(home.pid("jobs/1"), signal.SIGKILL)
     released(bench, "training", before, began)
     bench.say("training: what the store says", str(home.describe()["Status"]))
     served = Home(bench, "bccd", "bccd")
@@ -75,7 +76,7 @@ def kills(bench: Bench) -> None:
     served.wait("STARTING")
     bench.say("serving: GPU memory before the kill", taken_since(before), "MiB")
     began = time.monotonic()
-    os.kill(served.process()[0], signal.SIGKILL)
+    os.kill(served.pid("hosts/1"), signal.SIGKILL)
     released(bench, "serving", before, began)
     bench.say("serving: what the store says", str(served.describe()["Status"]))
 

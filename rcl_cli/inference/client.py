@@ -6,6 +6,7 @@ import socket
 from types import TracebackType
 from typing import Any
 
+from rcl_cli.compute.folder import WorkFolder
 from rcl_cli.errors import InternalServerError, ResourceNotReady, service_error
 from rcl_cli.inference.protocol import ProtocolError, receive_frame, send_frame
 
@@ -105,6 +106,15 @@ class HostConnection:
             self.close()
             return None
         return answer[0]
+
+
+def place_of(folder: WorkFolder) -> tuple[str, str] | None:
+    """(address, nonce) of the host that was started in a folder; None where none was."""
+    try:
+        request = folder.request()
+        return str(request["address"]), str(request["nonce"])
+    except (OSError, ValueError, KeyError):
+        return None
 
 
 def detect(

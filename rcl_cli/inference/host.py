@@ -1,12 +1,12 @@
-"""The model host: `python -m rcl_cli.inference.host`, started detached, one a running version.
+"""The model host: `python -m rcl_cli.inference.host FOLDER`, started detached, one a running version.
 
-It listens on one socket and keeps worker processes that accept from it: `--least` of them always, up to `--most` while
-there is more to do. A worker that dies is replaced; when the host itself dies, its workers notice and end too.
+It listens on one socket and keeps worker processes that accept from it: `least` of them always, up to `most` while
+there is more to do. A worker that dies is replaced; when the host itself dies, its workers notice and end too. It knows
+its folder and the model's, and says in its folder when it runs and how it ended.
 """
 
 from __future__ import annotations
 
-import argparse
 import os
 import select
 import signal
@@ -14,16 +14,19 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, NamedTuple
 
-from rcl_cli.compute import hosts
+from rcl_cli.compute.folder import WorkFolder
+from rcl_cli.compute.local import keep_lock
 from rcl_cli.config import cpu_cores
-from rcl_cli.context import Context, make_context
-from rcl_cli.status import HOSTED, VersionStatus
-from rcl_cli.store import versions
-from rcl_cli.store.liveness import hold_lock, this_process
-from rcl_cli.store.versions import Version
+from rcl_cli.inference.address import make_private
+from rcl_cli.status import VersionStatus
 
+STOPPED = "The model is stopped."
+DID_NOT_START = "The model's host ended before the model was loaded: see `rcl logs --host PROJECT/VERSION`."
+KEEPS_FAILING = "The model's workers keep failing: see `rcl logs --host PROJECT/VERSION`."
 _START_S = 300.0
 _MAX_RESTARTS, _RESTART_WINDOW_S = 5, 60.0
 _DRAIN_S = 30.0
@@ -66,42 +69,71 @@ class WorkerProcess:
             self.process.stdout.close()
 
 
+class Request(NamedTuple):
+    """What a host is asked to do.
+
+    Args:
+        model: the model's folder.
+        work_dir: for what libraries keep.
+        address: the socket to listen on.
+        nonce: proves to clients, and they to it, that they mean each other.
+        least, most: how many workers.
+    """
+
+    model: Path
+    work_dir: str
+    address: str
+    nonce: str
+    least: int
+    most: int
+
+    @classmethod
+    def of(cls, document: dict[str, Any]) -> Request:
+        return cls(**{**document, "model": Path(document["model"])})
+
+
 class Host:
     """Owns the socket and the workers.
 
     Args:
-        least, most: how many workers.
+        on_running: told once, when the workers are ready.
     """
 
-    def __init__(self, context: Context, version: Version, nonce: str, address: str, *, least: int, most: int) -> None:
-        self._context, self._version, self._nonce, self._address = context, version, nonce, address
-        self._least, self._most = least, most
+    def __init__(self, request: Request, on_running: Callable[[], None]) -> None:
+        self._model, self._nonce, self._address = request.model, request.nonce, request.address
+        self._least, self._most = request.least, request.most
+        self._work_dir, self._on_running = request.work_dir, on_running
         self._workers: dict[int, WorkerProcess] = {}
         # Told to end, and answering what they have taken.
         self._leaving: set[int] = set()
         self._restarts: list[float] = []
         self._full_since = self._idle_since = time.monotonic()
+        self._stopping = False
+        self._lifeline_read = self._lifeline_write = self._wake_read = self._wake_write = -1
+        self._socket: socket.socket | None = None
+
+    def _open(self) -> None:
+        """Make the pipes and the socket."""
         # Ends when this process does, however it ends: workers watch the other side.
         self._lifeline_read, self._lifeline_write = os.pipe()
         self._wake_read, self._wake_write = os.pipe()
         os.set_blocking(self._wake_write, False)
-        self._stopping = False
-        hosts.make_private(Path(address).parent)
-        Path(address).unlink(missing_ok=True)
+        make_private(Path(self._address).parent)
+        Path(self._address).unlink(missing_ok=True)
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self._socket.bind(address)
+        self._socket.bind(self._address)
         self._socket.listen(_BACKLOG)
 
     def _spawn_worker(self) -> None:
+        assert self._socket is not None  # noqa: S101 - it is open while the host runs
         arguments = [
             sys.executable, "-m", "rcl_cli.inference.worker",
-            "--model", str(self._context.layout.model(self._version.id)),
+            "--model", str(self._model),
             "--socket-fd", str(self._socket.fileno()),
             "--lifeline-fd", str(self._lifeline_read),
             "--threads", str(max(1, cpu_cores() // self._least)),
         ]  # fmt: skip
-        work_dir = str(self._context.layout.home / "cache")
-        environment = {**os.environ, "RCL_HOST_NONCE": self._nonce, "RCL_WORK_DIR": work_dir}
+        environment = {**os.environ, "RCL_HOST_NONCE": self._nonce, "RCL_WORK_DIR": self._work_dir}
         keep = (self._socket.fileno(), self._lifeline_read)
         process = subprocess.Popen(arguments, stdout=subprocess.PIPE, pass_fds=keep, env=environment)
         self._workers[process.pid] = WorkerProcess(process)
@@ -130,16 +162,14 @@ class Host:
 
     def run(self) -> str:
         """Serve until asked to stop; returns the message for the version's status, empty if it could not start."""
+        self._open()
         signal.signal(signal.SIGTERM, self._on_stop)
         signal.signal(signal.SIGINT, self._on_stop)
         signal.signal(signal.SIGCHLD, lambda *_: self._wake())
         if not self._start():
             self._end_workers()
-            return hosts.STOPPED if self._stopping else ""
-        with self._context.database.write() as db:
-            if not versions.move(db, self._version.id, (VersionStatus.STARTING,), VersionStatus.RUNNING, hosts.RUNNING):
-                self._stopping = True
-        self._context.database.close()
+            return STOPPED if self._stopping else ""
+        self._on_running()
         log(f"running with {self._least} to {self._most} worker(s) on {self._address}")
         while not self._stopping and len(self._restarts) <= _MAX_RESTARTS:
             # Load is only of interest where there is something to decide.
@@ -148,7 +178,7 @@ class Host:
                 self._replace_dead()
                 self._scale(time.monotonic())
         self._end_workers()
-        return hosts.STOPPED if self._stopping else hosts.KEEPS_FAILING
+        return STOPPED if self._stopping else KEEPS_FAILING
 
     def _wake(self) -> None:
         try:
@@ -196,7 +226,8 @@ class Host:
 
     def _end_workers(self) -> None:
         """Let workers answer what they have taken, then make sure that they are gone."""
-        self._socket.close()
+        if self._socket is not None:
+            self._socket.close()
         Path(self._address).unlink(missing_ok=True)
         for worker in self._workers.values():
             worker.process.terminate()
@@ -210,38 +241,14 @@ class Host:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--home", type=Path, required=True)
-    parser.add_argument("--version-id", type=int, required=True)
-    parser.add_argument("--nonce", required=True)
-    parser.add_argument("--least", type=int, required=True)
-    parser.add_argument("--most", type=int, required=True)
-    arguments = parser.parse_args()
-    context = make_context(arguments.home)
-    hold_lock(context.layout.lock(arguments.version_id))
-    with context.database.write() as db:
-        claimed = versions.claim(db, arguments.version_id, arguments.nonce, this_process())
-        version = versions.by_id(db, arguments.version_id)
-        worker = versions.worker_of(db, arguments.version_id)
-    if (
-        not claimed
-        or version is None
-        or version.status != VersionStatus.STARTING
-        or worker is None
-        or not worker.address
-    ):
-        log("this start was given up before it began")
-        return 1
-    context.database.close()
-    host = Host(context, version, arguments.nonce, worker.address, least=arguments.least, most=arguments.most)
+    path = Path(sys.argv[1])
+    keep_lock()
+    folder = WorkFolder(path, path.with_suffix(".lock"), path / "host.log")
+    host = Host(Request.of(folder.request()), lambda: folder.tell({"running": True}))
     message = host.run()
-    with context.database.write() as db:
-        if message:
-            versions.move(db, version.id, HOSTED, VersionStatus.STOPPED, message)
-        else:
-            versions.move(db, version.id, (VersionStatus.STARTING,), VersionStatus.FAILED, hosts.DID_NOT_START)
-        versions.release(db, version.id)
-    log(message or hosts.DID_NOT_START)
+    status = VersionStatus.STOPPED if message else VersionStatus.FAILED
+    folder.finish({"status": status, "message": message or DID_NOT_START})
+    log(message or DID_NOT_START)
     return 0 if message else 1
 
 

@@ -5,25 +5,25 @@ from __future__ import annotations
 import sqlite3
 from typing import Any
 
-from rcl_cli.compute import job
+from rcl_cli.compute.launcher import launcher
+from rcl_cli.compute.places import making_of
 from rcl_cli.context import Context
 from rcl_cli.errors import InternalServerError, InvalidParameter, ResourceInUse
-from rcl_cli.operations.outputs import check_output
+from rcl_cli.operations.outputs import check_output, making
 from rcl_cli.operations.resources import arn, find_project, find_version, unused_ms
-from rcl_cli.operations.settle import settle_versions
+from rcl_cli.operations.settle import COPIER, adopt, settle_versions
 from rcl_cli.status import MAKING, WITHOUT_MODEL, VersionStatus
 from rcl_cli.store import projects, tags, versions
-from rcl_cli.store.liveness import this_process
 from rcl_cli.store.versions import Version
+from rcl_cli.training.job import CopyJob
 
 
 def copy_project_version(context: Context, params: dict[str, Any]) -> dict[str, Any]:
     """Remember the copy and start the process that makes it, which goes on when this returns."""
     settle_versions(context)
-    nonce = context.new_nonce()
+    name = params["VersionName"]
     with context.database.write() as db:
         destination, source = _checked(db, params)
-        name = params["VersionName"]
         created_ms = unused_ms(context, db)
         version_arn = arn(context, f"project/{destination.name}/version/{name}/{created_ms}")
         request = params | {"SourceProjectVersionArn": source.arn}
@@ -31,17 +31,31 @@ def copy_project_version(context: Context, params: dict[str, Any]) -> dict[str, 
             db, version_arn, destination.id, name, created_ms, request, status=VersionStatus.COPYING_IN_PROGRESS
         )
         tags.put(db, version_arn, params.get("Tags", {}))
-        # Until the copier has its place, this process answers for the version.
-        versions.assign(db, version_id, nonce, this_process())
+        job = CopyJob(
+            making(context, version_arn, destination.name, params), context.layout.model(source.id), source.result,
+            source.ended_ms,
+        )  # fmt: skip
+        folder = making_of(context.layout, version_id)
+        try:
+            folder.prepare(job.as_json())
+        except OSError as error:
+            raise InternalServerError(f"The copy can't be begun: {error}.") from error
     try:
-        pid = job.launch_copier(context.layout, version_id, nonce)
+        # Whoever looked in between may have started it already.
+        launcher().start(COPIER, folder)
     except OSError as error:
         message = f"The process that copies can't be started: {error}."
-        with context.database.write() as db:
-            job.end_copy(db, context.layout, version_id, message)
+        with context.database.read() as db:
+            version = versions.by_id(db, version_id)
+        if version is not None:
+            failed: dict[str, Any] = {
+                "status": VersionStatus.COPYING_FAILED,
+                "message": message,
+                "outputs": {},
+                "ended_ms": None,
+            }
+            adopt(context, version, folder, failed)
         raise InternalServerError(message) from error
-    with context.database.write() as db:
-        job.hand_over(db, version_id, nonce, pid)
     return {"ProjectVersionArn": version_arn}
 
 

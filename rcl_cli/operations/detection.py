@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from rcl_cli.compute.places import host_of
 from rcl_cli.context import Context
 from rcl_cli.errors import ImageTooLarge, InvalidParameter, InvalidS3Object, ResourceNotReady
 from rcl_cli.imaging.limits import MAX_FILE_BYTES
 from rcl_cli.inference import client
 from rcl_cli.operations.resources import find_version
 from rcl_cli.status import VersionStatus
-from rcl_cli.store import versions
-from rcl_cli.store.versions import Version
 
 _MAX_IMAGE_BYTES = 4 * 2**20
 _NO_OBJECT = "Unable to get object metadata from S3. Check object key, region and/or access permissions."
@@ -46,12 +45,12 @@ def _image(context: Context, image: dict[str, Any]) -> bytes:
 
 
 def detect_custom_labels(context: Context, params: dict[str, Any]) -> dict[str, Any]:
-    version, worker = _running(context, params["ProjectVersionArn"])
+    place = _running(context, params["ProjectVersionArn"])
     data = _image(context, params["Image"])
-    if version is None or worker is None or worker.address is None:
+    if place is None:
         raise ResourceNotReady("The model is not running: start it, and wait until its status is RUNNING.")
     try:
-        found = client.detect(worker.address, worker.nonce, data, params.get("MinConfidence"), params.get("MaxResults"))
+        found = client.detect(*place, data, params.get("MinConfidence"), params.get("MaxResults"))
     except ResourceNotReady:
         from rcl_cli.operations.settle import settle_versions
 
@@ -60,9 +59,15 @@ def detect_custom_labels(context: Context, params: dict[str, Any]) -> dict[str, 
     return {"CustomLabels": found}
 
 
-def _running(context: Context, version_arn: str) -> tuple[Version | None, versions.Worker | None]:
+def _running(context: Context, version_arn: str) -> tuple[str, str] | None:
+    """Address and nonce of a version's host; None where it is not running."""
     with context.database.read() as db:
         version = find_version(db, version_arn)
-        if version.status != VersionStatus.RUNNING:
-            return None, None
-        return version, versions.worker_of(db, version.id)
+    if version.status == VersionStatus.STARTING:
+        # Nobody may have looked since it runs.
+        from rcl_cli.operations.settle import settle_versions
+
+        settle_versions(context)
+        with context.database.read() as db:
+            version = find_version(db, version_arn)
+    return client.place_of(host_of(context.layout, version.id)) if version.status == VersionStatus.RUNNING else None

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from rcl_cli.compute import hosts
+from rcl_cli.compute.launcher import launcher
+from rcl_cli.compute.places import host_of
 from rcl_cli.context import Context
 from rcl_cli.errors import (
     InternalServerError,
@@ -12,11 +13,11 @@ from rcl_cli.errors import (
     LimitExceeded,
     ResourceInUse,
 )
+from rcl_cli.inference.address import socket_address
 from rcl_cli.operations.resources import find_version
-from rcl_cli.operations.settle import settle_versions
+from rcl_cli.operations.settle import HOST, settle_versions
 from rcl_cli.status import STARTABLE, WITHOUT_MODEL, VersionStatus
 from rcl_cli.store import versions
-from rcl_cli.store.liveness import identify, this_process
 
 MAX_UNITS = 64
 
@@ -39,23 +40,24 @@ def start_project_version(context: Context, params: dict[str, Any]) -> dict[str,
         if not versions.move(db, version.id, STARTABLE, VersionStatus.STARTING, "The model is being started."):
             raise ResourceInUse(f"The version {version.name} can't be started: its status is {version.status}.")
         versions.set_units(db, version.id, units, most)
-        address = hosts.socket_address(context.layout, version.id, nonce)
-        versions.assign(db, version.id, nonce, this_process(), address)
+        folder = host_of(context.layout, version.id)
+        try:
+            folder.prepare({
+                "model": str(context.layout.model(version.id)), "work_dir": str(context.layout.home / "cache"),
+                "address": socket_address(folder.path, nonce), "nonce": nonce,
+                "least": units, "most": min(most or units, MAX_UNITS),
+            })  # fmt: skip
+        except OSError as error:
+            raise InternalServerError(f"The model's host can't be started: {error}.") from error
     try:
-        pid = hosts.launch_host(context.layout, version.id, nonce, units, min(most or units, MAX_UNITS))
+        started = launcher().start(HOST, folder)
     except OSError as error:
+        message = f"The model's host can't be started: {error}."
         with context.database.write() as db:
-            versions.move(
-                db,
-                version.id,
-                (VersionStatus.STARTING,),
-                VersionStatus.FAILED,
-                f"The model's host can't be started: {error}.",
-            )
-            versions.release(db, version.id)
-        raise InternalServerError(f"The model's host can't be started: {error}.") from error
-    with context.database.write() as db:
-        versions.claim(db, version.id, nonce, identify(pid))
+            versions.move(db, version.id, (VersionStatus.STARTING,), VersionStatus.FAILED, message)
+        raise InternalServerError(message) from error
+    if not started:
+        raise ResourceInUse(f"The version {version.name} can't be started: its last host is still ending.")
     return {"Status": VersionStatus.STARTING}
 
 
@@ -70,7 +72,5 @@ def stop_project_version(context: Context, params: dict[str, Any]) -> dict[str, 
             db, version.id, (VersionStatus.RUNNING,), VersionStatus.STOPPING, "The model is being stopped."
         ):
             raise InvalidParameter(f"The version {version.name} is not running: its status is {version.status}.")
-        worker = versions.worker_of(db, version.id)
-    if worker is not None:
-        hosts.ask_to_stop(worker, context.layout, version.id)
+    launcher().stop(host_of(context.layout, version.id))
     return {"Status": VersionStatus.STOPPING}

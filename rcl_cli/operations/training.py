@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import sqlite3
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from rcl_cli.buckets.base import NoSuchObjectError
-from rcl_cli.compute import job
+from rcl_cli.compute.launcher import launcher
+from rcl_cli.compute.places import making_of
 from rcl_cli.context import Context
+from rcl_cli.durable import replace_durably
 from rcl_cli.errors import InternalServerError, InvalidParameter, ResourceInUse
 from rcl_cli.manifest import codes
 from rcl_cli.manifest.reader import MAX_MANIFEST_BYTES
-from rcl_cli.operations.outputs import check_output
+from rcl_cli.operations.outputs import check_output, making
 from rcl_cli.operations.resources import arn, find_project, unused_ms
+from rcl_cli.operations.settle import TRAINER, adopt, discard_job
 from rcl_cli.status import CHANGING, DatasetStatus, VersionStatus
 from rcl_cli.store import datasets, entries, projects, tags, versions
 from rcl_cli.store.datasets import Dataset
-from rcl_cli.store.liveness import this_process
+from rcl_cli.training import job as jobs
+from rcl_cli.training.job import TrainingJob
 from rcl_cli.training.options import TrainingOptions, from_tags, resolve_options
 
 
@@ -30,36 +32,34 @@ def create_project_version(context: Context, params: dict[str, Any]) -> dict[str
         project = find_project(db, params["ProjectArn"])
     _check_sources(params)
     check_output(project.name, params)
-    nonce = context.new_nonce()
     # Copied before the store is locked: a manifest can be long, and its bucket slow.
-    snapshot = context.layout.home / "jobs" / f".new-{nonce}"
+    snapshot = context.layout.home / "jobs" / f".new-{context.new_nonce()}"
     try:
-        version_arn, version_id = _create(context, params, nonce, snapshot)
+        version_arn, version_id = _create(context, params, snapshot)
     except OSError as error:
         raise InternalServerError(f"The training data can't be stored: {error}.") from error
     finally:
         shutil.rmtree(snapshot, ignore_errors=True)
+    folder = making_of(context.layout, version_id)
     try:
-        pid = job.launch_trainer(context.layout, version_id, nonce)
+        # Whoever looked in between may have started it already.
+        launcher().start(TRAINER, folder)
     except OSError as error:
         message = f"The trainer can't be started: {error}."
-        with context.database.write() as db:
-            versions.move(db, version_id, (VersionStatus.TRAINING_IN_PROGRESS,), VersionStatus.TRAINING_FAILED, message)
-            versions.end_making(db, version_id, context.now_ms(), {})
-            versions.release(db, version_id)
-        job.discard_job(context.layout, version_id)
+        with context.database.read() as db:
+            version = versions.by_id(db, version_id)
+        if version is not None:
+            failed = {"status": VersionStatus.TRAINING_FAILED, "message": message, "outputs": {}}
+            adopt(context, version, folder, {**failed, "ended_ms": context.now_ms()})
         raise InternalServerError(message) from error
-    with context.database.write() as db:
-        job.hand_over(db, version_id, nonce, pid)
     return {"ProjectVersionArn": version_arn}
 
 
-def _create(context: Context, params: dict[str, Any], nonce: str, snapshot: Path) -> tuple[str, int]:
+def _create(context: Context, params: dict[str, Any], snapshot: Path) -> tuple[str, int]:
     """A new version with its data in its job folder; returns its ARN and id."""
     with context.database.read() as db:
         project, options, sources = _checked(context, db, params)
         _write_snapshot(context, db, snapshot, sources, params)
-    (snapshot / "options.json").write_text(json.dumps(asdict(options)))
     name = params["VersionName"]
     with context.database.write() as db:
         _checked(context, db, params)
@@ -67,10 +67,14 @@ def _create(context: Context, params: dict[str, Any], nonce: str, snapshot: Path
         version_arn = arn(context, f"project/{project.name}/version/{name}/{created_ms}")
         version_id = versions.insert(db, version_arn, project.id, name, created_ms, params)
         tags.put(db, version_arn, params.get("Tags", {}))
-        # Until the trainer has its place, this process answers for the version.
-        versions.assign(db, version_id, nonce, this_process())
-        job.discard_job(context.layout, version_id)
-        snapshot.replace(context.layout.job(version_id))
+        job = TrainingJob(
+            making(context, version_arn, project.name, params), params, options, context.layout.weights_cache,
+            context.config.offline, context.layout.home / "cache" / "slots",
+        )  # fmt: skip
+        asked = making_of(context.layout, version_id)
+        asked._replace(path=snapshot).prepare(job.as_json())
+        discard_job(context.layout, version_id)
+        replace_durably(snapshot, asked.path)
     return version_arn, version_id
 
 
@@ -129,10 +133,10 @@ def _write_snapshot(
 ) -> None:
     """Copy the manifests into a folder."""
     folder.mkdir(parents=True, exist_ok=True)
-    for kind, file in (("TRAIN", job.TRAINING_MANIFEST), ("TEST", job.TESTING_MANIFEST)):
+    for kind, file in (("TRAIN", jobs.TRAINING_MANIFEST), ("TEST", jobs.TESTING_MANIFEST)):
         if kind in sources:
-            job.write_snapshot(folder / file, entries.all_lines(db, sources[kind].id))
-    for part, file in (("TrainingData", job.TRAINING_MANIFEST), ("TestingData", job.TESTING_MANIFEST)):
+            jobs.write_snapshot(folder / file, entries.all_lines(db, sources[kind].id))
+    for part, file in (("TrainingData", jobs.TRAINING_MANIFEST), ("TestingData", jobs.TESTING_MANIFEST)):
         for asset in params.get(part, {}).get("Assets", []):
             _copy_manifest(context, asset["GroundTruthManifest"]["S3Object"], folder / file)
 
@@ -150,4 +154,4 @@ def _copy_manifest(context: Context, s3_object: dict[str, str], target: Path) ->
     except NoSuchObjectError:
         terminal = codes.MANIFEST_INACCESSIBLE
     # What is wrong with data ends the training, not the request.
-    target.with_name(job.TERMINAL).write_text(terminal.message)
+    target.with_name(jobs.TERMINAL).write_text(terminal.message)

@@ -7,8 +7,9 @@ from typing import Any
 from rcl_cli.context import Context
 from rcl_cli.errors import ResourceInUse
 from rcl_cli.operations import pagination
+from rcl_cli.operations.progress import message_of
 from rcl_cli.operations.resources import find_project, find_version
-from rcl_cli.operations.settle import settle_versions
+from rcl_cli.operations.settle import discard_version, settle_versions
 from rcl_cli.status import DELETABLE, VersionStatus
 from rcl_cli.store import tags, versions
 from rcl_cli.store.versions import Version
@@ -23,14 +24,14 @@ def describe_project_versions(context: Context, params: dict[str, Any]) -> dict[
     with context.database.read() as db:
         project = find_project(db, params["ProjectArn"])
         found = versions.page(db, project.id, params.get("VersionNames"), before, limit + 1)
-    response: dict[str, Any] = {"ProjectVersionDescriptions": [describe(version) for version in found[:limit]]}
+    response: dict[str, Any] = {"ProjectVersionDescriptions": [describe(context, version) for version in found[:limit]]}
     if len(found) > limit:
         last = found[limit - 1]
         response["NextToken"] = pagination.encode("DescribeProjectVersions", params, [last.created_ms, last.id])
     return response
 
 
-def describe(version: Version) -> dict[str, Any]:
+def describe(context: Context, version: Version) -> dict[str, Any]:
     """A ProjectVersionDescription."""
     request = version.request
     described = {
@@ -38,7 +39,7 @@ def describe(version: Version) -> dict[str, Any]:
         "CreationTimestamp": version.created_ms / 1000,
         "MinInferenceUnits": version.min_units,
         "Status": version.status,
-        "StatusMessage": version.message,
+        "StatusMessage": message_of(context, version),
         "TrainingEndTimestamp": version.ended_ms / 1000 if version.ended_ms is not None else None,
         "OutputConfig": request["OutputConfig"],
         "KmsKeyId": request.get("KmsKeyId"),
@@ -59,7 +60,5 @@ def delete_project_version(context: Context, params: dict[str, Any]) -> dict[str
             raise ResourceInUse(f"The version {version.name} can't be deleted: its status is {version.status}.")
         tags.drop(db, version.arn)
         versions.delete(db, version.id)
-    from rcl_cli.compute.job import discard_version
-
     discard_version(context.layout, version.id)
     return {"Status": VersionStatus.DELETING}

@@ -102,11 +102,18 @@ class Database:
         connection.execute("COMMIT")
 
     @contextmanager
-    def write(self) -> Iterator[sqlite3.Connection]:
-        """A write transaction: taken at once, so what is read inside still holds when it is changed."""
+    def write(self, patience_s: float | None = None) -> Iterator[sqlite3.Connection]:
+        """A write transaction: taken at once, so what is read inside still holds when it is changed.
+
+        Args:
+            patience_s: how long to wait for another writer, if not as long as usual.
+
+        Raises:
+            sqlite3.OperationalError: another writer was not done in time.
+        """
         connection = self.connection
         with self._writing:
-            connection.execute("BEGIN IMMEDIATE")
+            self._begin(connection, patience_s)
             try:
                 yield connection
                 connection.execute("COMMIT")
@@ -115,6 +122,17 @@ class Database:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
                 raise
+
+    @staticmethod
+    def _begin(connection: sqlite3.Connection, patience_s: float | None) -> None:
+        if patience_s is None:
+            connection.execute("BEGIN IMMEDIATE")
+            return
+        connection.execute(f"PRAGMA busy_timeout = {round(patience_s * 1000)}")
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+        finally:
+            connection.execute(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT_MS}")
 
     @contextmanager
     def read(self) -> Iterator[sqlite3.Connection]:

@@ -126,8 +126,12 @@ _ENTRIES_IN_ORDER = (
     "ALTER TABLE uses RENAME TO entry_labels",
 )
 
+# Who works on a version, and where it stands, is in its folder (compute/folder.py).
+_WORK_IN_FOLDERS = ("DROP TABLE processes", "UPDATE versions SET progress = NULL")
+
 MIGRATIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("initial", _INITIAL),
     ("policies", _POLICIES),
     ("entries in order", _ENTRIES_IN_ORDER),
+    ("work in folders", _WORK_IN_FOLDERS),
 )

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from rcl_cli.status import WORKED_ON, VersionStatus
-from rcl_cli.store.liveness import ProcessIdentity
 
 
 class Version(NamedTuple):
@@ -22,32 +21,16 @@ class Version(NamedTuple):
     ended_ms: int | None
     request: dict[str, Any]
     result: dict[str, Any]
-    progress: dict[str, Any] | None
     min_units: int | None
     max_units: int | None
 
 
-class Worker(NamedTuple):
-    """The process that works on a version: its trainer or its host.
-
-    Args:
-        nonce: told to the process at its start, so that it can prove that it is the one meant.
-        address: a host's socket.
-    """
-
-    nonce: str
-    identity: ProcessIdentity
-    address: str | None
-
-
-_COLUMNS = (
-    "id, arn, project_id, name, status, message, created_ms, ended_ms, request, result, progress, min_units, max_units"
-)
+_COLUMNS = "id, arn, project_id, name, status, message, created_ms, ended_ms, request, result, min_units, max_units"
 
 
 def _version(row: sqlite3.Row) -> Version:
     values = list(row)
-    for column in (8, 9, 10):
+    for column in (8, 9):
         values[column] = json.loads(values[column]) if values[column] is not None else None
     return Version(*values)
 
@@ -137,7 +120,7 @@ def move(db: sqlite3.Connection, version_id: int, allowed: Iterable[str], status
 def end_making(db: sqlite3.Connection, version_id: int, ended_ms: int | None, result: Mapping[str, Any]) -> None:
     """Keep when a training or copy ended, and what it found."""
     db.execute(
-        "UPDATE versions SET ended_ms = ?, result = ?, progress = NULL WHERE id = ?",
+        "UPDATE versions SET ended_ms = ?, result = ? WHERE id = ?",
         (ended_ms, json.dumps(result), version_id),
     )
 
@@ -146,46 +129,5 @@ def set_units(db: sqlite3.Connection, version_id: int, min_units: int, max_units
     db.execute("UPDATE versions SET min_units = ?, max_units = ? WHERE id = ?", (min_units, max_units, version_id))
 
 
-def set_progress(db: sqlite3.Connection, version_id: int, progress: Mapping[str, Any], message: str) -> None:
-    db.execute(
-        "UPDATE versions SET progress = ?, message = ? WHERE id = ? AND status = ?",
-        (json.dumps(progress), message, version_id, VersionStatus.TRAINING_IN_PROGRESS),
-    )
-
-
 def delete(db: sqlite3.Connection, version_id: int) -> None:
     db.execute("DELETE FROM versions WHERE id = ?", (version_id,))
-
-
-# --- processes --------------------------------------------------------------------------------------------------------
-
-
-def assign(
-    db: sqlite3.Connection, version_id: int, nonce: str, identity: ProcessIdentity, address: str | None = None
-) -> None:
-    """Make a process the one that works on a version."""
-    db.execute(
-        """INSERT INTO processes VALUES (?, ?, ?, ?, ?) ON CONFLICT (version_id) DO UPDATE SET
-        nonce = excluded.nonce, pid = excluded.pid, started = excluded.started, address = excluded.address""",
-        (version_id, nonce, identity.pid, identity.started, address),
-    )
-
-
-def claim(db: sqlite3.Connection, version_id: int, nonce: str, identity: ProcessIdentity) -> bool:
-    """A started process takes its place; false where another start has taken over."""
-    cursor = db.execute(
-        "UPDATE processes SET pid = ?, started = ? WHERE version_id = ? AND nonce = ?",
-        (identity.pid, identity.started, version_id, nonce),
-    )
-    return cursor.rowcount == 1
-
-
-def worker_of(db: sqlite3.Connection, version_id: int) -> Worker | None:
-    row = db.execute(
-        "SELECT nonce, pid, started, address FROM processes WHERE version_id = ?", (version_id,)
-    ).fetchone()
-    return Worker(row[0], ProcessIdentity(row[1], row[2]), row[3]) if row else None
-
-
-def release(db: sqlite3.Connection, version_id: int) -> None:
-    db.execute("DELETE FROM processes WHERE version_id = ?", (version_id,))

@@ -1,23 +1,26 @@
-"""The background copier: `python -m rcl_cli.training.copier`, started detached, one process a copied model."""
+"""The background copier: `python -m rcl_cli.training.copier FOLDER`, started detached, one process a copied model.
+
+Like the trainer it knows its job folder and buckets only.
+"""
 
 from __future__ import annotations
 
 import copy
 import shutil
-import sqlite3
 import sys
 import traceback
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from rcl_cli.buckets.base import BucketWriteError, NoSuchObjectError
-from rcl_cli.compute import background, job
-from rcl_cli.context import Context, make_context
+from rcl_cli.compute.folder import WorkFolder
+from rcl_cli.compute.local import keep_lock
+from rcl_cli.durable import sync_tree
 from rcl_cli.errors import TrainingFailed
 from rcl_cli.status import VersionStatus
-from rcl_cli.store import projects, versions
-from rcl_cli.store.versions import Version
 from rcl_cli.training import results
+from rcl_cli.training.job import MODEL, CopyJob
 
 COPIED = "The model was copied and is ready to run."
 SOURCE_GONE = "The source of the copy was deleted."
@@ -38,25 +41,24 @@ def result_objects(result: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]
                 yield kind, asset["GroundTruthManifest"]["S3Object"]
 
 
-def copy_results(context: Context, source: Version, target: Version) -> dict[str, Any]:
+def copy_results(job: CopyJob) -> dict[str, Any]:
     """Copy the result files; returns the description's part that names the copies.
 
     Raises:
         TrainingFailed: one can't be read or written.
     """
-    output = target.request["OutputConfig"]
-    with context.database.read() as db:
-        keys = results.Keys(output.get("S3KeyPrefix", ""), projects.by_id(db, target.project_id).name, target.name)
-    result = copy.deepcopy(source.result)
+    making, output = job.making, job.making.output
+    keys = results.Keys(output.get("S3KeyPrefix", ""), making.project, making.version)
+    result = copy.deepcopy(dict(job.result))
     for kind, s3_object in result_objects(result):
         place = f"s3://{s3_object['Bucket']}/{s3_object['Name']}"
         try:
-            with context.buckets.get(s3_object["Bucket"]).open(s3_object["Name"]) as stream:
+            with making.buckets.get(s3_object["Bucket"]).open(s3_object["Name"]) as stream:
                 data = stream.read()
         except NoSuchObjectError as error:
             raise TrainingFailed(f"The result file {place} of the source can't be read.") from error
         try:
-            context.buckets.for_output(output["S3Bucket"]).write(keys.key(kind), data)
+            making.buckets.for_output(output["S3Bucket"]).write(keys.key(kind), data)
         except (BucketWriteError, NoSuchObjectError) as error:
             print(f"can't write s3://{output['S3Bucket']}/{keys.key(kind)}: {error}", flush=True)
             raise TrainingFailed("Unable to write to output S3 bucket.") from error
@@ -65,60 +67,51 @@ def copy_results(context: Context, source: Version, target: Version) -> dict[str
     return result
 
 
-def copy_model(context: Context, source: Version, target: Version) -> None:
-    """Copy the model's folder, under its final name only when it is whole.
+def copy_model(source: Path, target: Path) -> None:
+    """Copy a model's folder.
 
     Raises:
-        TrainingFailed: it can't be.
+        TrainingFailed: it can't be, or it was deleted meanwhile.
     """
-    final = context.layout.model(target.id)
-    partial = final.with_suffix(".part")
+    shutil.rmtree(target, ignore_errors=True)
+    names = _names(source)
     try:
-        shutil.copytree(context.layout.model(source.id), partial, dirs_exist_ok=True)
-        partial.replace(final)
+        shutil.copytree(source, target)
     except OSError as error:
+        if _names(source) != names or not names:
+            raise TrainingFailed(SOURCE_GONE) from error
         raise TrainingFailed(f"The model's files can't be copied: {error.strerror or error}.") from error
+    # Deleting takes files away one by one: while all are there, all of them were when they were read.
+    if not names or _names(source) != names or _names(target) != names:
+        raise TrainingFailed(SOURCE_GONE)
+    sync_tree(target)
 
 
-def run_copy(context: Context, target: Version) -> int:
-    """Make a copy and write its outcome; returns the exit status."""
+def _names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+
+
+def outcome_of(job: CopyJob, folder: WorkFolder) -> dict[str, Any]:
+    """Make the copy; returns the outcome: `status`, `message`, and `outputs` of the description."""
     try:
-        with context.database.read() as db:
-            source = versions.by_arn(db, target.request["SourceProjectVersionArn"])
-        if source is None:
-            raise TrainingFailed(SOURCE_GONE)
-        result = copy_results(context, source, target)
-        copy_model(context, source, target)
-        # Its row goes before its files do: while it is there, all of them were.
-        with context.database.read() as db:
-            if versions.by_id(db, source.id) is None:
-                raise TrainingFailed(SOURCE_GONE)
-    except Exception as error:  # noqa: BLE001 - whatever ends a copy must end up in its status
+        result = copy_results(job)
+        copy_model(job.model, folder.path / MODEL)
+    except Exception as error:  # noqa: BLE001 - whatever ends a copy must end up in its outcome
         traceback.print_exc()
         known = isinstance(error, TrainingFailed)
         message = str(error) if known else f"An internal error ended the copy ({type(error).__name__})."
-        with context.database.write() as db:
-            job.end_copy(db, context.layout, target.id, message)
-        return 1
-    with context.database.write() as db:
-        _complete(db, target.id, source.ended_ms, result)
-    return 0
-
-
-def _complete(db: sqlite3.Connection, version_id: int, ended_ms: int | None, result: dict[str, Any]) -> None:
-    if versions.move(db, version_id, (VersionStatus.COPYING_IN_PROGRESS,), VersionStatus.COPYING_COMPLETED, COPIED):
-        versions.end_making(db, version_id, ended_ms, result)
-    versions.release(db, version_id)
+        return {"status": VersionStatus.COPYING_FAILED, "message": message, "outputs": {}, "ended_ms": None}
+    return {
+        "status": VersionStatus.COPYING_COMPLETED, "message": COPIED, "outputs": result, "ended_ms": job.ended_ms,
+    }  # fmt: skip
 
 
 def main() -> int:
-    asked = background.arguments()
-    context = make_context(asked.home)
-    target = background.take_over(context, asked, VersionStatus.COPYING_IN_PROGRESS)
-    if target is None:
-        print("this copy was given up before it began", flush=True)
-        return 1
-    return run_copy(context, target)
+    path = Path(sys.argv[1])
+    keep_lock()
+    folder = WorkFolder(path, path.with_suffix(".lock"), path.with_suffix(".log"))
+    folder.finish(outcome_of(CopyJob.of(folder.request()), folder))
+    return 0
 
 
 if __name__ == "__main__":

@@ -24,6 +24,8 @@ class TrainingOptions:
         device: `auto`, `cpu`, `cuda`, `cuda:N`, `mps`.
         time_budget_s: seconds for the training stage.
         weights: `auto`, `none` or a file.
+        retries: how often a training whose process died is started again.
+        parallel: trainings on one device at once; more wait.
     """
 
     model: str = "auto"
@@ -35,6 +37,8 @@ class TrainingOptions:
     time_budget_s: float | None = None
     weights: str = "auto"
     patience: int | None = None
+    retries: int = 1
+    parallel: int = 1
 
 
 def _whole(low: int, high: int) -> Callable[[str], int]:
@@ -88,6 +92,8 @@ _PARSERS: dict[str, Callable[[str], Any]] = {
     "time_budget_s": _positive,
     "weights": _weights,
     "patience": _whole(1, 10_000),
+    "retries": _whole(0, 100),
+    "parallel": _whole(1, 64),
 }
 
 

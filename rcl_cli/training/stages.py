@@ -5,9 +5,8 @@ from __future__ import annotations
 import gc
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -19,18 +18,15 @@ from rcl_cli.backends.predictors import predict
 from rcl_cli.backends.runtimes.forms import choose_forms
 from rcl_cli.backends.weights.choice import WeightsChoice, choose_weights
 from rcl_cli.config import cpu_cores
-from rcl_cli.context import Context
 from rcl_cli.domain import Detection, ModelCard, Progress, Sample, TrainingPlan, UseCase
 from rcl_cli.errors import ConfigError
 from rcl_cli.evaluation import evidence
 from rcl_cli.evaluation.metrics import Evaluation, Match, confusion, evaluate, match_image
 from rcl_cli.training import plan as planning
 from rcl_cli.training import results
-from rcl_cli.training.options import TrainingOptions
+from rcl_cli.training.job import TrainingJob
 from rcl_cli.training.prepare import fingerprint, hold_out
-
-if TYPE_CHECKING:
-    from rcl_cli.training.trainer import Training
+from rcl_cli.training.writing import ResultFiles
 
 _AGREEMENT_IMAGES = 16
 _EVALUATION_BATCH = 16
@@ -65,8 +61,7 @@ def make_plan(
     use_case: UseCase,
     training: Sequence[Sample],
     original: Sequence[Sample],
-    options: TrainingOptions,
-    context: Context,
+    job: TrainingJob,
     report: Report,
 ) -> tuple[TrainingPlan, WeightsChoice]:
     """Decide everything about a training, and find its weights.
@@ -75,6 +70,7 @@ def make_plan(
         training: what is trained on; for brand detection composed scenes.
         original: what the user gave.
     """
+    options = job.options
     torch.set_num_threads(cpu_cores())
     device = pick_device(options.device)
     on_gpu = device != "cpu"
@@ -83,8 +79,7 @@ def make_plan(
     parts = hold_out(training, options.seed)
     images = len(parts.train)
     offers = registry.offers(family, options.model, device, images)
-    cache = context.layout.weights_cache
-    weights = choose_weights(options.weights, offers, cache, report, offline=context.config.offline)
+    weights = choose_weights(options.weights, offers, job.weights_cache, report, offline=job.offline)
     pretrained = weights.path is not None
     multi_label = any(len(s.labels) > 1 for s in original)
     if detects:
@@ -116,7 +111,7 @@ def make_plan(
         seed=options.seed,
         weights=options.weights,
         time_budget_s=options.time_budget_s,
-        offline=context.config.offline,
+        offline=job.offline,
     )
     return plan, weights
 
@@ -172,49 +167,35 @@ def predict_all(predictor: Predictor, samples: Sequence[Sample], report: Report)
     return found
 
 
-@dataclass(frozen=True, slots=True)
-class Saved:
-    """Where the evaluation's files went."""
-
-    f1: float
-    summary: dict[str, Any]
-    training_truth: dict[str, Any]
-    testing_truth: dict[str, Any]
-
-
 def evaluate_and_save(
-    training: Training,
+    files: ResultFiles,
     plan: TrainingPlan,
     card: ModelCard,
     model_dir: Path,
     train_samples: Sequence[Sample],
     test_samples: Sequence[Sample],
-) -> Saved:
+    report: Report,
+) -> None:
     """Evaluate on the test set through the runtime that will serve, write the files, and complete the model's card."""
     predictor = registry.load_predictor(model_dir, "cpu" if plan.device == "cpu" else plan.device)
-    predictions = predict_all(predictor, test_samples, training.report)
+    predictions = predict_all(predictor, test_samples, report)
     matched = [match_image(found, sample) for found, sample in zip(predictions, test_samples, strict=True)]
     evaluation = evaluate(card.labels, test_samples, matched)
-    ended_ms = training.context.now_ms()
+    ended_ms = time.time_ns() // 1_000_000
     created = results.timestamp(ended_ms)
     matrix = None if plan.family == "yolo" else confusion(card.labels, test_samples, predictions, evaluation.thresholds)
     counts = (len(train_samples), len(test_samples))
-    summary = results.evaluation_summary(evaluation, card.labels, matrix, counts, training.version.arn, ended_ms)
+    summary = results.evaluation_summary(evaluation, card.labels, matrix, counts, files.arn, ended_ms)
     snapshots = results.Snapshots(card.labels, evaluation.thresholds, created)
-    training.report(Progress("saving"))
+    report(Progress("saving"))
     evidence.write(model_dir, test_samples, matched)
-    saved = Saved(
-        f1=evaluation.f1,
-        summary=training.write(results.SUMMARY, results.json_file(summary)),
-        training_truth=training.write(
-            results.TRAINING_TRUTH, results.json_lines([snapshots.line(s) for s in train_samples])
-        ),
-        testing_truth=training.write(
-            results.TESTING_TRUTH, results.json_lines(_test_lines(snapshots, test_samples, matched))
-        ),
+    files.add_evaluation(
+        evaluation.f1,
+        files.write(results.SUMMARY, results.json_file(summary)),
+        files.write(results.TRAINING_TRUTH, results.json_lines([snapshots.line(s) for s in train_samples])),
+        files.write(results.TESTING_TRUTH, results.json_lines(_test_lines(snapshots, test_samples, matched))),
     )
     _complete_card(model_dir, card, evaluation, train_samples, test_samples)
-    return saved
 
 
 def _test_lines(snapshots: results.Snapshots, samples: Sequence[Sample], matched: Sequence[list[Match]]) -> list[str]:

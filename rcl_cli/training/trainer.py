@@ -1,44 +1,50 @@
-"""The background trainer: `python -m rcl_cli.training.trainer`, started detached, one process a training."""
+"""The background trainer: `python -m rcl_cli.training.trainer FOLDER`, started detached, one process a training.
+
+It knows its job folder, buckets, and nothing of the store: what came of it is in `outcome.json`, which whoever looks
+next adopts.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import errno
-import json
 import os
 import signal
-import sqlite3
 import sys
 import time
 import traceback
+from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from rcl_cli.backends.base import TrainingCancelled
-from rcl_cli.buckets.base import BucketWriteError, NoSuchObjectError
-from rcl_cli.compute import background, job
-from rcl_cli.context import Context, make_context
+from rcl_cli.buckets.fetch import ImageFetcher
+from rcl_cli.compute.folder import WorkFolder
+from rcl_cli.compute.local import keep_lock
 from rcl_cli.domain import Progress, Sample, TrainingPlan
+from rcl_cli.durable import sync_tree
 from rcl_cli.errors import ConfigError, TrainingFailed
 from rcl_cli.manifest import codes
 from rcl_cli.manifest.reader import TerminalManifestError
 from rcl_cli.manifest.training import TrainingCheck
 from rcl_cli.status import VersionStatus
-from rcl_cli.store import versions
-from rcl_cli.store.projects import by_id as project_by_id
-from rcl_cli.store.versions import Version
-from rcl_cli.training import results
-from rcl_cli.training.options import TrainingOptions
+from rcl_cli.training import job as jobs
+from rcl_cli.training.job import TrainingJob
+from rcl_cli.training.slots import device_of, slot
+from rcl_cli.training.writing import ResultFiles
 
 _REPORT_EVERY_S = 0.5
+# A full disk may have room again, and then the work of hours is not lost.
+_FINISH_TRIES, _FINISH_PAUSE_S = 120, 5.0
 READY = "The model is ready to run."
 
 
 class Reporter:
-    """Writes progress into the store, at most twice a second, and into the log."""
+    """Tells progress, at most twice a second, and logs what is new."""
 
-    def __init__(self, context: Context, version_id: int) -> None:
-        self._context, self._version_id = context, version_id
+    def __init__(self, folder: WorkFolder) -> None:
+        self._folder = folder
         self._last_s = 0.0
         self._stage = ""
         self._note: str | None = None
@@ -51,9 +57,9 @@ class Reporter:
         self._last_s, self._stage, self._note = now, progress.stage, progress.note
         if news:
             log(progress.sentence())
-        # A busy store must not end a training: the next report comes soon.
-        with contextlib.suppress(sqlite3.OperationalError), self._context.database.write() as db:
-            versions.set_progress(db, self._version_id, progress.as_dict(), progress.sentence())
+        # A full disk must not end a training here: there may be room when it matters.
+        with contextlib.suppress(OSError):
+            self._folder.tell({"progress": progress.as_dict(), "message": progress.sentence()})
 
 
 def log(text: str) -> None:
@@ -63,76 +69,33 @@ def log(text: str) -> None:
 class Training:
     """One training from snapshot to result files."""
 
-    def __init__(self, context: Context, version: Version, options: TrainingOptions) -> None:
-        self.context, self.version, self.options = context, version, options
-        with context.database.read() as db:
-            self.project = project_by_id(db, version.project_id)
-        self.report = Reporter(context, version.id)
-        self.job_dir = context.layout.job(version.id)
-        output = version.request["OutputConfig"]
-        self.bucket_name = output["S3Bucket"]
-        self.keys = results.Keys(output.get("S3KeyPrefix", ""), self.project.name, version.name)
-        self.outputs: dict[str, Any] = {}
-        given = "Assets" in version.request.get("TestingData", {})
-        self.auto_split = not given and not (self.job_dir / job.TESTING_MANIFEST).exists()
-
-    # --- result files -------------------------------------------------------------------------------------------------
-
-    def write(self, name: str, data: bytes) -> dict[str, Any]:
-        """Store a result file; returns the S3Object that names it.
-
-        Raises:
-            TrainingFailed: the output bucket can't be written.
-        """
-        key = self.keys.key(name)
-        try:
-            self.context.buckets.for_output(self.bucket_name).write(key, data)
-        except (BucketWriteError, NoSuchObjectError) as error:
-            log(f"can't write s3://{self.bucket_name}/{key}: {error}")
-            raise TrainingFailed(codes.CANNOT_WRITE_OUTPUT.message) from error
-        return {"S3Object": {"Bucket": self.bucket_name, "Name": key}}
-
-    def write_validation(self, check: TrainingCheck) -> None:
-        """Validation manifests and the manifest summary: written whatever the verdict."""
-        training = [line.validated() for line in check.training.lines]
-        testing = [line.validated() for line in check.testing.lines]
-        validation = self.write(results.TRAINING_VALIDATION, results.json_lines(training))
-        self.outputs["TrainingDataResult"] = {
-            "Input": self.version.request.get("TrainingData", {}),
-            "Validation": {"Assets": [{"GroundTruthManifest": validation}]},
-        }
-        validation = self.write(results.TESTING_VALIDATION, results.json_lines(testing))
-        given = {k: v for k, v in self.version.request.get("TestingData", {}).items() if k == "Assets"}
-        self.outputs["TestingDataResult"] = {
-            "Input": given | {"AutoCreate": self.auto_split},
-            "Validation": {"Assets": [{"GroundTruthManifest": validation}]},
-        }
-        summary = self.write(results.MANIFEST_SUMMARY, results.json_file(check.summary()))
-        self.outputs["ManifestSummary"] = summary
-
-    # --- the stages ---------------------------------------------------------------------------------------------------
+    def __init__(self, job: TrainingJob, folder: WorkFolder) -> None:
+        self.job, self.folder = job, folder.path
+        self.report = Reporter(folder)
+        given = "Assets" in job.request.get("TestingData", {})
+        self.auto_split = not given and not (self.folder / jobs.TESTING_MANIFEST).exists()
+        self.files = ResultFiles(job, auto_split=self.auto_split)
 
     def check(self) -> TrainingCheck:
-        from rcl_cli.buckets.fetch import ImageFetcher
         from rcl_cli.training.prepare import check_manifests
 
-        fetcher = ImageFetcher(self.context.buckets, self.job_dir / "images")
-        testing = None if self.auto_split else self.job_dir / job.TESTING_MANIFEST
-        training = self.job_dir / job.TRAINING_MANIFEST
+        fetcher = ImageFetcher(self.job.making.buckets, self.folder / "images")
+        testing = None if self.auto_split else self.folder / jobs.TESTING_MANIFEST
+        training = self.folder / jobs.TRAINING_MANIFEST
 
         def step(done: int, total: int) -> None:
             self.report(Progress("preparing", done, total, note="looking at images"))
 
-        terminal_file = self.job_dir / job.TERMINAL
+        terminal_file = self.folder / jobs.TERMINAL
         if terminal_file.exists():
             raise TrainingFailed(terminal_file.read_text())
         try:
             if training.stat().st_size == 0 or (testing and testing.stat().st_size == 0):
                 raise TrainingFailed(codes.EMPTY_MANIFEST.message)
-            check = check_manifests(fetcher, training, testing, self.options.seed, step)
+            check = check_manifests(fetcher, training, testing, self.job.options.seed, step)
         except TerminalManifestError as error:
             raise TrainingFailed(error.code.message) from error
-        self.write_validation(check)
+        self.files.write_validation(check)
         if terminal := check.terminal:
             raise TrainingFailed(terminal.message)
         return check
@@ -147,8 +110,8 @@ class Training:
             check.testing.lines, "box"
         )
 
-    def run(self) -> dict[str, Any]:
-        """Train and evaluate; returns what DescribeProjectVersions adds to the version.
+    def run(self) -> None:
+        """Train, evaluate, and leave the model in the job folder.
 
         Raises:
             TrainingFailed, ConfigError: with the message for the user.
@@ -157,28 +120,21 @@ class Training:
 
         check = self.check()
         training, testing = self.samples(check)
-        model_dir = self.context.layout.model(self.version.id).with_suffix(".part")
+        model_dir = self.folder / jobs.MODEL
         model_dir.mkdir(parents=True, exist_ok=True)
         composed = self.compose(training) if check.brand else training
-        plan, weights = make_plan(check.use_case, composed, training, self.options, self.context, self.report)
+        plan, weights = make_plan(check.use_case, composed, training, self.job, self.report)
         log_plan(plan)
         card = train_model(plan, weights, model_dir, self.report, stopping)
-        saved = evaluate_and_save(self, plan, card, model_dir, training, testing)
-        self.outputs["TrainingDataResult"]["Output"] = {"Assets": [{"GroundTruthManifest": saved.training_truth}]}
-        self.outputs["TestingDataResult"]["Output"] = {
-            "Assets": [{"GroundTruthManifest": saved.testing_truth}],
-            "AutoCreate": self.auto_split,
-        }
-        self.outputs["EvaluationResult"] = {"F1Score": saved.f1, "Summary": saved.summary}
-        model_dir.replace(self.context.layout.model(self.version.id))
-        return self.outputs
+        evaluate_and_save(self.files, plan, card, model_dir, training, testing, self.report)
+        sync_tree(model_dir)
 
     def compose(self, logos: list[Sample]) -> list[Sample]:
         from rcl_cli.training.brand import compose_scenes, scene_count
 
         count = scene_count(len(logos))
         self.report(Progress("preparing", note=f"composing {count} scenes from {len(logos)} logo images"))
-        return compose_scenes(logos, self.job_dir / "scenes", count, self.options.seed)
+        return compose_scenes(logos, self.folder / "scenes", count, self.job.options.seed)
 
 
 def log_plan(plan: TrainingPlan) -> None:
@@ -213,56 +169,74 @@ def _message(error: BaseException) -> str:
     return f"An internal error ended the training ({type(error).__name__}): see `rcl logs PROJECT/VERSION`."
 
 
-def _finish(
-    context: Context, version: Version, status: str, message: str, outputs: dict[str, Any], began: float
-) -> None:
-    outputs = dict(outputs)
-    if status == VersionStatus.TRAINING_COMPLETED:
-        outputs["BillableTrainingTimeInSeconds"] = max(1, round(time.monotonic() - began))
-    # First, so that whoever sees the outcome sees no leftovers.
-    job.discard_job(context.layout, version.id)
-    with context.database.write() as db:
-        if versions.move(db, version.id, (VersionStatus.TRAINING_IN_PROGRESS,), status, message):
-            versions.end_making(db, version.id, context.now_ms(), outputs)
-        versions.release(db, version.id)
-    log(f"{status}: {message}")
-
-
-def run_training(context: Context, version: Version, options: TrainingOptions) -> int:
-    """Run a training and write its outcome; returns the exit status."""
-    began = time.monotonic()
+def outcome_of(job: TrainingJob, folder: WorkFolder) -> dict[str, Any]:
+    """Run a training to its end; returns the outcome: `status`, `message`, and `outputs` of the description."""
     training: Training | None = None
     try:
-        training = Training(context, version, options)
-        outputs = training.run()
-    except Exception as error:  # noqa: BLE001 - whatever ends a training must end up in its status
+        training = Training(job, folder)
+        with slot(job.slots, device_of(job.options.device), job.options.parallel, _wait(training.report)):
+            training.run()
+    except Exception as error:  # noqa: BLE001 - whatever ends a training must end up in its outcome
         if not isinstance(error, (TrainingFailed, ConfigError, TrainingCancelled)):
             traceback.print_exc()
         # What was written so far stays, but a training that failed evaluated nothing.
-        kept = {k: v for k, v in (training.outputs if training else {}).items() if k != "EvaluationResult"}
-        _finish(context, version, VersionStatus.TRAINING_FAILED, _message(error), kept, began)
-        return 1
-    _finish(context, version, VersionStatus.TRAINING_COMPLETED, READY, outputs, began)
-    return 0
+        kept = {k: v for k, v in (training.files.outputs if training else {}).items() if k != "EvaluationResult"}
+        return {"status": VersionStatus.TRAINING_FAILED, "message": _message(error), "outputs": kept}
+    return {"status": VersionStatus.TRAINING_COMPLETED, "message": READY, "outputs": training.files.outputs}
+
+
+def _wait(report: Reporter) -> Callable[[int], None]:
+    def wait(ahead: int) -> None:
+        if stopping():
+            raise TrainingCancelled
+        others = "another training" if ahead == 1 else f"{ahead} other trainings"
+        report(Progress("waiting", note=f"{others} on this device first"))
+
+    return wait
+
+
+def finish(folder: WorkFolder, outcome: dict[str, Any]) -> bool:
+    """Say how it ended; a disk without room for that is asked again for ten minutes."""
+    for _ in range(_FINISH_TRIES):
+        try:
+            folder.finish(outcome)
+        except OSError as error:
+            log(f"can't say how it ended: {error}")
+            time.sleep(_FINISH_PAUSE_S)
+        else:
+            return True
+    return False
 
 
 def main() -> int:
-    asked = background.arguments()
+    path = Path(sys.argv[1])
+    keep_lock()
     signal.signal(signal.SIGTERM, _on_sigterm)
     # Processes that load images for a GPU are forked from this one, and must end when they are told to.
     os.register_at_fork(after_in_child=lambda: signal.signal(signal.SIGTERM, signal.SIG_DFL))
     with contextlib.suppress(AttributeError):
         os.nice(5)
-    os.environ["RCL_WORK_DIR"] = str(asked.home / "cache")
-    context = make_context(asked.home)
-    version = background.take_over(context, asked, VersionStatus.TRAINING_IN_PROGRESS)
-    if version is None:
-        log("this training was given up before it began")
-        return 1
-    options = TrainingOptions(**json.loads((context.layout.job(version.id) / "options.json").read_text()))
-    log(f"training {version.arn} with {options}")
-    return run_training(context, version, options)
+    folder = WorkFolder(path, path.with_suffix(".lock"), path.with_suffix(".log"))
+    job = TrainingJob.of(folder.request())
+    os.environ["RCL_WORK_DIR"] = str(job.making.work_dir)
+    log(f"training {job.making.arn} with {job.options}, start {folder.starts}")
+    began = time.time_ns() // 1_000_000
+    outcome = outcome_of(job, folder)
+    outcome["ended_ms"] = time.time_ns() // 1_000_000
+    if outcome["status"] == VersionStatus.TRAINING_COMPLETED:
+        taken_s = (outcome["ended_ms"] - began) / 1000
+        outcome["outputs"]["BillableTrainingTimeInSeconds"] = max(1, round(taken_s))
+    finished = finish(folder, outcome)
+    log(f"{outcome['status']}: {outcome['message']}")
+    return 0 if finished else 1
+
+
+def end(code: int) -> None:
+    """End at once: taking torch down in order takes a second, in which this process seems to be at work."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    end(main())

@@ -14,7 +14,7 @@ from typing import Any
 import psutil
 import pytest
 
-from rcl_cli.store import versions
+from rcl_cli.compute.places import host_of
 from tests.conftest import Home, noisy, wait_until
 from tests.functional.models import Trained
 
@@ -249,13 +249,11 @@ def test_a_busy_model_gets_more_workers(detector: Trained, many: Path) -> None:
 
 def test_a_worker_that_dies_costs_no_answer(detector: Trained, many: Path, tmp_path: Path) -> None:
     out = tmp_path / "found.jsonl"
-    with detector.home.context.database.read() as db:
-        worker = versions.worker_of(db, 1)
-    assert worker is not None
+    pid, _ = json.loads(host_of(detector.home.context.layout, 1).handle or "")
     command = [sys.executable, "-m", "rcl_cli", "detect", "p/v", str(many), "-o", str(out), "--threads", "4"]
     with subprocess.Popen(command, env=detector.home.environment(), stderr=subprocess.PIPE, text=True) as process:
         wait_until(lambda: out.exists() and out.read_text().count("\n") > 20, 60)
-        for child in psutil.Process(worker.identity.pid).children():
+        for child in psutil.Process(pid).children():
             child.kill()
         _, stderr = process.communicate(timeout=120)
     assert (process.returncode, complaints(stderr)) == (0, [])

@@ -8,7 +8,6 @@ import os
 import shutil
 import sqlite3
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,6 @@ import pytest
 
 from rcl_cli.local.home import doctor
 from rcl_cli.store import versions
-from rcl_cli.store.liveness import identify
 from tests.conftest import Home
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -68,21 +66,13 @@ def test_a_sound_home_has_no_fault(home: Home, rcl: Run) -> None:
 def test_planted_faults_are_named_with_what_to_do(home: Home, rcl: Run, tmp_path: Path) -> None:
     home.project()
     # A host that was killed, a trainer that was killed.
-    with subprocess.Popen([sys.executable, "-c", "pass"]) as gone:
-        identity = identify(gone.pid)
-        gone.wait()
-    hosted = version(home, "hosted", "RUNNING")
-    model(home, hosted)
-    with home.context.database.write() as db:
-        db.execute(
-            "INSERT INTO processes (version_id, nonce, pid, started, address) VALUES (?, 'n', ?, ?, NULL)",
-            (hosted, identity.pid, identity.started),
-        )
+    model(home, version(home, "hosted", "RUNNING"))
     version(home, "trainee", "TRAINING_IN_PROGRESS")
     # Models that are not whole, and what a training left.
     (model(home, version(home, "cut", "STOPPED")) / "model.json").write_text('{"card": {')
     (model(home, version(home, "bare", "STOPPED")) / "weights.safetensors").unlink()
-    (home.path / "models" / "99.part").mkdir()
+    (home.path / "models" / "99").mkdir()
+    (home.path / "jobs" / "98").mkdir()
     # Weights that are not what came.
     cache = home.path / "cache" / "weights"
     cache.mkdir(parents=True)
@@ -100,7 +90,8 @@ def test_planted_faults_are_named_with_what_to_do(home: Home, rcl: Run, tmp_path
         ("p/trainee", "its trainer is gone", "train again"),
         ("p/cut", "can't be read", "Train it again"),
         ("p/bare", "has no weights.safetensors", "Train it again"),
-        ("leftovers", "99.part", "rm -r"),
+        ("leftovers", "models/99", "rm -r"),
+        ("leftovers", "jobs/98", "rm -r"),
         ("weights", "is not what was downloaded", "rm "),
         ("buckets", "photos is mapped to", "Mend `buckets`"),
         ("buckets", "RCL_BUCKETS_DIR", "Make it"),

@@ -5,7 +5,8 @@ from __future__ import annotations
 import io
 import json
 import os
-import subprocess
+import shutil
+import signal
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,10 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from rcl_cli.compute import job
-from rcl_cli.context import in_region
+from rcl_cli.compute.folder import WorkFolder
+from rcl_cli.compute.launcher import launcher
+from rcl_cli.compute.places import making_of
+from rcl_cli.context import in_region, make_context
 from rcl_cli.domain import Sample
 from rcl_cli.errors import (
     ImageTooLarge,
@@ -26,10 +29,12 @@ from rcl_cli.errors import (
     ServiceError,
     ValidationError,
 )
+from rcl_cli.operations import settle
 from rcl_cli.operations.invoke import invoke
 from rcl_cli.store import versions
 from rcl_cli.training import copier
-from tests.conftest import Home, colour_images, noisy, write_manifest
+from rcl_cli.training.job import CopyJob, Making
+from tests.conftest import Home, colour_images, noisy, wait_until, write_manifest
 from tests.functional.models import Trained
 
 FILES = {
@@ -515,36 +520,48 @@ def test_a_copy_that_cannot_be_written_fails_and_can_be_deleted(detector: Traine
     home.call("DeleteProjectVersion", ProjectVersionArn=arn)
 
 
-def test_a_source_that_is_deleted_while_it_is_copied(detector: Trained, monkeypatch: pytest.MonkeyPatch) -> None:
-    home = detector.home
-    middle, destination = home.project("middle"), home.project("end")
-    source = copy_of(detector, middle)
-    assert home.wait(middle, "v", leaving="COPYING_IN_PROGRESS")[0] == "COPYING_COMPLETED"
-    monkeypatch.setattr(job, "launch_copier", lambda *_: os.getpid())
-    params = {"SourceProjectArn": middle, "SourceProjectVersionArn": source}
-    target_arn = copy_of(detector, destination, **params)
-    with home.context.database.read() as db:
-        target = versions.by_arn(db, target_arn)
-    assert target is not None
-    whole = copier.copy_model
+@pytest.mark.parametrize("moment", ["before", "while", "after"])
+def test_a_source_that_is_deleted_around_its_copy(tmp_path: Path, moment: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = tmp_path / "source"
+    source.mkdir()
+    for name in ("model.json", "weights.safetensors"):
+        (source / name).write_text(name)
+    making = Making("arn", "p", "v", {"S3Bucket": "out"}, make_context(tmp_path / "home").buckets, tmp_path)
+    folder = WorkFolder(tmp_path / "job", tmp_path / "lock", tmp_path / "log")
+    folder.prepare({})
+    whole = shutil.copytree
 
-    def copy_while_it_goes(*arguments: Any) -> None:
+    def deleting(*arguments: Any) -> None:
         whole(*arguments)
-        home.call("DeleteProjectVersion", ProjectVersionArn=source)
+        (source / "model.json").unlink()
 
-    monkeypatch.setattr(copier, "copy_model", copy_while_it_goes)
-    assert copier.run_copy(home.context, target) == 1
-    assert home.status(destination, "v") == ("COPYING_FAILED", copier.SOURCE_GONE)
-    assert not home.context.layout.model(target.id).exists()
+    if moment == "before":
+        shutil.rmtree(source)
+    elif moment == "while":
+        monkeypatch.setattr(shutil, "copytree", deleting)
+    outcome = copier.outcome_of(CopyJob(making, source, {}, 5), folder)
+    if moment == "after":
+        assert (outcome["status"], outcome["ended_ms"]) == ("COPYING_COMPLETED", 5)
+        assert sorted(path.name for path in (folder.path / "model").iterdir()) == ["model.json", "weights.safetensors"]
+    else:
+        assert (outcome["status"], outcome["message"]) == ("COPYING_FAILED", copier.SOURCE_GONE)
 
 
-def test_a_copier_that_is_killed(detector: Trained, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_copier_that_is_killed_is_started_once_more(detector: Trained, monkeypatch: pytest.MonkeyPatch) -> None:
     home = detector.home
     destination = home.project("killed")
-    with subprocess.Popen(["sleep", "60"]) as copier:
-        monkeypatch.setattr(job, "launch_copier", lambda *_: copier.pid)
-        copy_of(detector, destination)
+    for module in ("rcl_cli.operations.copying", "rcl_cli.operations.settle"):
+        monkeypatch.setattr(f"{module}.COPIER", "tests.sleeper")
+    version = copy_of(detector, destination)
+    with home.context.database.read() as db:
+        found = versions.by_arn(db, version)
+    assert found is not None
+    folder = making_of(home.context.layout, found.id)
+    for start in (1, 2):
         assert home.status(destination, "v")[0] == "COPYING_IN_PROGRESS"
-        copier.kill()
-    outcome = home.wait(destination, "v", leaving="COPYING_IN_PROGRESS")
-    assert outcome == ("COPYING_FAILED", job.COPY_DIED)
+        assert folder.starts == start
+        pid, _ = json.loads(folder.handle or "")
+        os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: not launcher().is_at_work(folder))
+    assert home.status(destination, "v") == ("COPYING_FAILED", settle.COPY_DIED)
+    assert not folder.path.exists()

@@ -18,6 +18,10 @@ from typing import Any
 
 import pytest
 
+from rcl_cli.compute.launcher import launcher
+from rcl_cli.compute.places import host_of, making_of
+from rcl_cli.operations.settle import TRAINING_DIED
+from rcl_cli.status import MAKING
 from rcl_cli.store import versions
 from tests.conftest import Home, colour_images, image_line, wait_until, write_manifest
 
@@ -93,10 +97,13 @@ def test_killed_update_dataset_entries(home: Home) -> None:
 
 
 def worker_pid(home: Home, arn: str) -> int | None:
+    """The process that works on a version, as its folder says."""
     with home.context.database.read() as db:
         version = versions.by_arn(db, arn)
-        worker = versions.worker_of(db, version.id) if version else None
-    return worker.identity.pid if worker else None
+    if version is None:
+        return None
+    folder = (making_of if version.status in MAKING else host_of)(home.context.layout, version.id)
+    return int(json.loads(folder.handle)[0]) if folder.handle else None
 
 
 def kill(pid: int) -> None:
@@ -113,7 +120,7 @@ def project(home: Home) -> str:
     return arn
 
 
-def test_killed_training(home: Home, project: str) -> None:
+def test_killed_training_goes_on(home: Home, project: str) -> None:
     rng = random.Random(3)
     for number in range(ROUNDS):
         arn = home.train(project, f"v{number}")
@@ -124,15 +131,30 @@ def test_killed_training(home: Home, project: str) -> None:
         began = time.monotonic()
         status, message = home.status(project, f"v{number}")
         assert time.monotonic() - began < 5
-        assert status in {"TRAINING_FAILED", "TRAINING_COMPLETED"}, status
-        assert message
+        assert status in {"TRAINING_IN_PROGRESS", "TRAINING_COMPLETED"}, (status, message)
         check_database(home)
+        assert home.wait(project, f"v{number}")[0] == "TRAINING_COMPLETED"
         assert not home.context.layout.job(number + 1).exists()
         home.call("DeleteProjectVersion", ProjectVersionArn=arn)
+        assert list((home.path / "models").iterdir()) == []
+
+
+def test_a_training_that_dies_again_is_given_up(home: Home, project: str) -> None:
+    arn, folder = home.train(project, "v"), making_of(home.context.layout, 1)
+    for start in (1, 2):
+        assert home.status(project, "v")[0] == "TRAINING_IN_PROGRESS"
+        assert folder.starts == start
+        pid = worker_pid(home, arn)
+        assert pid
+        kill(pid)
+        wait_until(lambda: not launcher().is_at_work(folder))
+    assert home.status(project, "v") == ("TRAINING_FAILED", TRAINING_DIED)
+    assert not folder.path.exists()
+    check_database(home)
 
 
 def _runs(pid: int) -> bool:
-    from rcl_cli.store.liveness import start_token
+    from rcl_cli.compute.liveness import start_token
 
     return start_token(pid) is not None
 

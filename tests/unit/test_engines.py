@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ import pytest
 from rcl_cli.backends.base import Prepared
 from rcl_cli.errors import InvalidImageFormat, ProvisionedThroughputExceeded
 from rcl_cli.inference.engines import Batches, SideBySide
-from rcl_cli.inference.host import Host, WorkerProcess
+from rcl_cli.inference.host import Host, Request, WorkerProcess
 from tests.conftest import wait_until
 
 
@@ -149,12 +150,10 @@ class Fake:
         self.ended = True
 
 
-def host_of(loads: list[int], least: int, most: int) -> tuple[Host, list[int]]:
+def host_of(folder: Path, loads: list[int], least: int, most: int) -> tuple[Host, list[int]]:
     """A host with workers of such loads, and the pids that it starts."""
-    host = object.__new__(Host)
-    host._least, host._most, host._leaving = least, most, set()
+    host = Host(Request(folder, str(folder), str(folder / "s"), "n", least, most), lambda: None)
     host._full_since = host._idle_since = 0.0
-    host._workers = {}
     started: list[int] = []
 
     def spawn() -> None:
@@ -172,8 +171,8 @@ def host_of(loads: list[int], least: int, most: int) -> tuple[Host, list[int]]:
     return host, started
 
 
-def test_a_host_grows_only_after_a_while_of_full_hands() -> None:
-    host, started = host_of([20], 1, 3)
+def test_a_host_grows_only_after_a_while_of_full_hands(tmp_path: Path) -> None:
+    host, started = host_of(tmp_path, [20], 1, 3)
     for now in (0.0, 0.5, 0.9):
         host._scale(now)
     assert started == []
@@ -192,8 +191,8 @@ def test_a_host_grows_only_after_a_while_of_full_hands() -> None:
     assert started == [2, 3], "more than the most"
 
 
-def test_a_short_rush_does_not_count() -> None:
-    host, started = host_of([20], 1, 3)
+def test_a_short_rush_does_not_count(tmp_path: Path) -> None:
+    host, started = host_of(tmp_path, [20], 1, 3)
     host._scale(0.6)
     host._workers[1].load = 0
     host._scale(1.2)
@@ -202,8 +201,8 @@ def test_a_short_rush_does_not_count() -> None:
     assert started == []
 
 
-def test_a_host_that_is_idle_for_long_shrinks_to_its_least() -> None:
-    host, _ = host_of([0, 0, 0], 1, 3)
+def test_a_host_that_is_idle_for_long_shrinks_to_its_least(tmp_path: Path) -> None:
+    host, _ = host_of(tmp_path, [0, 0, 0], 1, 3)
     now = 0.0
     while now < 200:
         host._scale(now)

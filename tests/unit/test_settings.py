@@ -12,10 +12,10 @@ import pytest
 from rcl_cli.buckets.base import Bucket, BucketWriteError, NoSuchObjectError
 from rcl_cli.buckets.local import LocalBucket
 from rcl_cli.buckets.resolve import Buckets
+from rcl_cli.compute.liveness import ProcessIdentity, identify, is_locked, take_lock, this_process
 from rcl_cli.config import load_config
 from rcl_cli.context import make_context
 from rcl_cli.errors import ConfigError, InvalidParameter
-from rcl_cli.store.liveness import ProcessIdentity, hold_lock, identify, is_locked, this_process
 from rcl_cli.training.options import from_tags, resolve_options
 
 
@@ -145,27 +145,31 @@ def test_a_home_that_cannot_be(tmp_path: Path) -> None:
         make_context(tmp_path / "file")
 
 
-def test_a_process_is_known_by_when_it_started(tmp_path: Path) -> None:
-    lock = tmp_path / "lock"
-    assert this_process().is_alive(lock)
-    assert not ProcessIdentity(os.getpid(), this_process().started + "0").is_alive(lock)
+def test_a_process_is_known_by_when_it_started() -> None:
+    assert this_process().is_alive()
+    assert not ProcessIdentity(os.getpid(), this_process().started + "0").is_alive()
     child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     identity = identify(child.pid)
-    assert identity.is_alive(lock)
+    assert identity.is_alive()
     child.kill()
     child.wait()
-    assert not identity.is_alive(lock)
+    assert not identity.is_alive()
     child.communicate()
 
 
 @pytest.mark.skipif(not Path("/proc/self/ns/pid").exists(), reason="PID namespaces are Linux's")
-def test_a_process_of_another_container_is_known_by_its_lock(tmp_path: Path) -> None:
+def test_a_process_of_another_container_is_told_apart() -> None:
     boot, _, ticks = this_process().started.split("|")
-    foreign = ProcessIdentity(os.getpid(), f"{boot}|pid:[1]|{ticks}")
-    lock = tmp_path / "lock"
-    assert not foreign.is_alive(lock)
-    holder = hold_lock(lock)
+    assert ProcessIdentity(os.getpid(), f"{boot}|pid:[1]|{ticks}").is_foreign
+    assert not this_process().is_foreign
+
+
+def test_a_lock_is_held_by_one(tmp_path: Path) -> None:
+    lock = tmp_path / "folder" / "lock"
+    assert not is_locked(lock)
+    holder = take_lock(lock)
+    assert holder is not None
     assert is_locked(lock)
-    assert foreign.is_alive(lock)
+    assert take_lock(lock) is None
     os.close(holder)
-    assert not foreign.is_alive(lock)
+    assert not is_locked(lock)

@@ -67,12 +67,12 @@ def _show_processes(rows: Sequence[ProcessRow]) -> None:
     from rich.text import Text
 
     table = Table()
-    for heading in ("at work", "does", "process", "workers", "MB"):
+    for heading in ("at work", "does", "where", "workers", "MB"):
         table.add_column(heading, justify="left" if heading in ("at work", "does") else "right")
     for row in rows:
         is_training = row.does == VersionStatus.TRAINING_IN_PROGRESS
         does = row.message.partition(": ")[2].rstrip(".") if is_training else row.does
         memory = "" if row.memory_bytes is None else f"{row.memory_bytes / 1e6:.0f}"
-        cells = (row.version, does, str(row.pid), "" if is_training else str(row.workers), memory)
+        cells = (row.version, does, row.where, "" if is_training else str(row.workers), memory)
         table.add_row(*(Text(cell) for cell in cells))
     console().print(table)

@@ -6,11 +6,13 @@ import threading
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
+from rcl_cli.compute.places import host_of
 from rcl_cli.config import cpu_cores
 from rcl_cli.context import Context
 from rcl_cli.errors import ResourceNotReady
+from rcl_cli.inference.client import place_of
 from rcl_cli.status import VersionStatus
-from rcl_cli.store import projects, versions
+from rcl_cli.store import projects
 from rcl_cli.store.versions import Version
 
 _TIMEOUT_S = 110.0
@@ -40,8 +42,8 @@ class Detector(Protocol):
 class HostDetector:
     """A running model's host; a connection a thread, now and then a new one, so that new workers get some."""
 
-    def __init__(self, worker: versions.Worker) -> None:
-        self._worker = worker
+    def __init__(self, address: str, nonce: str) -> None:
+        self._address, self._nonce = address, nonce
         self._local = threading.local()
 
     def __call__(self, image: bytes, min_confidence: float | None, max_results: int | None) -> Found:
@@ -51,7 +53,7 @@ class HostDetector:
         if getattr(mine, "left", 0) == 0:
             if hasattr(mine, "connection"):
                 mine.connection.close()
-            mine.connection, mine.left = HostConnection(self._worker.address or "", self._worker.nonce), _REQUESTS
+            mine.connection, mine.left = HostConnection(self._address, self._nonce), _REQUESTS
         mine.left -= 1
         reply = mine.connection.ask(image, min_confidence, max_results, sized=True)
         return Found(reply["labels"], reply["width"], reply["height"])
@@ -88,11 +90,11 @@ def detector_of(context: Context, version: Version, *, once: bool) -> Detector:
             raise ResourceNotReady(f"The version {version.name} has no model: its status is {version.status}.")
         return OwnDetector(folder)
     with context.database.read() as db:
-        worker = versions.worker_of(db, version.id)
         name = f"{projects.by_id(db, version.project_id).name}/{version.name}"
-    if version.status != VersionStatus.RUNNING or worker is None or worker.address is None:
+    place = place_of(host_of(context.layout, version.id))
+    if version.status != VersionStatus.RUNNING or place is None:
         raise ResourceNotReady(
             f"{name} is not running ({version.status}). Add --once to load it for this run, or start it: "
             f"rcl start-project-version --project-version-arn {name} --min-inference-units 1"
         )
-    return HostDetector(worker)
+    return HostDetector(*place)

@@ -16,10 +16,11 @@ from typing import Literal, NamedTuple
 
 from rcl_cli.backends.registry import read_card, read_thresholds
 from rcl_cli.backends.weights.choice import sha256_of
+from rcl_cli.compute.launcher import launcher
+from rcl_cli.compute.places import host_of, making_of
 from rcl_cli.config import Config, cpu_cores, home_folder, load_config
 from rcl_cli.errors import ConfigError, RclError
-from rcl_cli.status import MAKING, TRAINED, WORKED_ON
-from rcl_cli.store import versions
+from rcl_cli.status import HOSTED, MAKING, TRAINED, WORKED_ON
 from rcl_cli.store.database import NETWORK_FILE_SYSTEMS, file_system
 from rcl_cli.store.layout import Layout
 from rcl_cli.store.migrations import MIGRATIONS
@@ -308,10 +309,10 @@ def _damaged(path: Path, problem: str) -> Check:
 
 def _version(layout: Layout, db: sqlite3.Connection, version_id: int, name: str, status: str) -> Iterator[Check]:
     if status in WORKED_ON:
-        worker = versions.worker_of(db, version_id)
-        if worker is None or not worker.identity.is_alive(layout.lock(version_id)):
+        work = (host_of if status in HOSTED else making_of)(layout, version_id)
+        if not launcher().is_at_work(work) and work.outcome() is None:
             what = "trainer" if status.startswith(("TRAINING", "COPYING")) else "host"
-            fix = f"rcl describe-project-versions --project-arn {name.split('/')[0]} sets it right"
+            fix = f"rcl versions {name.split('/')[0]} goes on with it or gives it up"
             again = "; then train again." if what == "trainer" else "; then start it again."
             yield Check(name, "fault", f"its status is {status}, but its {what} is gone", fix + again)
     if status in TRAINED:
@@ -331,13 +332,12 @@ def _version(layout: Layout, db: sqlite3.Connection, version_id: int, name: str,
 
 
 def _leftovers(layout: Layout, statuses: Mapping[int, str]) -> Iterator[Check]:
-    """Folders of trainings that nobody works on."""
-    models = layout.home / "models"
-    for path in sorted(models.glob("*")) if models.is_dir() else []:
-        number = path.name.removesuffix(".part")
-        status = statuses.get(int(number)) if number.isdigit() else None
-        if path.suffix == ".part" and status not in MAKING:
-            yield Check("leftovers", "warning", f"{path} is of a training that ended", f"rm -r {path}")
+    """Models that no version has, and job folders of trainings that nobody works on any more."""
+    for folder, needed in (("models", TRAINED), ("jobs", MAKING)):
+        place = layout.home / folder
+        for path in sorted(place.iterdir()) if place.is_dir() else []:
+            if path.is_dir() and path.name.isdigit() and statuses.get(int(path.name)) not in (*needed, *MAKING):
+                yield Check("leftovers", "warning", f"{path} belongs to nothing any more", f"rm -r {path}")
 
 
 # --- the network ------------------------------------------------------------------------------------------------------

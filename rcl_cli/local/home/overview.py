@@ -9,11 +9,14 @@ import sys
 from typing import Any, NamedTuple
 
 from rcl_cli.backends.registry import read_card
+from rcl_cli.compute.launcher import Usage, launcher
+from rcl_cli.compute.places import host_of, making_of
 from rcl_cli.config import cpu_cores
 from rcl_cli.context import Context
 from rcl_cli.errors import ConfigError, ResourceNotFound
+from rcl_cli.operations.progress import message_of
 from rcl_cli.operations.settle import settle_versions
-from rcl_cli.status import VersionStatus
+from rcl_cli.status import HOSTED, WORKED_ON, VersionStatus
 from rcl_cli.store import datasets, projects, versions
 from rcl_cli.store.versions import Version
 
@@ -52,7 +55,7 @@ class ProcessRow(NamedTuple):
 
     version: str
     does: str
-    pid: int
+    where: str
     workers: int
     memory_bytes: int | None
     message: str
@@ -130,27 +133,20 @@ def processes_of(context: Context) -> list[ProcessRow]:
     """Everything that works at the moment, or holds a model ready."""
     found = []
     with context.database.read() as db:
-        for project in projects.page(db, None, None, _MOST):
-            for version in versions.page(db, project.id, None, None, _MOST):
-                worker = versions.worker_of(db, version.id)
-                if worker is None or not worker.identity.is_alive(context.layout.lock(version.id)):
-                    continue
-                workers, memory = (0, None) if worker.identity.is_foreign else _usage(worker.identity.pid)
-                name = f"{project.name}/{version.name}"
-                found.append(ProcessRow(name, version.status, worker.identity.pid, workers, memory, version.message))
+        named = [
+            (project.name, version)
+            for project in projects.page(db, None, None, _MOST)
+            for version in versions.page(db, project.id, None, None, _MOST)
+            if version.status in WORKED_ON
+        ]
+    for project_name, version in named:
+        folder = (host_of if version.status in HOSTED else making_of)(context.layout, version.id)
+        if not launcher().is_at_work(folder):
+            continue
+        usage = launcher().usage(folder) or Usage("elsewhere", 0, None)
+        name, message = f"{project_name}/{version.name}", message_of(context, version)
+        found.append(ProcessRow(name, version.status, usage.where, usage.processes, usage.memory_bytes, message))
     return found
-
-
-def _usage(pid: int) -> tuple[int, int | None]:
-    """(processes below it, bytes of all of them)."""
-    import psutil
-
-    try:
-        process = psutil.Process(pid)
-        below = process.children(recursive=True)
-        return len(below), sum(one.memory_info().rss for one in (process, *below))
-    except psutil.Error:
-        return 0, None
 
 
 def device_name() -> str:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from rcl_cli.compute.hosts import host_log
+from rcl_cli.compute.places import host_of, making_of
 from rcl_cli.context import Context
 from rcl_cli.errors import ResourceNotFound
 from rcl_cli.local.models.naming import find_version
+from rcl_cli.operations.progress import progress_of
 from rcl_cli.operations.settle import settle_versions
 from rcl_cli.store import versions
 from rcl_cli.store.versions import Version
@@ -18,7 +19,7 @@ def training_progress(context: Context, version_arn: str) -> dict[str, Any] | No
     """The structured progress of a running training."""
     with context.database.read() as db:
         version = versions.by_arn(db, version_arn)
-    return version.progress if version else None
+    return progress_of(context, version) if version else None
 
 
 def named_version(context: Context, name: str) -> Version:
@@ -39,4 +40,4 @@ def named_version(context: Context, name: str) -> Version:
 
 
 def log_of(context: Context, version: Version, *, host: bool) -> Path:
-    return host_log(context.layout, version.id) if host else context.layout.training_log(version.id)
+    return (host_of if host else making_of)(context.layout, version.id).log

@@ -1,8 +1,7 @@
-"""Whether a process that the store remembers is still that process."""
+"""Whether a process is still the one that it was, and whether anybody holds a lock."""
 
 from __future__ import annotations
 
-import contextlib
 import os
 from pathlib import Path
 from typing import NamedTuple
@@ -24,33 +23,45 @@ class ProcessIdentity(NamedTuple):
         mine, theirs = (start_token(os.getpid()) or "").split("|"), self.started.split("|")
         return len(mine) == len(theirs) == 3 and mine[0] == theirs[0] and mine[1] != theirs[1]
 
-    def is_alive(self, lock: Path) -> bool:
-        """Whether it still runs; a process of another container is known by the lock that it holds."""
-        if self.is_foreign:
-            return is_locked(lock)
+    def is_alive(self) -> bool:
+        """Whether it still runs; of a foreign process that can't be told."""
         return start_token(self.pid) == self.started
 
 
-def hold_lock(lock: Path) -> int:
-    """Lock a file until this process ends, however it ends; returns the descriptor that holds it."""
+def take_lock(lock: Path) -> int | None:
+    """Lock a file as long as the descriptor that is returned, or a copy of it in another process, is open.
+
+    Returns:
+        None where somebody else holds it.
+
+    Raises:
+        OSError: the file can't be made, or its file system has no locks.
+    """
     import fcntl
 
     lock.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    with contextlib.suppress(OSError):
+    try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        return None
+    except BaseException:
+        os.close(descriptor)
+        raise
     return descriptor
 
 
 def is_locked(lock: Path) -> bool:
+    """Whether somebody holds it."""
     import fcntl
 
     try:
-        descriptor = os.open(lock, os.O_RDWR)
+        descriptor = os.open(lock, os.O_RDWR | os.O_CLOEXEC)
     except OSError:
         return False
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except OSError:
         return True
     finally:

@@ -1,0 +1,57 @@
+"""Where work runs: a launcher starts it, looks after it and ends it, and nothing above knows how."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import NamedTuple, Protocol, cast
+
+from rcl_cli.compute.folder import WorkFolder
+
+# Each a module of this package with the functions of `Launcher`.
+LAUNCHERS = ("local",)
+
+
+class Usage(NamedTuple):
+    """What work takes up.
+
+    Args:
+        where: for people: `process 4711`.
+        processes: below the first one.
+        memory_bytes: of all of them, what they share counted more than once.
+    """
+
+    where: str
+    processes: int
+    memory_bytes: int | None
+
+
+class Launcher(Protocol):
+    """A way to run work; each piece at most once at a time."""
+
+    def start(self, module: str, folder: WorkFolder) -> bool:
+        """Start `python -m MODULE FOLDER`, which outlives this process.
+
+        Returns:
+            False where it is at work already.
+
+        Raises:
+            OSError: it can't be started.
+        """
+        ...
+
+    def is_at_work(self, folder: WorkFolder) -> bool:
+        """Whether it runs, as far as can be told; never false while it does."""
+        ...
+
+    def stop(self, folder: WorkFolder) -> None:
+        """Ask it to end; asking twice does no harm."""
+        ...
+
+    def usage(self, folder: WorkFolder) -> Usage | None:
+        """What it takes up, None where that can't be told."""
+        ...
+
+
+def launcher(name: str = "local") -> Launcher:
+    """The launcher of that name."""
+    return cast("Launcher", import_module(f"rcl_cli.compute.{LAUNCHERS[LAUNCHERS.index(name)]}"))

@@ -1,0 +1,125 @@
+"""Work on this machine: detached processes, each known by the lock that it holds.
+
+The lock is taken by whoever starts a process and passed on to it, so there is no moment in which work that was started
+looks as if nobody did it, whatever is killed, and no two processes do the same work. It holds in containers too, where
+process numbers mean nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import time
+
+from rcl_cli.compute.folder import WorkFolder
+from rcl_cli.compute.launcher import Usage
+from rcl_cli.compute.liveness import ProcessIdentity, identify, is_locked, take_lock
+
+_LOCK_FD = "RCL_LOCK_FD"
+_LOCK_PATIENCE_S, _LOCK_RETRY_S = 1.0, 0.02
+
+
+def start(module: str, folder: WorkFolder) -> bool:
+    """See `Launcher`."""
+    lock = _patiently_locked(folder)
+    if lock is None:
+        return False
+    try:
+        folder.count_start()
+        pid = _spawn([module, str(folder.path)], folder, lock)
+        folder.keep_handle(json.dumps(identify(pid)))
+    finally:
+        os.close(lock)
+    return True
+
+
+def _patiently_locked(folder: WorkFolder) -> int | None:
+    """The lock of a piece of work; None where it is at work. Who only looks holds it for a moment too."""
+    deadline = time.monotonic() + _LOCK_PATIENCE_S
+    while (lock := take_lock(folder.lock)) is None and time.monotonic() < deadline:
+        time.sleep(_LOCK_RETRY_S)
+    return lock
+
+
+def _spawn(words: list[str], folder: WorkFolder, lock: int) -> int:
+    import subprocess
+    import threading
+
+    folder.log.parent.mkdir(parents=True, exist_ok=True)
+    # The process has another working folder, where a relative path would mean something else.
+    relative = ("RCL_BUCKETS_DIR", "AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE")
+    absolute = {name: os.path.abspath(os.environ[name]) for name in relative if os.environ.get(name)}  # noqa: PTH100
+    # Threads that wait in a loop for each other starve whatever else runs, another training above all. A tenth of
+    # GNU OpenMP's patience halves that and costs a training that is alone next to nothing (bench/RESULTS.md).
+    threads = {"GOMP_SPINCOUNT": os.environ.get("GOMP_SPINCOUNT", "30000")}
+    with folder.log.open("ab") as out:
+        process = subprocess.Popen(
+            [sys.executable, "-m", *words],
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=out,
+            start_new_session=True,
+            pass_fds=(lock,),
+            cwd="/",
+            env={**os.environ, **absolute, **threads, "PYTHONPATH": _package_root(), _LOCK_FD: str(lock)},
+        )
+    # Nobody here waits for its work; but a parent that lives on must not keep its remains as a zombie.
+    threading.Thread(target=process.wait, daemon=True).start()
+    return process.pid
+
+
+def _package_root() -> str:
+    """The folder that holds the package, first on the path of processes started with another working folder."""
+    root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))  # noqa: PTH100, PTH120
+    rest = os.environ.get("PYTHONPATH")
+    return f"{root}{os.pathsep}{rest}" if rest else root
+
+
+def keep_lock() -> None:
+    """In a process that was started: keep its lock to itself, until it ends, however it ends."""
+    descriptor = int(os.environ.pop(_LOCK_FD))
+    os.set_inheritable(descriptor, False)
+    # A forked process that lives on for a moment must not look like this one.
+    os.register_at_fork(after_in_child=lambda: os.close(descriptor))
+
+
+def is_at_work(folder: WorkFolder) -> bool:
+    """See `Launcher`."""
+    return is_locked(folder.lock)
+
+
+def stop(folder: WorkFolder) -> None:
+    """See `Launcher`; of another container's processes nobody here knows the number."""
+    process = _process(folder)
+    if process is not None and process.is_alive():
+        try:
+            os.kill(process.pid, signal.SIGTERM)
+        except ProcessLookupError:
+            return
+
+
+def usage(folder: WorkFolder) -> Usage | None:
+    """See `Launcher`."""
+    import psutil
+
+    process = _process(folder)
+    if process is None or not process.is_alive():
+        return None
+    where = f"process {process.pid}"
+    try:
+        first = psutil.Process(process.pid)
+        below = first.children(recursive=True)
+        return Usage(where, len(below), sum(one.memory_info().rss for one in (first, *below)))
+    except psutil.Error:
+        return Usage(where, 0, None)
+
+
+def _process(folder: WorkFolder) -> ProcessIdentity | None:
+    """The process that was started last, None where its number is of another container or machine."""
+    try:
+        identity = ProcessIdentity(*json.loads(folder.handle or ""))
+    except (ValueError, TypeError):
+        return None
+    return None if identity.is_foreign else identity
