@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -29,6 +28,7 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 RESULTS = HERE / "RESULTS.md"
 BEGIN, END = "<!-- gpu: written by bench/gpu.py -->", "<!-- end of gpu -->"
+ROWS = "rows.jsonl"
 HEAD = ("part", "what", "figure", "against", "bar", "")
 
 
@@ -50,17 +50,17 @@ class Part(NamedTuple):
 
 PARTS = {
     "machine": Part("machine:ceilings", 45, 15),
-    "tests": Part("machine:tests", 100, 40),
     "detector": Part("training:detector", 110, 60),
-    "ultralytics": Part("training:ultralytics", 70, 40, "detector"),
+    "ultralytics": Part("training:ultralytics", 60, 30, "detector"),
     "host": Part("serving:host", 90, 40, "detector"),
-    "classifier": Part("training:classifier", 110, 50),
+    "classifier": Part("training:classifier", 90, 45),
     "agreement": Part("serving:agreement", 60, 25, "classifier"),
-    "planned": Part("training:planned", 100, 60),
-    "kills": Part("faults:kills", 70, 40, "detector"),
-    "memory": Part("faults:memory", 90, 40),
+    "tests": Part("machine:tests", 90, 40),
+    "kills": Part("faults:kills", 60, 30, "detector"),
+    "memory": Part("faults:memory", 80, 40),
     "pair": Part("serving:pair", 60, 30, "classifier"),
     "doctor": Part("machine:doctor", 30, 15),
+    "planned": Part("training:planned", 100, 60),
     "experiments": Part("experiments:all_of_them", 90, 30, "detector"),
 }
 
@@ -118,10 +118,12 @@ def end_detached(work: Path) -> None:
 
 def run_all(arguments: argparse.Namespace) -> int:
     """Run the parts, one after the other; 1 if one failed."""
-    shutil.rmtree(arguments.out, ignore_errors=True)
-    arguments.out.mkdir(parents=True)
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    for name in (ROWS, "log.txt"):
+        (arguments.out / name).unlink(missing_ok=True)
     began = time.monotonic()
     outcomes: dict[str, dict[str, Any]] = {}
+    document: dict[str, Any] = {}
     chosen = arguments.only.split(",") if arguments.only else list(PARTS)
     print(" | ".join(HEAD), flush=True)
     for name in chosen:
@@ -135,19 +137,26 @@ def run_all(arguments: argparse.Namespace) -> int:
         else:
             how = begin(name, arguments, limit_s)
         outcomes[name] = {"how": how, "seconds": round(time.monotonic() - started, 1)}
+        # Again after each part: whatever ends this run early, what is known by then is kept.
+        document = keep(arguments, outcomes, time.monotonic() - began)
         print(f"----- {name}: {how}, {outcomes[name]['seconds']} s", flush=True)
-    rows_file = arguments.out / "rows.jsonl"
-    rows = [json.loads(line) for line in rows_file.read_text("utf-8").splitlines()] if rows_file.exists() else []
+    failed = [name for name, one in outcomes.items() if one["how"] != "done"]
+    missed = sum(Cells(row).verdict == "MISSED" for row in document["rows"])
+    print(f"{document['seconds']} s; parts not done: {', '.join(failed) or 'none'}; bars missed: {missed}")
+    return 1 if failed else 0
+
+
+def keep(arguments: argparse.Namespace, outcomes: dict[str, dict[str, Any]], taken_s: float) -> dict[str, Any]:
+    """Write results.json and table.md with what is known so far."""
+    file = arguments.out / ROWS
+    rows = [json.loads(line) for line in file.read_text("utf-8").splitlines()] if file.exists() else []
     document = {
         "date": f"{datetime.now(UTC):%Y-%m-%d}", "device": arguments.device, "tiny": arguments.tiny,
-        "seconds": round(time.monotonic() - began), "parts": outcomes, "rows": rows,
+        "seconds": round(taken_s), "parts": outcomes, "rows": rows,
     }  # fmt: skip
     (arguments.out / "results.json").write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", "utf-8")
     (arguments.out / "table.md").write_text(table(document), "utf-8")
-    failed = [name for name, one in outcomes.items() if one["how"] != "done"]
-    missed = sum(Cells(row).verdict == "MISSED" for row in rows)
-    print(f"{document['seconds']} s; parts not done: {', '.join(failed) or 'none'}; bars missed: {missed}")
-    return 1 if failed else 0
+    return document
 
 
 def Cells(row: dict[str, Any]) -> Any:
@@ -186,7 +195,7 @@ def main() -> int:
     parser.add_argument("--device", default="cuda", choices=("cuda", "cpu"))
     parser.add_argument("--tiny", action="store_true", help="A few images and one epoch: to see that everything runs.")
     parser.add_argument("--only", help=f"Parts, with commas between: {','.join(PARTS)}.")
-    parser.add_argument("--seconds", type=float, default=440, help="For all parts together.")
+    parser.add_argument("--seconds", type=float, default=430, help="For all parts together.")
     parser.add_argument("--patience", type=float, default=1, help="Makes the limits of the parts longer.")
     parser.add_argument("--part", choices=PARTS, help=argparse.SUPPRESS)
     parser.add_argument("--record", type=Path, metavar="FILE", help="Write a run's results.json into RESULTS.md.")

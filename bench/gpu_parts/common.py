@@ -187,9 +187,9 @@ class Home:
         return aggregated
 
     @contextmanager
-    def started(self, most: int = 1) -> Iterator[tuple[str, str]]:
+    def started(self, workers: int = 1) -> Iterator[tuple[str, str]]:
         """(address, nonce) of a running host."""
-        units = ["--min-inference-units", "1", *(["--max-inference-units", str(most)] if most > 1 else [])]
+        units = ["--min-inference-units", str(workers)]
         self.rcl("start-project-version", "--project-version-arn", f"{self.name}/v1", *units)
         found = self.wait("STARTING")
         if found["Status"] != "RUNNING":
@@ -201,6 +201,10 @@ class Home:
             if self.describe()["Status"] == "RUNNING":
                 self.rcl("stop-project-version", "--project-version-arn", f"{self.name}/v1")
                 self.wait("STOPPING")
+            log = (self.path / "hosts" / "1" / "host.log").read_text("utf-8")
+            print(log, file=sys.stderr)
+            for line in [line for line in log.splitlines() if "no CUDA graph" in line or "failed" in line][:3]:
+                self.bench.say(f"{self.name}: its host says", line[:200])
 
     def pid(self, folder: str) -> int:
         """The process that works in `jobs/1` or `hosts/1`."""
@@ -215,7 +219,10 @@ def query_gpu(*names: str) -> list[str] | None:
     if shutil.which("nvidia-smi") is None:
         return None
     words = ["nvidia-smi", "-i", "0", f"--query-gpu={','.join(names)}", "--format=csv,noheader,nounits"]
-    done = subprocess.run(words, capture_output=True, text=True, timeout=30, check=False)
+    try:
+        done = subprocess.run(words, capture_output=True, text=True, timeout=30, check=False)
+    except subprocess.TimeoutExpired:
+        return None
     return None if done.returncode else [field.strip() for field in done.stdout.strip().split(",")]
 
 

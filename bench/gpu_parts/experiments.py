@@ -21,6 +21,7 @@ def all_of_them(bench: Bench) -> None:
 
 def windows(bench: Bench) -> None:
     """A model in this process, 64 threads, with other limits of a batch."""
+    from rcl_cli.backends.runtimes import torch_runner
     from rcl_cli.config import cpu_cores
     from rcl_cli.inference import engines
     from rcl_cli.inference.model import LoadedModel
@@ -30,6 +31,7 @@ def windows(bench: Bench) -> None:
     threads = bench.pick(64, 4)
     for most in bench.pick((8, 16, 32, 64), (4, 16)):
         engines._MOST_IN_BATCH = most
+        torch_runner._RECORDED_SIZES = (1, 2, 4, 8, 16, 32, 64)
         model = LoadedModel(home.model, cpu_cores())
 
         def ask(number: int, model: LoadedModel = model) -> None:

@@ -29,7 +29,8 @@ def ultralytics(asked: dict[str, Any]) -> list[float]:
         "model": "yolov8n.yaml", "pretrained": asked["weights"] if asked["weights"] != "none" else False,
         "data": asked["data"], "epochs": asked["epochs"], "imgsz": asked["size_px"], "batch": asked["batch"],
         "device": asked["device"], "save": False, "plots": False, "verbose": False, "project": asked["folder"],
-        "close_mosaic": asked["close_mosaic"], "amp": "bf16" if asked["device"] != "cpu" else False,
+        "close_mosaic": asked["close_mosaic"], "deterministic": False,
+        "amp": "bf16" if asked["device"] != "cpu" else False,
     })  # fmt: skip
     times: list[float] = []
     trainer.add_callback("on_train_epoch_start", lambda _: times.append(time.perf_counter()))

@@ -98,7 +98,8 @@ def ultralytics(bench: Bench) -> None:
     theirs = peer("ultralytics", asked, YOLO_OFFLINE="true", YOLO_CONFIG_DIR=folder)
     mine, plain = statistics.median(ours[1:] or ours), statistics.median(theirs[1:] or theirs)
     bench.say("plain Ultralytics: an epoch, same settings", plain, "s")
-    bench.say("our epoch", mine / plain, "×", against=f"plain Ultralytics: {plain:.3g} s", bar=1.05)
+    against = f"plain Ultralytics, which reads its files each epoch: {plain:.3g} s"
+    bench.say("our epoch", mine / plain, "×", against=against, bar=1.05)
 
 
 def yolo_folder(bench: Bench, home: Home) -> Any:
@@ -133,17 +134,16 @@ def yolo_folder(bench: Bench, home: Home) -> Any:
 
 
 def classifier(bench: Bench) -> None:
-    """`signs`: the head alone, then fine-tuned, and a plain torch loop on the same images."""
-    options = {"time_budget_s": 1} | bench.pick({}, {"image_size": 64})
-    head = trained(bench, "signs", "signs_head", options)
-    usable = head.card["card"]["first_usable_s"]
-    if usable is not None:
-        bench.say("signs_head: a usable model after", usable, "s")
-    bench.say("signs_head: F1", head.summary["F1Score"])
+    """`signs`: the head, then fine-tuned, and a plain torch loop on the same images."""
     options = bench.pick(
-        {"model": "efficientnet_lite0"}, {"model": "mobilenet_v3_small", "epochs": 2, "image_size": 64}
+        {"model": "efficientnet_lite0", "epochs": 8}, {"model": "mobilenet_v3_small", "epochs": 2, "image_size": 64}
     )
     home = trained(bench, "signs", "signs", options)
+    usable = home.card["card"]["first_usable_s"]
+    if usable is not None:
+        head = next(row for row in home.card["card"]["history"] if row.get("stage") == "head")
+        bench.say("signs: a usable model, the head alone, after", usable, "s")
+        bench.say("signs: F1 of the head on held-out images", head["F1"])
     accuracy(bench, home, "signs", {})
     rows = [row["seconds"] for row in home.card["card"]["history"] if "epoch" in row]
     card = home.card["card"]

@@ -27,6 +27,20 @@ class TrainingCancelled(Exception):
     """The trainer was asked to stop."""
 
 
+class DeviceLost(Exception):
+    """The accelerator failed in a way that this process can't recover from."""
+
+
+# "CUDA out of memory", and what cuBLAS and cuDNN say when they get none.
+_MEMORY_ERRORS = ("out of memory", "cublas_status_alloc_failed", "unable to find an engine")
+
+
+def is_memory_error(error: BaseException) -> bool:
+    """Whether a device's memory was too small."""
+    text = str(error).lower()
+    return isinstance(error, RuntimeError) and any(words in text for words in _MEMORY_ERRORS)
+
+
 def smaller_batch(asked: int, used: int) -> str:
     """What people are told where a device's memory is too small."""
     return f"the device's memory does not hold {asked} images at once: batches of {used}"

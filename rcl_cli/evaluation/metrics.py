@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MATCH_IOU = 0.5
+_MOST_ROOM = 0.005
 DEFAULT_THRESHOLD = 0.5
 _RECALL_POINTS = np.linspace(0, 1, 101)
 
@@ -65,11 +66,13 @@ class Evaluation:
         labels: of labels that occur in the test set, best F1 first.
         thresholds: for every label of the model.
         overall_recall: per label, over all its predictions whatever their score.
+        served: thresholds that an accelerator serves with, whose scores depend a little on the company in a batch.
     """
 
     labels: tuple[LabelResult, ...]
     thresholds: dict[str, float]
     overall_recall: dict[str, float]
+    served: dict[str, float]
 
     def mean(self, figure: str) -> float:
         """Unweighted mean over labels."""
@@ -155,6 +158,16 @@ def best_threshold(events: LabelEvents) -> tuple[float, float, float, float]:
     return float(scores[best]), float(true[best] / claimed[best]), float(true[best] / events.positives), float(f1[best])
 
 
+def _room(events: LabelEvents, threshold: float) -> float:
+    """How far below a threshold scores may count without a figure changing: halfway to the next score, and not far.
+
+    A threshold is a test image's own score. That image again, in a batch of another size or on other cores, may score a
+    little less.
+    """
+    below = max((score for score in events.scores if score < threshold), default=0.0)
+    return min(_MOST_ROOM, (threshold - below) / 2)
+
+
 def average_precision(events: LabelEvents) -> float:
     """Area under the precision-recall curve after COCO: precision made monotone, sampled at 101 recalls."""
     if not events.scores or not events.positives:
@@ -188,8 +201,9 @@ def evaluate(labels: Sequence[str], samples: Sequence[Sample], matched: Sequence
         # No test image can tell: the middle of what the others need is the best guess.
         middle = float(np.median([r.threshold for r in results]))
         thresholds.update(dict.fromkeys(unseen, middle))
+    served = {label: thresholds[label] - _room(events[label], thresholds[label]) for label in thresholds}
     recalls = {label: sum(one.hits) / one.positives for label, one in events.items() if one.positives}
-    return Evaluation(tuple(sorted(results, key=lambda r: (-r.f1, r.label))), thresholds, recalls)
+    return Evaluation(tuple(sorted(results, key=lambda r: (-r.f1, r.label))), thresholds, recalls, served)
 
 
 def confusion(

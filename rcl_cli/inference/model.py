@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rcl_cli.backends.base import THRESHOLDS_FILE
 from rcl_cli.backends.registry import load_predictor, read_card, read_thresholds
 from rcl_cli.config import cpu_cores
 from rcl_cli.domain import Detection
 from rcl_cli.inference.engines import Batches, Engine, SideBySide
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 _DEFAULT_THRESHOLD = 0.5
 _ROUNDING = 1e-6
@@ -28,10 +32,12 @@ class LoadedModel:
     """
 
     def __init__(self, folder: Path, threads: int) -> None:
-        _, extra = read_card(folder)
+        card, extra = read_card(folder)
         device = _device(str(extra.get("device", "cpu")))
         self._folder = folder
         self._assumed: dict[str, float] = extra["thresholds"]
+        if device != "cpu":
+            self._assumed = extra.get("served_thresholds", self._assumed)
         self._own: tuple[int | None, dict[str, float]] = (None, {})
         self._predictor = load_predictor(folder, device, threads)
         self._engine: Engine
@@ -41,6 +47,10 @@ class LoadedModel:
             )
         else:
             self._engine = Batches(self._predictor.forward, cpu_cores())
+
+        if device != "cpu":
+            # The first pass on an accelerator takes a second; nobody's request should.
+            self._predictor.forward(_blank(card.image_size))
 
     def detect(
         self, image: bytes, min_confidence: float | None, max_results: int | None, timeout_s: float
@@ -69,6 +79,12 @@ class LoadedModel:
         if self._own[0] != changed:
             self._own = (changed, {**self._assumed, **read_thresholds(self._folder)})
         return self._own[1]
+
+
+def _blank(size_px: int) -> NDArray[np.uint8]:
+    import numpy as np
+
+    return np.zeros((1, size_px, size_px, 3), np.uint8)
 
 
 def custom_labels(

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from rcl_cli.backends.base import DeviceLost
 from rcl_cli.errors import InternalServerError, ProvisionedThroughputExceeded, ServiceError
 from rcl_cli.imaging.decode import read_header
 from rcl_cli.inference.engines import BUSY
@@ -73,6 +74,10 @@ class Worker:
             return {"labels": found, **({"width": size.width, "height": size.height} if size else {})}
         except ServiceError as error:
             return {"error": {"code": error.code, "message": error.message}}
+        except DeviceLost as error:
+            # The host starts another one, which can have the device anew.
+            print(f"the device is lost: {error}", file=sys.stderr, flush=True)
+            os._exit(1)
         except Exception as error:  # noqa: BLE001 - a broken forward pass must not end the worker
             print(f"request failed: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
             return {"error": {"code": "InternalServerError", "message": "The model failed on this image."}}

@@ -13,7 +13,7 @@ import torch
 
 from rcl_cli import __version__
 from rcl_cli.backends import registry
-from rcl_cli.backends.base import Cancelled, Predictor, Report, smaller_batch
+from rcl_cli.backends.base import Cancelled, Predictor, Report, is_memory_error, smaller_batch
 from rcl_cli.backends.predictors import predict
 from rcl_cli.backends.runtimes.forms import choose_forms
 from rcl_cli.backends.weights.choice import WeightsChoice, choose_weights
@@ -144,7 +144,7 @@ def _train_in_memory(
             return registry.trainer(plan.family).train(plan, weights, model_dir, report, cancelled)
         except RuntimeError as error:
             half = plan.batch // 2
-            if plan.device == "cpu" or half < _LEAST_BATCH or "out of memory" not in str(error).lower():
+            if plan.device == "cpu" or half < _LEAST_BATCH or not is_memory_error(error):
                 raise
         # Only now: what was in the way is freed with the error.
         gc.collect()
@@ -215,6 +215,7 @@ def _complete_card(
 
     extra |= {
         "thresholds": evaluation.thresholds,
+        "served_thresholds": evaluation.served,
         "f1": evaluation.f1,
         "average_precision": evaluation.mean("average_precision"),
         "data": {

@@ -7,6 +7,7 @@ next adopts.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import errno
 import os
 import signal
@@ -18,7 +19,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from rcl_cli.backends.base import TrainingCancelled
+from rcl_cli.backends.base import TrainingCancelled, is_memory_error
 from rcl_cli.buckets.fetch import ImageFetcher
 from rcl_cli.compute.folder import WorkFolder
 from rcl_cli.compute.local import keep_lock
@@ -37,6 +38,7 @@ from rcl_cli.training.writing import ResultFiles
 _REPORT_EVERY_S = 0.5
 # A full disk may have room again, and then the work of hours is not lost.
 _FINISH_TRIES, _FINISH_PAUSE_S = 120, 5.0
+_PR_SET_PDEATHSIG = 1
 READY = "The model is ready to run."
 
 
@@ -154,6 +156,21 @@ def _on_sigterm(_signal: int, _frame: object) -> None:
     _stop_requested = True
 
 
+def end_with_parent() -> None:
+    """Let processes that are forked from this one end when they are told to, and when it ends, however it ends.
+
+    Until they do, the GPU's memory that this one had stays taken.
+    """
+    libc = ctypes.CDLL(None)
+
+    def adjust() -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        if sys.platform == "linux":
+            libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+    os.register_at_fork(after_in_child=adjust)
+
+
 def _message(error: BaseException) -> str:
     """The user's line for an error that is not TrainingFailed."""
     if isinstance(error, TrainingCancelled):
@@ -162,7 +179,7 @@ def _message(error: BaseException) -> str:
     full = isinstance(error, OSError) and error.errno == errno.ENOSPC
     if full or os.strerror(errno.ENOSPC) in str(error):
         return "There is no space left on the disk of RCL_HOME or of the output bucket: free some and train again."
-    if isinstance(error, MemoryError) or "out of memory" in str(error).lower():
+    if isinstance(error, MemoryError) or is_memory_error(error):
         return "There is not enough memory for this training: set a smaller batch or image_size."
     if isinstance(error, (ConfigError, TrainingFailed)):
         return str(error)
@@ -212,8 +229,7 @@ def main() -> int:
     path = Path(sys.argv[1])
     keep_lock()
     signal.signal(signal.SIGTERM, _on_sigterm)
-    # Processes that load images for a GPU are forked from this one, and must end when they are told to.
-    os.register_at_fork(after_in_child=lambda: signal.signal(signal.SIGTERM, signal.SIG_DFL))
+    end_with_parent()
     with contextlib.suppress(AttributeError):
         os.nice(5)
     folder = WorkFolder(path, path.with_suffix(".lock"), path.with_suffix(".log"))

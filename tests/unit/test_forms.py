@@ -123,7 +123,7 @@ def test_without_graphs_the_module_runs_as_it_is(capfd: pytest.CaptureFixture[st
     graphs = _Graphs(module)
     for _ in range(4):
         torch.testing.assert_close(graphs(batch), module(batch))
-    assert capfd.readouterr().err.count("no CUDA graphs") == 1
+    assert capfd.readouterr().err.count("no CUDA graph of") == 1
 
 
 class Replayed:
@@ -169,6 +169,28 @@ def test_sizes_that_come_again_are_recorded_once(monkeypatch: pytest.MonkeyPatch
     assert len(Replayed.recorded) == 3
     ask(4)
     assert Replayed.recorded[3:] == [(4, 3)]
+
+
+def test_sizes_that_cannot_be_recorded_run_as_they_are(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    tried: list[tuple[int, ...]] = []
+
+    def fails(_module: Any, example: torch.Tensor, _pool: Any) -> None:
+        tried.append(tuple(example.shape))
+        raise RuntimeError("operation not permitted when stream is capturing")
+
+    monkeypatch.setattr("rcl_cli.backends.runtimes.torch_runner._Graph", fails)
+    monkeypatch.setattr(torch.cuda, "graph_pool_handle", lambda: "pool")
+    module = torch.nn.Linear(3, 2)
+    graphs = _Graphs(module)
+    for images in (1, 2, 4, 8, 16):
+        for _ in range(5):
+            batch = torch.rand(images, 3)
+            torch.testing.assert_close(graphs(batch), module(batch))
+    # Each size once, and after three of them no other.
+    assert tried == [(1, 3), (2, 3), (4, 3)]
+    assert capfd.readouterr().err.count("no CUDA graph of") == 3
 
 
 def test_a_batch_that_memory_does_not_hold_goes_in_halves() -> None:
@@ -252,4 +274,4 @@ def test_graphs_say_what_the_module_says(
         np.testing.assert_allclose(ours.forward(pixels), reference.forward(pixels), atol=0.1, rtol=0.01)
     assert isinstance(ours.forward.__self__, TorchRunner)  # type: ignore[attr-defined]
     assert len(ours.forward.__self__._graphs._recorded) == 2  # type: ignore[attr-defined]
-    assert "no CUDA graphs" not in capfd.readouterr().err
+    assert "no CUDA graph" not in capfd.readouterr().err

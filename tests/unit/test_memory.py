@@ -8,13 +8,18 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 from rcl_cli.backends import registry
+from rcl_cli.backends.base import DeviceLost, is_memory_error
+from rcl_cli.backends.runtimes.torch_runner import TorchRunner
 from rcl_cli.backends.weights.choice import from_scratch
+from rcl_cli.compute.liveness import start_token
 from rcl_cli.domain import Progress, TrainingPlan
 from rcl_cli.training import stages
+from tests.conftest import wait_until
 
 FULL = "CUDA out of memory. Tried to allocate 20.00 MiB."
 
@@ -72,29 +77,70 @@ def test_what_smaller_batches_do_not_help_is_raised(
     assert len(trainer.plans) == tries
 
 
-def test_processes_that_load_images_end_when_told(tmp_path: Path) -> None:
-    """Forked from the trainer, they have its way with SIGTERM unless it is taken from them."""
-    code = """
-import os, signal, sys, time
+def forking(then: str) -> subprocess.CompletedProcess[str]:
+    """A trainer that has forked a process, tells its number, and then does something."""
+    code = f"""
+import os, signal, time
 from rcl_cli.training import trainer
-def no_work(*_):
-    ready, tell = os.pipe()
-    child = os.fork()
-    if not child:
-        os.write(tell, b"x")
-        time.sleep(60)
-        os._exit(0)
-    os.read(ready, 1)
-    os.kill(child, signal.SIGTERM)
-    _, status = os.waitpid(child, 0)
-    print(os.WTERMSIG(status), flush=True)
-    os.kill(os.getpid(), signal.SIGTERM)
-    print(trainer.stopping(), flush=True)
-    sys.exit(0)
-trainer.make_context = no_work
-sys.argv = ["trainer", "--home", sys.argv[1], "--version-id", "1", "--nonce", "n"]
-trainer.main()
+signal.signal(signal.SIGTERM, trainer._on_sigterm)
+trainer.end_with_parent()
+ready, tell = os.pipe()
+child = os.fork()
+if not child:
+    os.write(tell, b"x")
+    time.sleep(60)
+    os._exit(0)
+os.read(ready, 1)
+print(child, flush=True)
+{then}
 """
-    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, timeout=60)
-    assert done.stdout.split() == [str(int(signal.SIGTERM)), "True"], done.stderr
-    assert not any(tmp_path.iterdir())
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+
+
+def test_processes_that_load_images_end_when_told() -> None:
+    """Forked from the trainer, they have its way with SIGTERM unless it is taken from them."""
+    done = forking("""
+os.kill(child, signal.SIGTERM)
+_, status = os.waitpid(child, 0)
+print(os.WTERMSIG(status))
+os.kill(os.getpid(), signal.SIGTERM)
+print(trainer.stopping())
+""")
+    assert done.stdout.split()[1:] == [str(int(signal.SIGTERM)), "True"], done.stderr
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends them")
+def test_processes_that_load_images_end_with_a_trainer_that_is_killed() -> None:
+    done = forking("os.kill(os.getpid(), signal.SIGKILL)")
+    assert done.returncode == -signal.SIGKILL
+    wait_until(lambda: start_token(int(done.stdout)) is None, 10)
+
+
+def test_lost_devices_are_told_from_full_ones() -> None:
+    assert is_memory_error(torch.OutOfMemoryError(FULL))
+    assert is_memory_error(RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"))
+    assert not is_memory_error(RuntimeError("CUDA error: an illegal memory access was encountered"))
+    assert not is_memory_error(ValueError("out of memory"))
+
+
+@pytest.mark.skipif(not hasattr(torch, "AcceleratorError"), reason="this torch can't tell")
+def test_a_lost_device_ends_the_worker_that_has_it(tmp_path: Path) -> None:
+    class Lost(torch.nn.Module):
+        def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+            raise torch.AcceleratorError("CUDA error: an illegal memory access was encountered")
+
+    runner = TorchRunner(Lost(), "cpu")
+    pixels = np.zeros((1, 4, 4, 3), np.uint8)
+    with pytest.raises(DeviceLost, match="illegal memory access"):
+        runner.run(pixels)
+    code = """
+import sys
+from rcl_cli.backends.base import DeviceLost
+from rcl_cli.inference.worker import Worker
+class Model:
+    def detect(self, *_):
+        raise DeviceLost("gone")
+Worker(Model(), "n")._answer({"nonce": "n", "op": "detect"}, b"")
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (1, "the device is lost: gone\n")

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import sys
 from collections import Counter, OrderedDict
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+
+from rcl_cli.backends.base import DeviceLost, is_memory_error
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -18,6 +22,10 @@ _MOST_GRAPHS = 128
 # Recording takes about as long as ten passes: not for shapes that come once.
 _RECORDED_AT_CALL = 3
 _WARM_UPS = 3
+# A network that can't be recorded at a few sizes can't be at others.
+_MOST_FAILURES = 3
+# Of torch before 2.8 there was none; there a lost device stays an error of each request.
+_LOST: tuple[type[BaseException], ...] = (torch.AcceleratorError,) if hasattr(torch, "AcceleratorError") else ()
 
 
 class TorchRunner:
@@ -41,19 +49,34 @@ class TorchRunner:
             self._module.to(memory_format=torch.channels_last)
             self._graphs = _Graphs(self._module)
 
-    @torch.inference_mode()
     def run(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """See `Runner`.
+
+        Raises:
+            DeviceLost: the GPU failed; nothing more can be done with it in this process.
+        """
         try:
-            batch = self._on_device(pixels)
-            output = self._module(batch) if self._graphs is None else self._graphs(batch)
-            return np.asarray(output.float().cpu().numpy(), dtype=np.float32)
-        except torch.OutOfMemoryError:
+            return self._run(pixels)
+        except RuntimeError as error:
+            if not is_memory_error(error):
+                if isinstance(error, _LOST):
+                    raise DeviceLost(str(error)) from error
+                raise
             if len(pixels) == 1:
                 raise
         # Only now: what was in the way is freed with the error.
         torch.cuda.empty_cache()
         half = len(pixels) // 2
         return np.concatenate([self.run(pixels[:half]), self.run(pixels[half:])])
+
+    @torch.inference_mode()
+    def _run(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        # Streams and graphs belong to the current device, which is the first one unless somebody says so.
+        current = torch.cuda.device(self._device) if self._graphs is not None else contextlib.nullcontext()
+        with current:
+            batch = self._on_device(pixels)
+            output = self._module(batch) if self._graphs is None else self._graphs(batch)
+            return np.asarray(output.float().cpu().numpy(), dtype=np.float32)
 
     def _on_device(self, pixels: NDArray[np.uint8]) -> torch.Tensor:
         if self._device.type != "cuda":
@@ -70,7 +93,7 @@ class _Graphs:
     """CUDA graphs of a module, one for each size of batch and image, the latest used ones.
 
     A graph must give what the module itself gives for the input it was recorded with; where it does not, or recording
-    fails, the module runs as it is.
+    fails, the module runs as it is at that size, and at all sizes after a few failures.
     """
 
     def __init__(self, module: torch.nn.Module) -> None:
@@ -79,11 +102,11 @@ class _Graphs:
         self._seen: Counter[tuple[int, ...]] = Counter()
         # One for all: no two graphs run at once, and each one's output is copied away before the next runs.
         self._pool: Any = None
-        self._fails = False
+        self._failures = 0
 
     def __call__(self, batch: torch.Tensor) -> torch.Tensor:
         size = next((size for size in _RECORDED_SIZES if size >= len(batch)), None)
-        if self._fails or size is None:
+        if self._failures >= _MOST_FAILURES or size is None:
             return self._eager(batch)
         shape = (size, *batch.shape[1:])
         graph = self._recorded.get(shape)
@@ -91,38 +114,31 @@ class _Graphs:
             self._recorded.move_to_end(shape)
             return graph.replay(batch)
         self._seen[shape] += 1
-        if self._seen[shape] < _RECORDED_AT_CALL:
-            return self._eager(batch)
-        return self._record(batch, shape)
+        return self._record(batch, shape) if self._seen[shape] == _RECORDED_AT_CALL else self._eager(batch)
 
     def _eager(self, batch: torch.Tensor) -> torch.Tensor:
         out: torch.Tensor = self._module(batch)
         return out
 
     def _record(self, batch: torch.Tensor, shape: tuple[int, ...]) -> torch.Tensor:
-        expected = self._eager(batch)
+        example = torch.zeros(shape, dtype=batch.dtype, device=batch.device)
+        example[: len(batch)] = batch
+        expected = self._eager(example)
         try:
             self._pool = self._pool or torch.cuda.graph_pool_handle()
-            example = torch.zeros(shape, dtype=batch.dtype, device=batch.device)
-            example[: len(batch)] = batch
             graph = _Graph(self._module, example, self._pool)
             # Recorded and plain kernels may be chosen differently, so that last bits differ.
-            torch.testing.assert_close(graph.replay(batch), expected, rtol=1e-2, atol=1e-2)
-        except torch.OutOfMemoryError:
-            # The module itself has just run: try again when the shape comes again.
-            self._seen[shape] = 0
-            torch.cuda.empty_cache()
-            return expected
+            torch.testing.assert_close(graph.replay(example), expected, rtol=1e-2, atol=1e-2)
         except (RuntimeError, AssertionError) as error:
-            self._fails = True
-            self._recorded.clear()
-            print(f"no CUDA graphs: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
-            return expected
+            # Where the device itself is lost, the next pass says so.
+            self._failures += 1
+            print(f"no CUDA graph of {shape}: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
+            return expected[: len(batch)]
         self._recorded[shape] = graph
         if len(self._recorded) > _MOST_GRAPHS:
             dropped, _ = self._recorded.popitem(last=False)
             self._seen[dropped] = 0
-        return expected
+        return expected[: len(batch)]
 
 
 class _Graph:
@@ -137,7 +153,9 @@ class _Graph:
                 module(self._input)
         torch.cuda.current_stream().wait_stream(stream)
         self._graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(self._graph, pool=pool):
+        # Memory that is given back while it records would end it.
+        gc.collect()
+        with torch.cuda.graph(self._graph, pool=pool, capture_error_mode="thread_local"):
             self._output: torch.Tensor = module(self._input)
 
     def replay(self, batch: torch.Tensor) -> torch.Tensor:

@@ -22,7 +22,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from rcl_cli.backends.base import WEIGHTS_FILE, Cancelled, Report, TrainingCancelled, smaller_batch
+from rcl_cli.backends.base import WEIGHTS_FILE, Cancelled, Report, TrainingCancelled
 from rcl_cli.backends.pixels import ResizedImages
 from rcl_cli.backends.predictors import YOLO_STRIDE
 from rcl_cli.backends.weights.checkpoints import load_matching, load_tensors
@@ -48,6 +48,9 @@ _SHA256 = {
     "yolo11s": "85a76fe86dd8afe384648546b56a7a78580c7cb7b404fc595f97969322d502d5",
 }
 _MIN_FILLED = 0.5
+_SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - the system's own
+_BATCHES_UNDER_WAY = 5
+_ALL_OOM_RETRIES = 3
 
 
 class ManifestDataset(YOLODataset):
@@ -241,7 +244,6 @@ class _Watch:
         # Reading images and building the network are paid from the budget too.
         self.began = self.epoch_began = self.batch_ended = time.monotonic()
         self.waited_s = 0.0
-        self.batch = plan.batch
 
     def attach(self, loop: ManifestDetection) -> None:
         loop.add_callback("on_train_start", self.on_start)
@@ -256,10 +258,8 @@ class _Watch:
 
     def on_epoch_start(self, loop: ManifestDetection) -> None:
         self.batch_ended, self.waited_s = time.monotonic(), 0.0
-        if loop.batch_size < self.batch:
-            # Ultralytics halves the batch in the first epoch.
-            self.report(Progress("training", 0, loop.epochs, note=smaller_batch(self.batch, loop.batch_size)))
-            self.batch = loop.batch_size
+        # Ultralytics would try smaller batches in the first epoch, and only there: whoever trains does it anywhere.
+        loop._oom_retries = _ALL_OOM_RETRIES
 
     def on_batch_start(self, _loop: ManifestDetection) -> None:
         self.waited_s += time.monotonic() - self.batch_ended
@@ -301,15 +301,22 @@ def _close_mosaic(epochs: int) -> int:
     return min(10, max(1, epochs // 2))
 
 
-def _loader_workers() -> int:
+def _loader_workers(plan: TrainingPlan, report: Report) -> int:
     """Processes that augment images while a GPU trains. They share the images, which takes forking."""
     if sys.platform != "linux":
         return 0
     multiprocessing.set_start_method("fork", force=True)
-    return min(8, cpu_cores())
+    wanted = min(8, cpu_cores())
+    # Batches come through shared memory, which containers have little of: several of each process are under way.
+    batch_bytes = plan.batch * plan.image_size**2 * 3
+    room = shutil.disk_usage(_SHARED_MEMORY).free // (_BATCHES_UNDER_WAY * batch_bytes)
+    if room < wanted:
+        note = f"{room} of {wanted} processes load images: {_SHARED_MEMORY} has no room for more"
+        report(Progress("preparing", note=note))
+    return int(min(wanted, room))
 
 
-def _overrides(plan: TrainingPlan, run_dir: Path) -> dict[str, Any]:
+def _overrides(plan: TrainingPlan, run_dir: Path, report: Report) -> dict[str, Any]:
     on_gpu = plan.device != "cpu"
     return {
         "task": "detect", "mode": "train", "model": f"{plan.model}.yaml", "data": "none", "device": plan.device,
@@ -319,7 +326,7 @@ def _overrides(plan: TrainingPlan, run_dir: Path) -> dict[str, Any]:
         "amp": "bf16" if on_gpu and torch.cuda.is_available() and has_native_bf16() else False,
         # A warm-up that outlasts a short training would be all of it.
         "warmup_epochs": 1.0 if plan.time_budget_s is not None else 3.0,
-        "workers": _loader_workers() if on_gpu else 0,
+        "workers": _loader_workers(plan, report) if on_gpu else 0,
         "project": str(run_dir), "name": "run", "exist_ok": True, "plots": False, "save": True, "val": True,
         "verbose": False,
     }  # fmt: skip
@@ -343,7 +350,7 @@ class YoloTrainer:
         run_dir = out_dir / "ultralytics"
         watch = _Watch(plan, report, cancelled)
         try:
-            loop = ManifestDetection(plan, _overrides(plan, run_dir), model, report, out_dir)
+            loop = ManifestDetection(plan, _overrides(plan, run_dir, report), model, report, out_dir)
             watch.attach(loop)
             loop.train()
         finally:
