@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from rcl_cli.backends.resuming import Checkpoints
     from rcl_cli.backends.weights.choice import WeightsChoice
     from rcl_cli.domain import Detection, ModelCard, Progress, TrainingPlan
     from rcl_cli.imaging.geometry import Letterbox
@@ -97,9 +98,15 @@ class Trainer(Protocol):
     """Trains one model from a plan."""
 
     def train(
-        self, plan: TrainingPlan, weights: WeightsChoice, out_dir: Path, report: Report, cancelled: Cancelled
+        self,
+        plan: TrainingPlan,
+        weights: WeightsChoice,
+        out_dir: Path,
+        report: Report,
+        cancelled: Cancelled,
+        checkpoints: Checkpoints = ...,
     ) -> ModelCard:
-        """Train, and write the weights into `out_dir`.
+        """Train, from the last checkpoint where there is one, and write the weights into `out_dir`.
 
         Raises:
             TrainingFailed: the data or the plan can't be trained on.

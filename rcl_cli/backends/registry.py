@@ -112,6 +112,11 @@ def write_card(folder: Path, card: ModelCard, extra: dict[str, Any]) -> None:
     (folder / CARD_FILE).write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
+def card_of(raw: dict[str, Any]) -> ModelCard:
+    """A card from its JSON."""
+    return ModelCard(**{**raw, **{key: tuple(raw[key]) for key in ("labels", "history")}})
+
+
 def read_card(folder: Path) -> tuple[ModelCard, dict[str, Any]]:
     """The card and the extras of a saved model.
 
@@ -120,10 +125,7 @@ def read_card(folder: Path) -> tuple[ModelCard, dict[str, Any]]:
     """
     try:
         document = json.loads((folder / CARD_FILE).read_text("utf-8"))
-        raw = document.pop("card")
-        for key in ("labels", "history"):
-            raw[key] = tuple(raw[key])
-        return ModelCard(**raw), document
+        return card_of(document.pop("card")), document
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ConfigError(f"The model in {folder} can't be read: {error}") from error
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import gc
+import json
 import time
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +16,12 @@ from rcl_cli import __version__
 from rcl_cli.backends import registry
 from rcl_cli.backends.base import Cancelled, Predictor, Report, is_memory_error, smaller_batch
 from rcl_cli.backends.predictors import predict
+from rcl_cli.backends.resuming import Checkpoints
 from rcl_cli.backends.runtimes.forms import choose_forms
 from rcl_cli.backends.weights.choice import WeightsChoice, choose_weights
 from rcl_cli.config import cpu_cores
 from rcl_cli.domain import Detection, ModelCard, Progress, Sample, TrainingPlan, UseCase
+from rcl_cli.durable import sync_tree, write_durably
 from rcl_cli.errors import ConfigError
 from rcl_cli.evaluation import evidence
 from rcl_cli.evaluation.metrics import Evaluation, Match, confusion, evaluate, match_image
@@ -119,8 +122,19 @@ def make_plan(
 def train_model(
     plan: TrainingPlan, weights: WeightsChoice, model_dir: Path, report: Report, cancelled: Cancelled
 ) -> ModelCard:
-    """Train, and find the form that will serve."""
-    card = _train_in_memory(plan, weights, model_dir, report, cancelled)
+    """Train, and find the form that will serve; goes on where an earlier start of the same training was.
+
+    Args:
+        model_dir: for the model; checkpoints lie beside it.
+    """
+    kept = model_dir.with_name("checkpoint")
+    done, key = kept / "trained.json", _key(plan)
+    card = _trained_before(done, key)
+    if card is None:
+        card = _train_in_memory(plan, weights, model_dir, report, cancelled, kept)
+        sync_tree(model_dir)
+        kept.mkdir(exist_ok=True)
+        write_durably(done, json.dumps({"key": key, "card": asdict(card)}).encode())
     report(Progress("exporting"))
     probes = [sample.path for sample in plan.holdout[:_AGREEMENT_IMAGES]]
     forms = choose_forms(card, model_dir, plan.device, probes, report)
@@ -130,8 +144,23 @@ def train_model(
     return card
 
 
+def _key(plan: TrainingPlan) -> str:
+    """Of everything that a training follows from; where the weights came from shows in the checkpoint itself."""
+    short = asdict(replace(plan, train=(), holdout=(), time_budget_s=None))
+    return json.dumps([short, fingerprint(plan.train), fingerprint(plan.holdout)], sort_keys=True)
+
+
+def _trained_before(done: Path, key: str) -> ModelCard | None:
+    """The card of a training that ended before its process did."""
+    try:
+        found = json.loads(done.read_bytes())
+    except (OSError, ValueError):
+        return None
+    return registry.card_of(found["card"]) if found["key"] == key else None
+
+
 def _train_in_memory(
-    plan: TrainingPlan, weights: WeightsChoice, model_dir: Path, report: Report, cancelled: Cancelled
+    plan: TrainingPlan, weights: WeightsChoice, model_dir: Path, report: Report, cancelled: Cancelled, kept: Path
 ) -> ModelCard:
     """Train; where the device's memory is too small, again in batches of half the size.
 
@@ -141,7 +170,8 @@ def _train_in_memory(
     began = time.monotonic()
     while True:
         try:
-            return registry.trainer(plan.family).train(plan, weights, model_dir, report, cancelled)
+            checkpoints = Checkpoints(kept, _key(plan))
+            return registry.trainer(plan.family).train(plan, weights, model_dir, report, cancelled, checkpoints)
         except RuntimeError as error:
             half = plan.batch // 2
             if plan.device == "cpu" or half < _LEAST_BATCH or not is_memory_error(error):

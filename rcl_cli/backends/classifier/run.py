@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from rcl_cli.backends.classifier.augment import Augmentation
 from rcl_cli.backends.classifier.backbones import Backbone
 from rcl_cli.backends.classifier.selection import argmax_f1, mean_average_precision
 from rcl_cli.backends.pixels import fill, shared_bytes
+from rcl_cli.backends.resuming import random_state, restore_random_state
 from rcl_cli.domain import Progress, Sample, TrainingPlan
 from rcl_cli.errors import TrainingFailed
 from rcl_cli.imaging.decode import decode
@@ -76,6 +77,13 @@ class Best:
     quality: tuple[float, float]
     choice: str
 
+    def as_state(self) -> dict[str, Any]:
+        return {"state": self.state, "quality": [float(q) for q in self.quality], "choice": self.choice}
+
+    @classmethod
+    def of(cls, state: dict[str, Any] | None) -> Best | None:
+        return None if state is None else cls(state["state"], tuple(state["quality"]), state["choice"])
+
 
 def load_samples(plan: TrainingPlan, part: str, size_px: int, folder: Path, report: Report) -> Data:
     """Read the images of a part of the plan, `train` or `holdout`.
@@ -129,6 +137,23 @@ class Run:
         self.holdout = load_samples(plan, "holdout", plan.image_size, out_dir, report)
         self.metric_name = "mAP" if plan.multi_label else "F1"
         self.augmentation = Augmentation(smallest_view=0.87 if plan.multi_label else 0.77)
+
+    def state(self, head: Best | None) -> dict[str, Any]:
+        """What `go_on` needs; `head` is what the first stage found."""
+        return {
+            "history": list(self.history), "taken_s": time.monotonic() - self.started,
+            "generator": self.generator.get_state(), "random": random_state(self.device),
+            "any_way_up": self.augmentation.any_way_up, "head": head.as_state() if head else None,
+        }  # fmt: skip
+
+    def go_on(self, state: dict[str, Any]) -> Best | None:
+        """Go on where a state was taken; what the first stage had found."""
+        self.history = list(state["history"])
+        self.started -= state["taken_s"]
+        self.generator.set_state(state["generator"])
+        restore_random_state(state["random"], self.device)
+        self.augmentation = replace(self.augmentation, any_way_up=state["any_way_up"])
+        return Best.of(state["head"])
 
     def check_cancelled(self) -> None:
         if self.cancelled():

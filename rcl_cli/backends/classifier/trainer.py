@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import copy
 import time
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import save_file
@@ -29,6 +32,7 @@ from rcl_cli.backends.classifier.features import extractor_for
 from rcl_cli.backends.classifier.head import fit_head, way_up_matters
 from rcl_cli.backends.classifier.run import Best, ClassifierNet, Run
 from rcl_cli.backends.classifier.tune import EMA_DECAY, LEARNING_RATE, WEIGHT_DECAY, fine_tune
+from rcl_cli.backends.resuming import NO_CHECKPOINTS, Checkpoints
 from rcl_cli.backends.weights.checkpoints import load_tensors
 from rcl_cli.backends.weights.choice import Offer, WeightsChoice
 from rcl_cli.domain import ModelCard, Progress, TrainingPlan
@@ -41,7 +45,13 @@ class ClassifierTrainer:
     """Trains torchvision classifiers; see the module's own text."""
 
     def train(
-        self, plan: TrainingPlan, weights: WeightsChoice, out_dir: Path, report: Report, cancelled: Cancelled
+        self,
+        plan: TrainingPlan,
+        weights: WeightsChoice,
+        out_dir: Path,
+        report: Report,
+        cancelled: Cancelled,
+        checkpoints: Checkpoints = NO_CHECKPOINTS,
     ) -> ModelCard:
         torch.manual_seed(plan.seed)
         run = Run(plan, out_dir, report, cancelled)
@@ -55,7 +65,10 @@ class ClassifierTrainer:
         fresh = copy.deepcopy(net.network.state_dict())
         best: Best | None = None
         first_usable_s = None
-        if pretrained:
+        resumed = checkpoints.load()
+        if resumed is not None:
+            best, first_usable_s = run.go_on(resumed), resumed["first_usable_s"]
+        elif pretrained:
             extractor = extractor_for(run, net, out_dir)
             best = fit_head(run, net, backbone.head, extractor)
             self._save(best, out_dir)
@@ -68,7 +81,9 @@ class ClassifierTrainer:
                 run.augmentation = replace(run.augmentation, any_way_up=any_way_up)
             net.network.load_state_dict(fresh)
         if plan.epochs > 0 and not run.over_budget:
-            best = fine_tune(run, net, best, pretrained=pretrained)
+            keep = partial(_keep, checkpoints, run, best, first_usable_s)
+            tuning = resumed["tuning"] if resumed else None
+            best = fine_tune(run, net, best, keep, tuning, pretrained=pretrained)
             self._save(best, out_dir)
         assert best is not None
         net.network.load_state_dict(best.state)
@@ -119,6 +134,14 @@ class ClassifierTrainer:
             history=tuple(run.history),
             first_usable_s=first_usable_s,
         )
+
+
+def _keep(
+    checkpoints: Checkpoints, run: Run, head: Best | None, first_usable_s: float | None, tuning: Callable[[], Any]
+) -> None:
+    """Keep a checkpoint after an epoch, where one is due."""
+    if checkpoints.is_due:
+        checkpoints.save({**run.state(head), "first_usable_s": first_usable_s, "tuning": tuning()})
 
 
 def offers(model: str, device: str, images: int) -> list[Offer]:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import copy
 import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -106,18 +109,52 @@ class FineTune:
             total += loss.detach()
         return float(total) / len(order)
 
+    def state(self) -> dict[str, Any]:
+        """What `go_on` needs, after an epoch."""
+        return {
+            "network": self.net.network.state_dict(), "average": self.average.network.state_dict(),
+            "averaged_steps": self.average.steps, "optimizer": self.optimizer.state_dict(), "step": self.step,
+            "epochs": self.epochs,
+        }  # fmt: skip
+
+    def go_on(self, state: dict[str, Any]) -> None:
+        """Go on where a state was taken."""
+        self.net.network.load_state_dict(state["network"])
+        self.average.network.load_state_dict(state["average"])
+        self.average.steps, self.step, self.epochs = state["averaged_steps"], state["step"], state["epochs"]
+        self.optimizer.load_state_dict(state["optimizer"])
+
     def shorten(self, epoch_s: float, left_s: float) -> None:
         """Plan as many epochs as the time left allows, at least one more."""
         self.epochs = min(self.epochs, 1 + max(1, int(left_s / epoch_s)))
 
 
-def fine_tune(run: Run, net: ClassifierNet, best: Best | None, *, pretrained: bool) -> Best:
+def fine_tune(
+    run: Run,
+    net: ClassifierNet,
+    best: Best | None,
+    keep: Callable[[Callable[[], dict[str, Any]]], None],
+    resumed: dict[str, Any] | None,
+    *,
+    pretrained: bool,
+) -> Best:
+    """Fine-tune everything, and return the better of the best epoch and what was there before.
+
+    Args:
+        best: what the first stage found.
+        keep: called after each epoch with what gives its state.
+        resumed: such a state, to go on from.
+    """
     tuning = FineTune(run, net, pretrained=pretrained)
     averaged = ClassifierNet(replace_module(net, tuning.average.network), multi_label=run.plan.multi_label).to(
         run.device
     )
     found: Best | None = None
     stale, epoch = 0, 0
+    if resumed is not None:
+        found, stale, epoch = Best.of(resumed["found"]), resumed["stale"], resumed["epoch"]
+        tuning.go_on(resumed)
+        run.report(Progress("training", epoch, tuning.epochs, note=f"goes on after epoch {epoch}"))
     while epoch < tuning.epochs:
         began = time.monotonic()
         loss = tuning.run_epoch()
@@ -137,8 +174,13 @@ def fine_tune(run: Run, net: ClassifierNet, best: Best | None, *, pretrained: bo
             stale += 1
         if stale >= run.plan.patience or run.over_budget:
             break
+        keep(partial(_state, tuning, found, stale, epoch))
     assert found is not None
     return found if best is None or found.quality >= best.quality else best
+
+
+def _state(tuning: FineTune, found: Best, stale: int, epoch: int) -> dict[str, Any]:
+    return {**tuning.state(), "found": found.as_state(), "stale": stale, "epoch": epoch}
 
 
 def replace_module(net: ClassifierNet, module: nn.Module) -> Backbone:

@@ -25,6 +25,7 @@ from torch import nn
 from rcl_cli.backends.base import WEIGHTS_FILE, Cancelled, Report, TrainingCancelled
 from rcl_cli.backends.pixels import ResizedImages
 from rcl_cli.backends.predictors import YOLO_STRIDE
+from rcl_cli.backends.resuming import NO_CHECKPOINTS, Checkpoints, random_state, restore_random_state
 from rcl_cli.backends.weights.checkpoints import load_matching, load_tensors
 from rcl_cli.backends.weights.choice import Offer, WeightsChoice
 from rcl_cli.backends.yolo.quiet import has_native_bf16, quiet_ultralytics
@@ -127,10 +128,17 @@ class ManifestDetection(DetectionTrainer):
     """Ultralytics' training loop over a plan."""
 
     def __init__(
-        self, plan: TrainingPlan, overrides: dict[str, Any], model: DetectionModel, report: Report, folder: Path
+        self,
+        plan: TrainingPlan,
+        overrides: dict[str, Any],
+        model: DetectionModel,
+        report: Report,
+        folder: Path,
+        resumed: dict[str, Any] | None = None,
     ) -> None:
         self.plan, self._report, self._folder = plan, report, folder
         self._prepared = model
+        self._resumed = resumed
         self.best_state: dict[str, torch.Tensor] = {}
         self.best_epoch = 0
         super().__init__(overrides=overrides)
@@ -169,6 +177,35 @@ class ManifestDetection(DetectionTrainer):
             stride=YOLO_STRIDE,
             pad=0.0 if train else 0.5,
         )
+
+    def resume_training(self, _ckpt: Any) -> None:
+        """Go on where a checkpoint was taken; the learning rate follows from the epoch."""
+        state = self._resumed
+        if state is None:
+            return
+        self.model.load_state_dict(state["model"])
+        self.ema.ema.load_state_dict(state["ema"])
+        self.ema.updates = state["updates"]
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.scaler.load_state_dict(state["scaler"])
+        self.best_fitness, self.best_epoch, self.best_state = state["best_fitness"], state["best_epoch"], state["best"]
+        self.stopper.best_fitness, self.stopper.best_epoch = state["stopper"]
+        self.start_epoch = state["epoch"] + 1
+        self.epochs = self.args.epochs = state["epochs"]
+        self.args.close_mosaic = state["close_mosaic"]
+        self._setup_scheduler()
+        restore_random_state(state["random"], self.device)
+
+    def state(self) -> dict[str, Any]:
+        """All that `resume_training` needs, after an epoch."""
+        return {
+            "epoch": self.epoch, "epochs": self.epochs, "close_mosaic": self.args.close_mosaic,
+            "model": self.model.state_dict(), "ema": self.ema.ema.state_dict(), "updates": self.ema.updates,
+            "optimizer": self.optimizer.state_dict(), "scaler": self.scaler.state_dict(),
+            "best": self.best_state, "best_epoch": self.best_epoch, "best_fitness": float(self.best_fitness or 0.0),
+            "stopper": [float(self.stopper.best_fitness), self.stopper.best_epoch],
+            "random": random_state(self.device),
+        }  # fmt: skip
 
     def save_model(self) -> bool:
         """Keep the averaged weights of the best epoch so far; nothing is pickled."""
@@ -238,11 +275,19 @@ def offers(model: str, device: str, images: int) -> list[Offer]:
 class _Watch:
     """Callbacks on Ultralytics' loop: progress, cancelling, the time budget, and how long it waits for images."""
 
-    def __init__(self, plan: TrainingPlan, report: Report, cancelled: Cancelled) -> None:
-        self.plan, self.report, self.cancelled = plan, report, cancelled
-        self.history: list[dict[str, Any]] = []
-        # Reading images and building the network are paid from the budget too.
+    def __init__(
+        self,
+        plan: TrainingPlan,
+        report: Report,
+        cancelled: Cancelled,
+        checkpoints: Checkpoints,
+        resumed: dict[str, Any] | None,
+    ) -> None:
+        self.plan, self.report, self.cancelled, self.checkpoints = plan, report, cancelled, checkpoints
+        self.history: list[dict[str, Any]] = list(resumed["history"]) if resumed else []
+        # Reading images and building the network are paid from the budget too, and so is what an earlier start took.
         self.began = self.epoch_began = self.batch_ended = time.monotonic()
+        self.began -= resumed["taken_s"] if resumed else 0.0
         self.waited_s = 0.0
 
     def attach(self, loop: ManifestDetection) -> None:
@@ -254,7 +299,8 @@ class _Watch:
 
     def on_start(self, loop: ManifestDetection) -> None:
         self.epoch_began = time.monotonic()
-        self.report(Progress("training", 0, loop.epochs))
+        note = f"goes on after epoch {loop.start_epoch}" if loop.start_epoch else None
+        self.report(Progress("training", loop.start_epoch, loop.epochs, note=note))
 
     def on_epoch_start(self, loop: ManifestDetection) -> None:
         self.batch_ended, self.waited_s = time.monotonic(), 0.0
@@ -284,6 +330,11 @@ class _Watch:
         self.history.append({"epoch": loop.epoch + 1, "loss": loss, **figures, **times})
         left = took * (loop.epochs - loop.epoch - 1)
         self.report(Progress("training", loop.epoch + 1, loop.epochs, loss, "AP50", ap50, left))
+        # After the last one the training is done, and kept as such.
+        if self.checkpoints.is_due and not loop.stop:
+            taken_s = time.monotonic() - self.began
+            self.checkpoints.save({"loop": loop.state(), "history": self.history, "taken_s": taken_s})
+            self.epoch_began = time.monotonic()
 
     def _shorten(self, loop: ManifestDetection, epoch_s: float) -> None:
         """Plan the epochs that the budget has time for, and lay the learning rate schedule over them."""
@@ -336,7 +387,13 @@ class YoloTrainer:
     """Trains Ultralytics detectors; the checkpoint is the epoch with the best AP50:95 on the holdout."""
 
     def train(
-        self, plan: TrainingPlan, weights: WeightsChoice, out_dir: Path, report: Report, cancelled: Cancelled
+        self,
+        plan: TrainingPlan,
+        weights: WeightsChoice,
+        out_dir: Path,
+        report: Report,
+        cancelled: Cancelled,
+        checkpoints: Checkpoints = NO_CHECKPOINTS,
     ) -> ModelCard:
         torch.manual_seed(plan.seed)
         model = _detector(plan.model, len(plan.labels))
@@ -348,9 +405,11 @@ class YoloTrainer:
                     "Set `model` to the architecture that the file is for."
                 )
         run_dir = out_dir / "ultralytics"
-        watch = _Watch(plan, report, cancelled)
+        resumed = checkpoints.load()
+        watch = _Watch(plan, report, cancelled, checkpoints, resumed)
         try:
-            loop = ManifestDetection(plan, _overrides(plan, run_dir, report), model, report, out_dir)
+            state = resumed["loop"] if resumed else None
+            loop = ManifestDetection(plan, _overrides(plan, run_dir, report), model, report, out_dir, state)
             watch.attach(loop)
             loop.train()
         finally:
