@@ -72,7 +72,7 @@ def kills(bench: Bench) -> None:
     began = time.monotonic()
     os.kill(home.pid("jobs/1"), signal.SIGKILL)
     released(bench, "training", before, began)
-    bench.say("training: what the store says", str(home.describe()["Status"]))
+    bench.say("training: what the store says", str(home.wait("TRAINING_IN_PROGRESS")["Status"]))
     served = Home(bench, "bccd", "bccd")
     served.rcl("start-project-version", "--project-version-arn", "bccd/v1", "--min-inference-units", "1")
     served.wait("STARTING")
@@ -80,7 +80,7 @@ def kills(bench: Bench) -> None:
     began = time.monotonic()
     os.kill(served.pid("hosts/1"), signal.SIGKILL)
     released(bench, "serving", before, began)
-    bench.say("serving: what the store says", str(served.describe()["Status"]))
+    bench.say("serving: what the store says", str(served.wait("RUNNING")["Status"]))
 
 
 def until(condition: Callable[[], bool], limit_s: float) -> None:

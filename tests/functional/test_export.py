@@ -101,7 +101,7 @@ def test_forms_of_other_machines_are_written_or_refused(form: str, model: Traine
 
 def test_a_square_canvas_finds_the_same(detector: Trained, tmp_path: Path) -> None:
     """What scripts of forms with one shape do to an image, tried with the runtime that is here."""
-    from rcl_cli.backends.exports.formats import formats as exports
+    from rcl_cli.backends.exports import formats as exports
     from rcl_cli.backends.registry import read_card
 
     folder = detector.home.path / "models" / "1"

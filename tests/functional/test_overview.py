@@ -27,9 +27,9 @@ def test_a_running_model_is_shown(classifier: Trained, rcl: Run) -> None:
     shown = rcl("status", **home).stdout
     assert "1 model(s) running. Device: " in shown
     row = next(line for line in shown.splitlines() if "p/v" in line)
-    status, pid, workers, megabytes = (cell.strip() for cell in row.replace("┃", "│").split("│")[2:6])
+    status, where, workers, megabytes = (cell.strip() for cell in row.replace("┃", "│").split("│")[2:6])
     assert (status, int(workers)) == ("RUNNING", 1)
-    assert psutil.Process(int(pid)).is_running()
+    assert psutil.Process(int(where.removeprefix("process "))).is_running()
     assert 20 < int(megabytes) < 2000
     for text in ("RUNNING", f"{version['f1']:.3f}", version["model"]):
         assert text in rcl("versions", classifier.project, **home).stdout

@@ -47,7 +47,7 @@ class Tight:
 def train(trainer: Tight, asked: TrainingPlan, monkeypatch: pytest.MonkeyPatch) -> tuple[Any, list[str | None]]:
     monkeypatch.setattr(registry, "trainer", lambda _: trainer)
     told: list[Progress] = []
-    card: Any = stages._train_in_memory(asked, from_scratch("m"), Path(), told.append, lambda: False)
+    card: Any = stages._train_in_memory(asked, from_scratch("m"), Path(), told.append, lambda: False, Path("nowhere"))
     return card, [progress.note for progress in told]
 
 
