@@ -27,6 +27,10 @@ from typing import Any
 import psutil
 from accuracy import Rcl
 
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from rcl_cli.durable import write_durably
+
 ROOT = Path(__file__).resolve().parent.parent
 _EXT4_IOC_SHUTDOWN, _NO_LOG_FLUSH = 0x8004587D, 2
 _SIZE_MIB = 1024
@@ -93,7 +97,7 @@ class Trial:
         home = disk.mount / "home"
         self._pictures = pictures
         home.mkdir(mode=0o700)
-        (home / "config.yaml").write_text(f"buckets:\n  photos: {json.dumps(str(pictures))}\n")
+        write_durably(home / "config.yaml", f"buckets:\n  photos: {json.dumps(str(pictures))}\n".encode())
         self.home = home
         self._rcl = Rcl(home, {"PYTHONPATH": str(ROOT)})
         self.project = self._rcl("create-project", "--project-name", "photos")["ProjectArn"]
@@ -169,7 +173,6 @@ class Trial:
 
 def pictures(folder: Path) -> Path:
     """A small set of noisy colours."""
-    sys.path.insert(0, str(ROOT))
     from tests.conftest import Home, colour_images, write_manifest
 
     home = Home(folder, folder, None)  # type: ignore[arg-type]

@@ -7,6 +7,7 @@ content, `fsync` of its folder of its name.
 from __future__ import annotations
 
 import os
+import threading
 from pathlib import Path
 
 
@@ -33,7 +34,7 @@ def sync_tree(folder: Path) -> None:
 
 def write_durably(path: Path, data: bytes) -> None:
     """Write a file, whole or not at all, whatever happens."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    partial = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}")
     try:
         with partial.open("wb") as out:
             out.write(data)

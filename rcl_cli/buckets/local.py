@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from rcl_cli.buckets.base import BucketWriteError, NoSuchObjectError
+from rcl_cli.durable import replace_durably
 
 
 class LocalBucket:
@@ -90,7 +91,7 @@ class LocalBucket:
                 out.flush()
                 os.fsync(out.fileno())
             Path(partial).chmod(0o644)
-            Path(partial).replace(path)
+            replace_durably(Path(partial), path)
         except OSError as error:
             if partial:
                 with contextlib.suppress(OSError):

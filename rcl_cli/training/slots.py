@@ -38,7 +38,8 @@ def slot(folder: Path, device: str, count: int, wait: Callable[[int], None]) -> 
     Args:
         folder: of the home's slots.
         count: slots of the device.
-        wait: told now and then, before the slot is there, how many trainings are ahead; may raise to give up.
+        wait: told now and then, before the slot is there, how many trainings are at work or come first; may raise to
+            give up.
     """
     place = folder / device.replace(":", "-")
     place.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -46,7 +47,7 @@ def slot(folder: Path, device: str, count: int, wait: Callable[[int], None]) -> 
     try:
         held = None
         while (held := _free_slot(place, count) if not _ahead(place, ticket) else None) is None:
-            wait(max(1, _ahead(place, ticket)))
+            wait(count + _ahead(place, ticket))
             time.sleep(_LOOK_S)
     finally:
         ticket_path, descriptor = ticket

@@ -22,6 +22,7 @@ from rcl_cli.config import (
     load_config,
     read_document,
 )
+from rcl_cli.durable import replace_durably
 from rcl_cli.errors import ConfigError, InvalidParameter, UsageError
 from rcl_cli.local.home.yaml_edit import edited
 from rcl_cli.store.layout import Layout
@@ -210,9 +211,11 @@ def _replace(path: Path, text: str) -> None:
     try:
         with os.fdopen(handle, "w", encoding="utf-8", newline="") as out:
             out.write(text)
+            out.flush()
+            os.fsync(out.fileno())
         if target.exists():
             shutil.copymode(target, partial)
-        Path(partial).replace(target)
+        replace_durably(Path(partial), target)
     finally:
         Path(partial).unlink(missing_ok=True)
 

@@ -6,8 +6,6 @@ Detection uses the owner's where a request has no MinConfidence; the API reports
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -15,6 +13,7 @@ from typing import NamedTuple
 from rcl_cli.backends.base import THRESHOLDS_FILE
 from rcl_cli.backends.registry import read_card, read_thresholds
 from rcl_cli.context import Context
+from rcl_cli.durable import write_durably
 from rcl_cli.errors import ResourceNotReady, UsageError
 from rcl_cli.evaluation import evidence
 from rcl_cli.evaluation.evidence import NotKeptError, Point, figures_at, points_of
@@ -171,10 +170,4 @@ def _check_label(label: str, labels: Sequence[str]) -> None:
 
 def _write(folder: Path, values: Mapping[str, float]) -> None:
     """Replace the file as a whole: a running model may read it at any moment."""
-    handle, partial = tempfile.mkstemp(dir=folder, prefix=".thresholds-")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as out:
-            out.write(json.dumps(values, indent=1, ensure_ascii=False) + "\n")
-        Path(partial).replace(folder / THRESHOLDS_FILE)
-    finally:
-        Path(partial).unlink(missing_ok=True)
+    write_durably(folder / THRESHOLDS_FILE, (json.dumps(values, indent=1, ensure_ascii=False) + "\n").encode())
