@@ -2,8 +2,8 @@
 
     python bench/resuming.py [SET] [--epochs 8] [--kills 3]
 
-Three trainings of one set with the same plan: left alone; left alone with another seed, which shows the noise; and killed
-several times with SIGKILL, each time after one more epoch at least, and gone on with by whoever looks next.
+Three trainings of one set with the same plan: left alone; left alone with another seed, which shows the noise; and
+killed several times with SIGKILL, each time after one more epoch at least, and gone on with by whoever looks next.
 """
 
 from __future__ import annotations
