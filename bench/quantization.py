@@ -56,8 +56,9 @@ def main() -> None:
 
     from rcl_cli.backends import registry
     from rcl_cli.backends.base import ONNX_FILE
-    from rcl_cli.backends.predictors import YoloPredictor, predict
+    from rcl_cli.backends.predictors import predict
     from rcl_cli.backends.runtimes.onnx_runner import OnnxRunner
+    from rcl_cli.backends.yolo.predictor import YoloPredictor
     from rcl_cli.domain import Box, Sample
     from rcl_cli.evaluation.metrics import evaluate, match_image
 

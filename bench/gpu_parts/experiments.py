@@ -78,7 +78,7 @@ def compiled(bench: Bench) -> None:
     if half:
         from importlib import import_module
 
-        network = import_module(registry.FAMILIES[card.family].module).in_half(network)
+        network = import_module(registry.family(card.family).module).in_half(network)
     network = network.to(bench.device).to(memory_format=torch.channels_last).eval()
     # Without a GPU, only what reads the network: compiling for the CPU takes minutes.
     how: dict[str, Any] = {"mode": "reduce-overhead"} if bench.device == "cuda" else {"backend": "eager"}

@@ -71,7 +71,7 @@ def copying(bench: Bench) -> None:
 
 def decoding_rate(paths: list[object], size_px: int) -> float:
     """Images a second, decoded and brought to their canvas as a detector's predictor does it, on all cores."""
-    from rcl_cli.backends.predictors import YOLO_STRIDE
+    from rcl_cli.backends.yolo.family import STRIDE
     from rcl_cli.config import cpu_cores
     from rcl_cli.imaging.decode import decode
     from rcl_cli.imaging.geometry import letterbox
@@ -80,7 +80,7 @@ def decoding_rate(paths: list[object], size_px: int) -> float:
     work = images * max(1, 16 * cpu_cores() // len(images))
 
     def prepare(image: bytes) -> None:
-        letterbox(decode(image, longer_px=size_px), size_px, YOLO_STRIDE)
+        letterbox(decode(image, longer_px=size_px), size_px, STRIDE)
 
     with ThreadPoolExecutor(cpu_cores()) as pool:
         list(pool.map(prepare, work))

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rcl_cli.backends.base import CARD_FILE, ONNX_FILE, THRESHOLDS_FILE, WEIGHTS_FILE, Predictor, Runner, Trainer
+from rcl_cli.backends.family import Family, Task
 from rcl_cli.domain import ModelCard
 from rcl_cli.errors import ConfigError
 
@@ -17,59 +18,55 @@ if TYPE_CHECKING:
     from rcl_cli.backends.weights.choice import Offer
 
 
-@dataclass(frozen=True, slots=True)
-class Family:
-    """Where a family's parts live.
-
-    Args:
-        module: has the trainer class, `load_network(card, weights_file)`, `in_half(network)`, `example_input(card)`
-            and `offers(model, device, images)`.
-        trainer: the trainer's name in `module`.
-        predictor: the predictor's name in `backends.predictors`.
-    """
-
-    module: str
-    trainer: str
-    predictor: str
-
-
+# The first family of a task is its default.
 FAMILIES = {
-    "classifier": Family("rcl_cli.backends.classifier.trainer", "ClassifierTrainer", "ClassifierPredictor"),
-    "yolo": Family("rcl_cli.backends.yolo.trainer", "YoloTrainer", "YoloPredictor"),
+    "yolo": "rcl_cli.backends.yolo.family",
+    "classifier": "rcl_cli.backends.classifier.family",
 }
 
 
-def _family(name: str) -> Family:
+def family(name: str) -> Family:
+    """A family by name.
+
+    Raises:
+        ConfigError: there is none.
+    """
     if name not in FAMILIES:
         raise ConfigError(f"There is no model family {name!r}; this rcl knows {', '.join(FAMILIES)}.")
-    return FAMILIES[name]
+    found: Family = import_module(FAMILIES[name]).FAMILY
+    return found
+
+
+def family_for(task: Task, model: str) -> str:
+    """The name of the family that an architecture is of; of `auto`, and of what nobody knows, the task's first one."""
+    names = [name for name in FAMILIES if family(name).task == task]
+    return next((name for name in names if model != "auto" and family(name).knows(model)), names[0])
 
 
 def trainer(name: str) -> Trainer:
-    family = _family(name)
-    made: Trainer = getattr(import_module(family.module), family.trainer)()
+    found = family(name)
+    made: Trainer = getattr(import_module(found.module), found.trainer)()
     return made
 
 
 def offers(name: str, model: str, device: str, images: int) -> list[Offer]:
     """Architectures with their weights, best first; `model` is `auto` or one architecture's name."""
-    found: list[Offer] = import_module(_family(name).module).offers(model, device, images)
+    found: list[Offer] = import_module(family(name).module).offers(model, device, images)
     return found
 
 
 def load_network(card: ModelCard, folder: Path) -> Any:
     """The trained torch module, taking uint8 pixels."""
-    return import_module(_family(card.family).module).load_network(card, folder / WEIGHTS_FILE)
+    return import_module(family(card.family).module).load_network(card, folder / WEIGHTS_FILE)
 
 
 def example_input(card: ModelCard) -> Any:
-    return import_module(_family(card.family).module).example_input(card)
+    return import_module(family(card.family).module).example_input(card)
 
 
 def _predictor_class(card: ModelCard) -> Callable[[Runner, ModelCard], Predictor]:
-    made: Callable[[Runner, ModelCard], Predictor] = getattr(
-        import_module("rcl_cli.backends.predictors"), _family(card.family).predictor
-    )
+    module, _, name = family(card.family).predictor.partition(":")
+    made: Callable[[Runner, ModelCard], Predictor] = getattr(import_module(module), name)
     return made
 
 
@@ -102,7 +99,7 @@ def on_torch(card: ModelCard, folder: Path, device: str, *, half: bool = False) 
 
     network = load_network(card, folder)
     if half:
-        network = import_module(_family(card.family).module).in_half(network)
+        network = import_module(family(card.family).module).in_half(network)
     return _predictor_class(card)(TorchRunner(network, device), card)
 
 

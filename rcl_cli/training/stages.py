@@ -15,6 +15,7 @@ import torch
 from rcl_cli import __version__
 from rcl_cli.backends import registry
 from rcl_cli.backends.base import Cancelled, Predictor, Report, is_memory_error, smaller_batch
+from rcl_cli.backends.family import Data
 from rcl_cli.backends.predictors import predict
 from rcl_cli.backends.resuming import Checkpoints
 from rcl_cli.backends.runtimes.forms import choose_forms
@@ -78,29 +79,23 @@ def make_plan(
     device = pick_device(options.device)
     on_gpu = device != "cpu"
     detects = use_case == "OBJECT_LOCALIZATION"
-    family = "yolo" if detects else "classifier"
+    name = registry.family_for("detection" if detects else "classification", options.model)
+    family = registry.family(name)
     parts = hold_out(training, options.seed)
     images = len(parts.train)
-    offers = registry.offers(family, options.model, device, images)
+    offers = registry.offers(name, options.model, device, images)
     weights = choose_weights(options.weights, offers, job.weights_cache, report, offline=job.offline)
     pretrained = weights.path is not None
     multi_label = any(len(s.labels) > 1 for s in original)
+    asked = Data(training, images, multi_label, pretrained, on_gpu, _memory_gib(device))
+    image_size, epochs, batch = family.defaults(asked)
+    labels = {label for s in training for label in s.labels}
     if detects:
-        image_size = planning.detection_image_size(training, on_gpu=on_gpu)
-        epochs = planning.detection_epochs(images, pretrained=pretrained, on_gpu=on_gpu)
-        batch = planning.detection_batch(images, on_gpu=on_gpu, memory_gib=_memory_gib(device))
         labels = {label for s in training for label, _ in s.boxes} | {label for s in original for label in s.labels}
-    else:
-        image_size = planning.classifier_image_size(training, multi_label=multi_label)
-        epochs = planning.classifier_epochs(images, pretrained=pretrained, on_gpu=on_gpu)
-        batch = planning.classifier_batch(images, on_gpu=on_gpu)
-        labels = {label for s in training for label in s.labels}
-    image_size = options.image_size or image_size
-    if detects:
-        image_size = planning.whole_strides(image_size)
+    image_size = family.whole_size(options.image_size or image_size)
     epochs = options.epochs or epochs
     plan = TrainingPlan(
-        family=family,
+        family=name,
         model=weights.model,
         labels=tuple(sorted(labels)),
         train=parts.train,
@@ -213,7 +208,8 @@ def evaluate_and_save(
     evaluation = evaluate(card.labels, test_samples, matched)
     ended_ms = time.time_ns() // 1_000_000
     created = results.timestamp(ended_ms)
-    matrix = None if plan.family == "yolo" else confusion(card.labels, test_samples, predictions, evaluation.thresholds)
+    detects = registry.family(plan.family).task == "detection"
+    matrix = None if detects else confusion(card.labels, test_samples, predictions, evaluation.thresholds)
     counts = (len(train_samples), len(test_samples))
     summary = results.evaluation_summary(evaluation, card.labels, matrix, counts, files.arn, ended_ms)
     snapshots = results.Snapshots(card.labels, evaluation.thresholds, created)

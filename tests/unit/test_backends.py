@@ -10,8 +10,8 @@ from PIL import Image
 from rcl_cli.backends import registry
 from rcl_cli.backends.classifier.augment import Augmentation, augmented
 from rcl_cli.backends.classifier.backbones import LITE0, build, quicken_statistics
-from rcl_cli.backends.predictors import suppress
 from rcl_cli.backends.runtimes.forms import disagreement
+from rcl_cli.backends.yolo.predictor import suppress
 from rcl_cli.domain import Detection, Sample
 from rcl_cli.errors import ConfigError, InvalidImageFormat
 from rcl_cli.imaging.decode import decode

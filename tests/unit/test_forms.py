@@ -227,7 +227,7 @@ def test_a_pass_on_cuda_never_waits_for_the_cpu(model: tuple[ModelCard, Path], h
     card, folder = model
     network = registry.load_network(card, folder)
     if half:
-        network = import_module(registry.FAMILIES[card.family].module).in_half(network)
+        network = import_module(registry.family(card.family).module).in_half(network)
     fake = FakeTensorMode()
 
     def moved(tensor: torch.Tensor) -> torch.Tensor:

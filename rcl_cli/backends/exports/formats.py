@@ -12,7 +12,6 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 import shutil
 import sys
@@ -23,8 +22,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from rcl_cli.backends.base import ONNX_FILE
-from rcl_cli.backends.predictors import YOLO_STRIDE
-from rcl_cli.backends.registry import example_input, load_network
+from rcl_cli.backends.registry import example_input, family, load_network
 from rcl_cli.backends.runtimes.forms import export_onnx
 from rcl_cli.domain import ModelCard
 from rcl_cli.errors import ConfigError, RclError
@@ -137,9 +135,8 @@ def _no_output() -> Iterator[None]:
 
 
 def canvas_side(card: ModelCard) -> int:
-    """The side of the square that a model of one shape takes, in pixels: for detectors with half a stride of margin."""
-    size = int(card.preprocessing["size_px"])
-    return math.ceil(size / YOLO_STRIDE + 0.5) * YOLO_STRIDE if card.family == "yolo" else size
+    """The side of the square that a model of one shape takes, in pixels."""
+    return family(card.family).canvas_px(int(card.preprocessing["size_px"]))
 
 
 FORMS: dict[str, Form] = {
@@ -228,7 +225,7 @@ def write_export(name: str, card: ModelCard, folder: Path, thresholds: Mapping[s
         "preprocessing": card.preprocessing,
     }
     (out / LABELS).write_text(json.dumps(described, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    template = (_RUNNERS / ("detector.txt" if card.family == "yolo" else "classifier.txt")).read_text("utf-8")
+    template = (_RUNNERS / family(card.family).script).read_text("utf-8")
     canvas = f"{canvas_side(card)}, {canvas_side(card)}" if form.has_one_shape else _SHAPE_OF_IMAGE
     script = template.format(packages=form.packages, imports=form.imports, load=form.load, main=_MAIN, canvas=canvas)
     (out / SCRIPT).write_text(script, encoding="utf-8")

@@ -60,9 +60,8 @@ def choose_forms(card: ModelCard, folder: Path, device: str, probes: Sequence[st
 
 def export_onnx(card: ModelCard, folder: Path) -> Path:
     """Write the ONNX form beside the weights: uint8 (N, H, W, 3) in, batch and sides free where the family allows."""
-    dynamic = {0: "batch", 1: "height", 2: "width"} if card.family == "yolo" else {0: "batch"}
-    path = folder / ONNX_FILE
-    write_onnx(registry.load_network(card, folder), registry.example_input(card), path, "pixels", "scores", dynamic)
+    free, path = registry.family(card.family).free, folder / ONNX_FILE
+    write_onnx(registry.load_network(card, folder), registry.example_input(card), path, "pixels", "scores", free)
     return path
 
 

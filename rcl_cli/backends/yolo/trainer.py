@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import re
 import shutil
 import sys
 import tempfile
@@ -24,10 +23,10 @@ from torch import nn
 
 from rcl_cli.backends.base import WEIGHTS_FILE, Cancelled, Report, TrainingCancelled
 from rcl_cli.backends.pixels import ResizedImages
-from rcl_cli.backends.predictors import YOLO_STRIDE
 from rcl_cli.backends.resuming import NO_CHECKPOINTS, Checkpoints, random_state, restore_random_state
 from rcl_cli.backends.weights.checkpoints import load_matching, load_tensors
 from rcl_cli.backends.weights.choice import Offer, WeightsChoice
+from rcl_cli.backends.yolo.family import STRIDE, knows
 from rcl_cli.backends.yolo.quiet import has_native_bf16, quiet_ultralytics
 from rcl_cli.config import cpu_cores
 from rcl_cli.domain import ModelCard, Progress, Sample, TrainingPlan
@@ -42,7 +41,6 @@ from ultralytics.models.yolo.detect import DetectionTrainer  # noqa: E402
 from ultralytics.nn.tasks import DetectionModel  # noqa: E402
 
 _ASSETS = "https://github.com/ultralytics/assets/releases/download"
-_MODELS = re.compile(r"yolo(v8|v9|v10|11|12|26)[a-z]")
 # As published with the release; of other files the hash of the first download is kept.
 _SHA256 = {
     "yolo11n": "0ebbc80d4a7680d14987a577cd21342b65ecfd94632bd9a8da63ae6417644ee1",
@@ -174,7 +172,7 @@ class ManifestDetection(DetectionTrainer):
             augment=train,
             hyp=self.args,
             rect=not train,
-            stride=YOLO_STRIDE,
+            stride=STRIDE,
             pad=0.0 if train else 0.5,
         )
 
@@ -266,7 +264,7 @@ def offers(model: str, device: str, images: int) -> list[Offer]:
     """
     if model == "auto":
         model = "yolo11s" if device != "cpu" and images >= 1000 else "yolo11n"
-    if not _MODELS.fullmatch(model):
+    if not knows(model):
         raise ConfigError(f"There is no detection model {model!r}; try yolo11n, yolo11s or yolov8n.")
     release = "v8.4.0" if model.startswith("yolo26") else "v8.3.0"
     return [Offer(model, url=f"{_ASSETS}/{release}/{model}.pt", sha256=_SHA256.get(model))]
@@ -424,7 +422,7 @@ class YoloTrainer:
             "optimizer": type(loop.optimizer).__name__, "time_budget_s": plan.time_budget_s, "device": plan.device,
             "close_mosaic": loop.args.close_mosaic,
         }  # fmt: skip
-        preprocessing = {"resize": "letterbox", "size_px": plan.image_size, "stride": YOLO_STRIDE, "colour": "RGB"}
+        preprocessing = {"resize": "letterbox", "size_px": plan.image_size, "stride": STRIDE, "colour": "RGB"}
         return ModelCard(
             family=plan.family,
             model=plan.model,
@@ -513,5 +511,5 @@ def in_half(net: YoloNet) -> YoloNet:
 
 def example_input(card: ModelCard) -> torch.Tensor:
     """A uint8 batch of a size that is not square, so that a mixed-up side shows."""
-    short = max(YOLO_STRIDE, card.image_size // 2 // YOLO_STRIDE * YOLO_STRIDE)
-    return torch.zeros(2, short, card.image_size // YOLO_STRIDE * YOLO_STRIDE, 3, dtype=torch.uint8)
+    short = max(STRIDE, card.image_size // 2 // STRIDE * STRIDE)
+    return torch.zeros(2, short, card.image_size // STRIDE * STRIDE, 3, dtype=torch.uint8)

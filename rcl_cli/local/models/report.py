@@ -11,7 +11,7 @@ from typing import Any
 
 from PIL import Image
 
-from rcl_cli.backends.registry import read_card
+from rcl_cli.backends.registry import family, read_card
 from rcl_cli.buckets.base import NoSuchObjectError
 from rcl_cli.buckets.fetch import ImageFetcher
 from rcl_cli.context import Context
@@ -52,7 +52,7 @@ def report_of(context: Context, version: Version) -> dict[str, Any]:
     return {
         "title": f"{project}/{version.name}",
         "arn": version.arn,
-        "is_detector": card.family == "yolo",
+        "is_detector": family(card.family).task == "detection",
         "labels": list(card.labels),
         "thresholds": thresholds,
         "summary": evaluation_of(context, version.arn),

@@ -1,0 +1,63 @@
+"""torchvision's classifiers, as far as they can be told without loading them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from statistics import median
+
+from rcl_cli.backends.family import Data, Defaults, Family
+from rcl_cli.backends.planning import clip
+from rcl_cli.domain import Sample
+
+
+def knows(model: str) -> bool:
+    from rcl_cli.backends.classifier.backbones import LITE0, is_known
+
+    return model == LITE0 or is_known(model)
+
+
+def image_size(samples: Sequence[Sample], *, multi_label: bool) -> int:
+    """128 for thumbnails; several labels in one image need more detail than one."""
+    longer = median(max(s.width, s.height) for s in samples)
+    if longer <= 160:
+        return 128
+    return 256 if multi_label else 224
+
+
+def epochs(images: int, *, pretrained: bool, on_gpu: bool) -> int:
+    if on_gpu:
+        return clip(20_000 / images, 10, 60)
+    return clip((8_000 if pretrained else 30_000) / images, 4, 30 if pretrained else 100)
+
+
+def batch_size(images: int, *, on_gpu: bool) -> int:
+    if on_gpu:
+        return 64 if images >= 2000 else 16
+    return 8 if images < 600 else 32
+
+
+def _defaults(data: Data) -> Defaults:
+    return Defaults(
+        image_size(data.samples, multi_label=data.multi_label),
+        epochs(data.images, pretrained=data.pretrained, on_gpu=data.on_gpu),
+        batch_size(data.images, on_gpu=data.on_gpu),
+    )
+
+
+def _as_asked(size_px: int) -> int:
+    return size_px
+
+
+FAMILY = Family(
+    task="classification",
+    licence="BSD-3-Clause",
+    module="rcl_cli.backends.classifier.trainer",
+    trainer="ClassifierTrainer",
+    predictor="rcl_cli.backends.classifier.predictor:ClassifierPredictor",
+    free={0: "batch"},
+    whole_size=_as_asked,
+    canvas_px=_as_asked,
+    script="classifier.txt",
+    knows=knows,
+    defaults=_defaults,
+)

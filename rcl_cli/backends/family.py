@@ -1,0 +1,71 @@
+"""What a model family is, told without loading what it trains with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+if TYPE_CHECKING:
+    from rcl_cli.domain import Sample
+
+# What is found in an image: boxes, or labels of the whole.
+Task = Literal["detection", "classification"]
+
+
+class Data(NamedTuple):
+    """What a plan is made from.
+
+    Args:
+        samples: all training images.
+        images: how many of them are trained on.
+        multi_label: several labels may hold for one image.
+        pretrained: there are weights to start from.
+        memory_gib: of the GPU; 0 for the CPU.
+    """
+
+    samples: Sequence[Sample]
+    images: int
+    multi_label: bool
+    pretrained: bool
+    on_gpu: bool
+    memory_gib: float
+
+
+class Defaults(NamedTuple):
+    """What a plan has where nobody asked for something else; `image_size` in pixels, of the longer side."""
+
+    image_size: int
+    epochs: int
+    batch: int
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """A model family: a folder of `backends` with this in its `family.py`, and a line in `backends/registry.py`.
+
+    Args:
+        licence: SPDX expression of what the weights of its trained models fall under.
+        module: has the trainer class, `load_network(card, weights_file)`, `in_half(network)`, `example_input(card)`
+            and `offers(model, device, images)`.
+        trainer: the trainer's name in `module`.
+        predictor: `module:class`, which needs numpy and no torch.
+        free: dimensions of the network's input, (N, H, W, 3), that may change, by name.
+        whole_size: an image size that was asked for, in pixels, to one that the network takes.
+        canvas_px: the side of the square that forms of one shape take, from the image size.
+        script: of `exports/runners`, what runs its exports without rcl.
+        knows: whether an architecture is one of its.
+        defaults: what its plans have.
+    """
+
+    task: Task
+    licence: str
+    module: str
+    trainer: str
+    predictor: str
+    free: Mapping[int, str]
+    whole_size: Callable[[int], int]
+    canvas_px: Callable[[int], int]
+    script: str
+    knows: Callable[[str], bool]
+    defaults: Callable[[Data], Defaults]

@@ -1,0 +1,82 @@
+"""Ultralytics YOLO, as far as it can be told without loading it: what it finds, what its plans have, its licence."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from statistics import median
+
+from rcl_cli.backends.family import Data, Defaults, Family
+from rcl_cli.backends.planning import clip
+from rcl_cli.domain import Sample
+
+STRIDE = 32
+_MODELS = re.compile(r"yolo(v8|v9|v10|11|12|26)[a-z]")
+
+
+def knows(model: str) -> bool:
+    return _MODELS.fullmatch(model) is not None
+
+
+def image_size(samples: Sequence[Sample], *, on_gpu: bool) -> int:
+    """Large enough that small boxes keep about 20 pixels, no larger than the images.
+
+    Small is the 10th percentile of box sizes (square root of the area, as a share of the longer side).
+    """
+    longer = median(max(s.width, s.height) for s in samples)
+    sizes = sorted(
+        math.sqrt(box.width * s.width * box.height * s.height) / max(s.width, s.height)
+        for s in samples
+        for _, box in s.boxes
+    )
+    smallest = max(sizes[len(sizes) // 10], 0.005) if sizes else 0.1
+    wanted = min(20 / smallest, longer)
+    return math.ceil(clip(wanted, 256, 1280 if on_gpu else 640) / STRIDE) * STRIDE
+
+
+def whole_strides(size_px: int) -> int:
+    """A detector's image size: a multiple of 32, at least two strides."""
+    return max(2 * STRIDE, math.ceil(size_px / STRIDE) * STRIDE)
+
+
+def epochs(images: int, *, pretrained: bool, on_gpu: bool) -> int:
+    """Passes over the data, so that small sets get as many steps as they need and large ones end."""
+    if on_gpu:
+        return clip(30_000 / images, 30, 200)
+    return clip((6_000 if pretrained else 9_000) / images, 15 if pretrained else 30, 100)
+
+
+def batch_size(images: int, *, on_gpu: bool, memory_gib: float = 0.0) -> int:
+    """Small sets train in small batches: they need the steps more than the speed."""
+    if on_gpu:
+        return 32 if memory_gib >= 16 and images >= 1000 else 16
+    return 16 if images >= 256 else 8
+
+
+def canvas_px(size_px: int) -> int:
+    """With half a stride of margin, as detection canvases have it."""
+    return math.ceil(size_px / STRIDE + 0.5) * STRIDE
+
+
+def _defaults(data: Data) -> Defaults:
+    return Defaults(
+        image_size(data.samples, on_gpu=data.on_gpu),
+        epochs(data.images, pretrained=data.pretrained, on_gpu=data.on_gpu),
+        batch_size(data.images, on_gpu=data.on_gpu, memory_gib=data.memory_gib),
+    )
+
+
+FAMILY = Family(
+    task="detection",
+    licence="AGPL-3.0-only",
+    module="rcl_cli.backends.yolo.trainer",
+    trainer="YoloTrainer",
+    predictor="rcl_cli.backends.yolo.predictor:YoloPredictor",
+    free={0: "batch", 1: "height", 2: "width"},
+    whole_size=whole_strides,
+    canvas_px=canvas_px,
+    script="detector.txt",
+    knows=knows,
+    defaults=_defaults,
+)
