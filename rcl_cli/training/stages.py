@@ -14,12 +14,12 @@ import torch
 
 from rcl_cli import __version__
 from rcl_cli.backends import registry
-from rcl_cli.backends.base import Cancelled, Predictor, Report, is_memory_error, smaller_batch
+from rcl_cli.backends.base import Cancelled, Predictor, Report, WeightsChoice, is_memory_error, smaller_batch
 from rcl_cli.backends.family import Data
 from rcl_cli.backends.predictors import predict
 from rcl_cli.backends.resuming import Checkpoints
 from rcl_cli.backends.runtimes.forms import choose_forms
-from rcl_cli.backends.weights.choice import WeightsChoice, choose_weights
+from rcl_cli.backends.weights.choice import choose_weights
 from rcl_cli.config import cpu_cores
 from rcl_cli.domain import Detection, ModelCard, Progress, Sample, TrainingPlan, UseCase
 from rcl_cli.durable import sync_tree, write_durably

@@ -71,6 +71,15 @@ def test_imports_point_downwards(path: Path) -> None:
         assert module not in PROCESSES or (inside, module) in PARTS, f"{inside} imports the process {module}"
 
 
+def test_no_two_files_need_each_other() -> None:
+    """Not by way of others either, nor for their types alone."""
+    names = {"rcl_cli." + ".".join(path.relative_to(ROOT).with_suffix("").parts): path for path in files()}
+    needed = {name: imports(path) & names.keys() - {name} for name, path in names.items()}
+    while free := {name for name, others in needed.items() if not others}:
+        needed = {name: others - free for name, others in needed.items() if name not in free}
+    assert needed == {}
+
+
 @pytest.mark.parametrize("path", files(), ids=lambda path: str(path.relative_to(ROOT)))
 def test_only_backends_and_training_stages_import_the_heavy_libraries(path: Path) -> None:
     heavy = {"torch", "torchvision", "ultralytics", "onnx", "onnxruntime", "safetensors"}

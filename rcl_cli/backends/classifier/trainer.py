@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from safetensors.torch import save_file
 
-from rcl_cli.backends.base import WEIGHTS_FILE, Cancelled, Report
+from rcl_cli.backends.base import WEIGHTS_FILE, Cancelled, Report, WeightsChoice
 from rcl_cli.backends.classifier.backbones import (
     LITE0,
     Backbone,
@@ -34,7 +34,7 @@ from rcl_cli.backends.classifier.run import Best, ClassifierNet, Run
 from rcl_cli.backends.classifier.tune import EMA_DECAY, LEARNING_RATE, WEIGHT_DECAY, fine_tune
 from rcl_cli.backends.resuming import NO_CHECKPOINTS, Checkpoints
 from rcl_cli.backends.weights.checkpoints import load_tensors
-from rcl_cli.backends.weights.choice import Offer, WeightsChoice
+from rcl_cli.backends.weights.choice import Offer
 from rcl_cli.domain import ModelCard, Progress, TrainingPlan
 from rcl_cli.errors import ConfigError
 

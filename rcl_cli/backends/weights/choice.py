@@ -19,28 +19,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from rcl_cli.backends.base import Report
+from rcl_cli.backends.base import Report, WeightsChoice
 from rcl_cli.domain import Progress
 from rcl_cli.errors import ConfigError
 
 _TIMEOUT_S = 15
 _CHUNK_BYTES = 1 << 20
 _HASH_IN_NAME = re.compile(r"-([0-9a-f]{8,64})\.\w+$")
-
-
-@dataclass(frozen=True, slots=True)
-class WeightsChoice:
-    """Pretrained weights for one architecture.
-
-    Args:
-        model: the architecture that the weights fit.
-        path: a local file; None to train from scratch.
-        source: for people: where the weights are from.
-    """
-
-    model: str
-    path: Path | None
-    source: str
 
 
 @dataclass(frozen=True, slots=True)

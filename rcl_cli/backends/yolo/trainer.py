@@ -21,11 +21,11 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from rcl_cli.backends.base import WEIGHTS_FILE, Cancelled, Report, TrainingCancelled
+from rcl_cli.backends.base import WEIGHTS_FILE, Cancelled, Report, TrainingCancelled, WeightsChoice
 from rcl_cli.backends.pixels import ResizedImages
 from rcl_cli.backends.resuming import NO_CHECKPOINTS, Checkpoints, random_state, restore_random_state
 from rcl_cli.backends.weights.checkpoints import load_matching, load_tensors
-from rcl_cli.backends.weights.choice import Offer, WeightsChoice
+from rcl_cli.backends.weights.choice import Offer
 from rcl_cli.backends.yolo.family import STRIDE, knows
 from rcl_cli.backends.yolo.quiet import has_native_bf16, quiet_ultralytics
 from rcl_cli.config import cpu_cores
