@@ -48,7 +48,7 @@ def remote_of(
 
 def tell(done: Outcome, notes: Notes, moved: str, program: str) -> None:
     """What was done, on stderr; the new datasets, on stdout."""
-    from rcl_cli.cli.local.train import tell_call
+    from rcl_cli.cli.local.calls import tell_call
 
     for call in done.called:
         tell_call(call.operation, call.params, program)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rcl_cli.cli.terminal import console
-from rcl_cli.cli.writing import write_text
+from rcl_cli.local.writing import write_text
 
 if TYPE_CHECKING:
     from rcl_cli.local.models.comparison import Changed, Comparison

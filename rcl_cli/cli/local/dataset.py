@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import groupby
 from pathlib import Path
@@ -13,13 +13,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rcl_cli.cli.terminal import console
-from rcl_cli.cli.writing import write_file, write_text
 from rcl_cli.errors import UsageError
 from rcl_cli.formats.registry import FORMATS
+from rcl_cli.local.writing import write_file, write_text
 
 if TYPE_CHECKING:
     from rcl_cli.context import Context
-    from rcl_cli.formats.record import Notes
     from rcl_cli.local.datasets.checking.findings import Finding
     from rcl_cli.local.datasets.sources import Count
 
@@ -32,9 +31,6 @@ _SHEET_PX = 320
 # JPEG has 65 500 pixels at most; each row has captions too.
 _MOST_PICTURE_PX = 50_000
 
-WHERE_BUCKETS_LIE = (
-    "RCL_BUCKETS_DIR, or `buckets:` in config.yaml, says where they lie; --images FOLDER finds images by their names"
-)
 
 _images = click.option(
     "--images",
@@ -69,7 +65,13 @@ def import_(
     Example: rcl dataset import ./photos --project pets
     """
     from rcl_cli.formats.record import Notes
-    from rcl_cli.local.datasets.imports import buckets_not_there, collected, make_datasets, write_manifests
+    from rcl_cli.local.datasets.imports import (
+        WHERE_BUCKETS_LIE,
+        buckets_not_there,
+        collected,
+        make_datasets,
+        write_manifests,
+    )
 
     if (project is None) == (out is None):
         raise UsageError("Give either --project, to make its datasets, or --out, to write manifests.")
@@ -83,7 +85,7 @@ def import_(
         else:
             called = make_datasets(context, found, str(project), notes)
             done = [str(call.result["DatasetArn"]) for call in called if call.operation == "CreateDataset"]
-        summary(found.parts(), notes)
+        summary(found.parts(), notes.lines())
     for line in done:
         click.echo(line)
 
@@ -108,7 +110,7 @@ def export(settings: Any, source: str, form: str, out: Path, images: Path | None
     notes = Notes()
     with counting("writing") as step:
         counts = write(context, source, images, form, out, notes, step)
-    summary(counts, notes)
+    summary(counts, notes.lines())
     click.echo(str(out))
 
 
@@ -239,7 +241,7 @@ def counting(what: str) -> Iterator[Callable[[int], None]]:
         yield lambda number: display.update(task, completed=number)
 
 
-def summary(counts: dict[str, Count], notes: Notes) -> None:
+def summary(counts: Mapping[str, Count], lines: Iterable[str]) -> None:
     """What there was, as a table, and what was left out, on stderr."""
     from rich.table import Table
 
@@ -266,5 +268,5 @@ def summary(counts: dict[str, Count], notes: Notes) -> None:
     row("all", lambda count: (count.images, sum(count.boxes.values())))
     shown = console(stderr=True)
     shown.print(table)
-    for line in notes.lines():
+    for line in lines:
         shown.print(line, markup=False, soft_wrap=True)

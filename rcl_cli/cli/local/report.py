@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from rcl_cli.cli.writing import write_text
+from rcl_cli.local.writing import write_text
 
 
 @click.command()

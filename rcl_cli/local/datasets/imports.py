@@ -25,6 +25,9 @@ from rcl_cli.store import datasets, projects
 
 # Manifests of imports, and results of trainings that nobody chose a bucket for, are kept here.
 BUCKET = "rcl"
+WHERE_BUCKETS_LIE = (
+    "RCL_BUCKETS_DIR, or `buckets:` in config.yaml, says where they lie; --images FOLDER finds images by their names"
+)
 
 
 class Manifests(Protocol):

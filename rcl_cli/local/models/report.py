@@ -22,7 +22,7 @@ from rcl_cli.evaluation.metrics import iou
 from rcl_cli.imaging.decode import decode
 from rcl_cli.imaging.geometry import fit_longer_side
 from rcl_cli.local.models.thresholds import folder_of
-from rcl_cli.local.models.training import evaluation_of
+from rcl_cli.local.models.watching import evaluation_of
 from rcl_cli.store import projects
 from rcl_cli.store.versions import Version
 

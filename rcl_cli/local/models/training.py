@@ -2,24 +2,173 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from rcl_cli.buckets.base import NoSuchObjectError
+from rcl_cli.backends.registry import read_card
 from rcl_cli.context import Context
 from rcl_cli.errors import RclError, UsageError
-from rcl_cli.local.datasets.imports import BUCKET
+from rcl_cli.formats.record import Notes
+from rcl_cli.local.datasets.imports import BUCKET, WHERE_BUCKETS_LIE, buckets_not_there, collected, make_datasets
+from rcl_cli.local.events import (
+    Begun,
+    Called,
+    Counted,
+    Evaluated,
+    Preceded,
+    Relaxed,
+    Running,
+    Standing,
+    Tell,
+    Understood,
+    Warned,
+    Wrote,
+)
+from rcl_cli.local.home.overview import versions_of
+from rcl_cli.local.models.report import report_of
+from rcl_cli.local.models.thresholds import relax
+from rcl_cli.local.models.watching import evaluation_of, named_version
+from rcl_cli.local.writing import write_text
 from rcl_cli.operations.invoke import invoke
+from rcl_cli.operations.progress import progress_of
+from rcl_cli.render.page import page
+from rcl_cli.status import VersionStatus
 from rcl_cli.store import datasets, projects, versions
-from rcl_cli.training.options import TAG_PREFIX
+from rcl_cli.store.versions import Version
+from rcl_cli.training.options import TAG_PREFIX, resolve_options
 
-# Tells a call that was made, and what it answered.
-Called = Callable[[str, Mapping[str, object]], None]
 _UNWANTED = re.compile(r"[^A-Za-z0-9_.\-]+")
 _MOST_NAME_CHARS = 255
+_POLL_S = 0.3
+_FROM_SCRATCH = (
+    "This model was trained from scratch, without pretrained weights: with a network, or with --set weights=FILE, it "
+    "needs far fewer images. See rcl logs for why."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What to train.
+
+    Args:
+        source: a folder of pictures, a manifest or an export; None to train again on the datasets of `name`.
+        name: of the project; None for that of the source.
+        form: the source's format, found out if it is not given.
+        images: where to look for images that lie elsewhere than the source says.
+        options: training options.
+        report: whether a page about the model is written, into the current folder.
+        start: whether the model is started.
+    """
+
+    source: Path | None = None
+    name: str | None = None
+    form: str | None = None
+    images: Path | None = None
+    options: Mapping[str, str] = field(default_factory=dict)
+    report: bool = True
+    start: bool = True
+
+
+def train(context: Context, request: Request, tell: Tell) -> str:
+    """From labelled images to a running model; returns the version's ARN.
+
+    Raises:
+        UsageError: there is nothing to train on, or an option makes no sense; nothing was made.
+        RclError: the training failed, or the model did not start.
+        KeyboardInterrupt: a training that has begun goes on.
+    """
+    if request.source is None and request.name is None:
+        raise UsageError("Give a folder, a manifest or an export to train on, or --name of a project with datasets.")
+    # What is wrong with them must not be found out when the datasets are there.
+    resolve_options(request.options)
+    project_name = request.name or project_name_of(request.source or Path())
+    if request.source is not None:
+        _make_datasets(context, request, request.source, project_name, tell)
+    version_arn = begin_training(context, project_name, request.options, tell)
+    short = "/".join(version_arn.split(":")[5].split("/")[1:4:2])
+    tell(Begun(version_arn, short))
+    follow(context, version_arn, tell)
+    tell(Evaluated(version_arn, evaluation_of(context, version_arn)))
+    version = named_version(context, version_arn)
+    card, _ = read_card(context.layout.model(version.id))
+    if card.weights_source.startswith("none"):
+        tell(Warned(_FROM_SCRATCH))
+    # Small test sets have few scores: labels count from a little below their lowest right one on.
+    relax(context, version, ())
+    tell(Relaxed(short))
+    _tell_of_the_one_before(context, project_name, version.name, tell)
+    if request.report:
+        _write_report(context, version, Path(f"{short.replace('/', '-')}-report.html"), tell)
+    if request.start:
+        _start(context, version_arn, tell)
+        tell(Running(version_arn, short))
+    return version_arn
+
+
+def _make_datasets(context: Context, request: Request, source: Path, project_name: str, tell: Tell) -> None:
+    notes = Notes()
+
+    def step(number: int) -> None:
+        tell(Counted("reading", number))
+
+    with collected(source, request.form, request.images, None, notes, step) as found:
+        if missing := buckets_not_there(context, found):
+            raise RclError(f"Images are in buckets that are not there: {', '.join(missing)}. {WHERE_BUCKETS_LIE}.")
+        called = make_datasets(context, found, project_name, notes)
+        tell(Understood(found.parts(), tuple(notes.lines())))
+    for one in called:
+        tell(Called(one.operation, one.params))
+
+
+def follow(context: Context, version_arn: str, tell: Tell) -> None:
+    """Watch a training until it ends.
+
+    Raises:
+        RclError: it failed.
+    """
+    while True:
+        version = named_version(context, version_arn)
+        tell(Standing(version_arn, version.status, version.message, progress_of(context, version)))
+        if version.status != VersionStatus.TRAINING_IN_PROGRESS:
+            break
+        time.sleep(_POLL_S)
+    if version.status == VersionStatus.TRAINING_FAILED:
+        raise RclError(f"The training failed: {version.message}")
+
+
+def _tell_of_the_one_before(context: Context, project_name: str, name: str, tell: Tell) -> None:
+    before = next((row for row in versions_of(context, project_name) if row.f1 is not None and row.name != name), None)
+    if before is not None:
+        tell(Preceded(f"{project_name}/{before.name}", f"{project_name}/{name}"))
+
+
+def _write_report(context: Context, version: Version, target: Path, tell: Tell) -> None:
+    found = report_of(context, version)
+    try:
+        write_text(target, page("report", found["title"], found))
+    except RclError as error:
+        # The model is trained all the same.
+        tell(Warned(f"No report was written: {error}"))
+    else:
+        tell(Wrote("A report for your browser", target))
+
+
+def _start(context: Context, version_arn: str, tell: Tell) -> None:
+    """Start the model, and wait until it runs.
+
+    Raises:
+        RclError: it did not.
+    """
+    params: dict[str, object] = {"ProjectVersionArn": version_arn, "MinInferenceUnits": 1}
+    invoke(context, "StartProjectVersion", params)
+    tell(Called("StartProjectVersion", params))
+    while (version := named_version(context, version_arn)).status == VersionStatus.STARTING:
+        time.sleep(_POLL_S)
+    if version.status != VersionStatus.RUNNING:
+        raise RclError(f"The model did not start: {version.message}")
 
 
 def project_name_of(source: Path) -> str:
@@ -38,7 +187,7 @@ def next_version_name(context: Context, project_name: str) -> str:
     return f"v{number}"
 
 
-def begin_training(context: Context, project_name: str, options: Mapping[str, str], called: Called) -> str:
+def begin_training(context: Context, project_name: str, options: Mapping[str, str], tell: Tell) -> str:
     """Begin to train on a project's datasets; returns the version's ARN.
 
     Args:
@@ -60,24 +209,5 @@ def begin_training(context: Context, project_name: str, options: Mapping[str, st
     if options:
         params["Tags"] = {f"{TAG_PREFIX}{name}": value for name, value in options.items()}
     version_arn = invoke(context, "CreateProjectVersion", params)["ProjectVersionArn"]
-    called("CreateProjectVersion", params)
+    tell(Called("CreateProjectVersion", params))
     return str(version_arn)
-
-
-def evaluation_of(context: Context, version_arn: str) -> dict[str, Any]:
-    """The evaluation summary of a trained version.
-
-    Raises:
-        RclError: it has none, or it is gone.
-    """
-    with context.database.read() as db:
-        version = versions.by_arn(db, version_arn)
-    if version is None or "EvaluationResult" not in version.result:
-        raise RclError(f"{version_arn} has no evaluation: it is not trained.")
-    place = version.result["EvaluationResult"]["Summary"]["S3Object"]
-    try:
-        with context.buckets.get(place["Bucket"]).open(place["Name"]) as stream:
-            found: dict[str, Any] = json.load(stream)
-    except (NoSuchObjectError, OSError, ValueError) as error:
-        raise RclError(f"The evaluation summary s3://{place['Bucket']}/{place['Name']} can't be read.") from error
-    return found

@@ -1,13 +1,15 @@
-"""What the local extras need beyond the API: progress, logs, and a version by its short name."""
+"""What local commands need to know of a version: by its short name, its progress, its logs, its evaluation."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
+from rcl_cli.buckets.base import NoSuchObjectError
 from rcl_cli.compute.places import host_of, making_of
 from rcl_cli.context import Context
-from rcl_cli.errors import ResourceNotFound
+from rcl_cli.errors import RclError, ResourceNotFound
 from rcl_cli.local.models.naming import find_version
 from rcl_cli.operations.progress import progress_of
 from rcl_cli.operations.settle import settle_versions
@@ -41,3 +43,22 @@ def named_version(context: Context, name: str) -> Version:
 
 def log_of(context: Context, version: Version, *, host: bool) -> Path:
     return (host_of if host else making_of)(context.layout, version.id).log
+
+
+def evaluation_of(context: Context, version_arn: str) -> dict[str, Any]:
+    """The evaluation summary of a trained version.
+
+    Raises:
+        RclError: it has none, or it is gone.
+    """
+    with context.database.read() as db:
+        version = versions.by_arn(db, version_arn)
+    if version is None or "EvaluationResult" not in version.result:
+        raise RclError(f"{version_arn} has no evaluation: it is not trained.")
+    place = version.result["EvaluationResult"]["Summary"]["S3Object"]
+    try:
+        with context.buckets.get(place["Bucket"]).open(place["Name"]) as stream:
+            found: dict[str, Any] = json.load(stream)
+    except (NoSuchObjectError, OSError, ValueError) as error:
+        raise RclError(f"The evaluation summary s3://{place['Bucket']}/{place['Name']} can't be read.") from error
+    return found

@@ -1,0 +1,110 @@
+"""Flows without a terminal and without click: what people type, driven from Python."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from rcl_cli.errors import RclError, UsageError
+from rcl_cli.local import events
+from rcl_cli.local.models.training import Request, train
+from tests.conftest import COLOURS, Home, noisy
+
+QUICK = {"epochs": "1", "image_size": "64", "model": "mobilenet_v3_small", "weights": "none"}
+# Trains on a folder, prints each event, and asks the model about a picture.
+SCRIPT = """
+import sys
+from pathlib import Path
+
+from rcl_cli.context import make_context
+from rcl_cli.local.models.training import Request, train
+from rcl_cli.operations.invoke import invoke
+
+context, photos = make_context(), Path(sys.argv[1])
+options = {"epochs": "1", "image_size": "64", "model": "mobilenet_v3_small", "weights": "none"}
+version = train(context, Request(photos, options=options, report=False), print)
+image = {"Bytes": next(photos.rglob("*.jpg")).read_bytes()}
+asked = {"ProjectVersionArn": version, "Image": image, "MinConfidence": 0}
+print(invoke(context, "DetectCustomLabels", asked)["CustomLabels"])
+invoke(context, "StopProjectVersion", {"ProjectVersionArn": version})
+"""
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    for name in ("red", "green"):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        for number in range(12):
+            noisy(COLOURS[name], (96, 72), number).save(tmp_path / "photos" / name / f"{number}.jpg")
+    return tmp_path / "photos"
+
+
+def test_a_script_of_a_few_lines_trains_and_detects(home: Home, photos: Path) -> None:
+    assert len(SCRIPT.strip().splitlines()) <= 30
+    environment = home.environment(PYTHONPATH=str(Path(__file__).parents[2]))
+    words = [sys.executable, "-c", SCRIPT, str(photos)]
+    done = subprocess.run(words, env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    # Nothing is printed but by the script.
+    assert done.stderr == ""
+    told = [line.partition("(")[0] for line in done.stdout.splitlines()[:-1]]
+    order = list(dict.fromkeys(told))
+    assert order == [
+        "Counted", "Understood", "Called", "Begun", "Standing", "Evaluated", "Warned", "Relaxed", "Running",
+    ]  # fmt: skip
+    assert "'Name': 'red'" in done.stdout.splitlines()[-1]
+    project = home.call("DescribeProjects")["ProjectDescriptions"][0]["ProjectArn"]
+    assert home.wait(project, "v1", leaving="STOPPING")[0] == "STOPPED"
+
+
+def test_events_are_values_that_a_test_can_look_at(home: Home, photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(photos.parent)
+    told: list[events.Event] = []
+    arn = train(home.context, Request(photos, name="pets", options=QUICK, start=False), told.append)
+    called = [event.operation for event in told if isinstance(event, events.Called)]
+    assert called == ["CreateProject", "CreateDataset", "CreateProjectVersion"]
+    (understood,) = [event for event in told if isinstance(event, events.Understood)]
+    assert understood.parts["train"].images == 24
+    (begun,) = [event for event in told if isinstance(event, events.Begun)]
+    assert (begun.version_arn, begun.short) == (arn, "pets/v1")
+    stages = {event.progress["stage"] for event in told if isinstance(event, events.Standing) and event.progress}
+    assert stages & {"preparing", "training", "exporting", "evaluating", "saving"}
+    (wrote,) = [event for event in told if isinstance(event, events.Wrote)]
+    assert wrote.path.read_text("utf-8").startswith("<!doctype html>")
+    # Again on the same datasets: now there is one to compare with.
+    told.clear()
+    train(home.context, Request(name="pets", options=QUICK, start=False, report=False), told.append)
+    assert events.Preceded("pets/v1", "pets/v2") in told
+
+
+@pytest.mark.parametrize(
+    ("request_", "error", "message"),
+    [
+        (Request(), UsageError, "Give a folder"),
+        (Request(name="nobody"), UsageError, "has no images to train on"),
+        (Request(Path("nowhere"), options={"epochs": "many"}), RclError, "epochs can't be 'many'"),
+        (Request(Path("nowhere")), RclError, "is not there"),
+    ],
+)
+def test_what_is_wrong_is_raised_before_anything_is_made(
+    request_: Request, error: type[Exception], message: str, home: Home
+) -> None:
+    told: list[events.Event] = []
+    with pytest.raises(error, match=message):
+        train(home.context, request_, told.append)
+    assert told == []
+    assert home.call("DescribeProjects")["ProjectDescriptions"] == []
+
+
+def test_whoever_stops_watching_leaves_the_training_at_work(home: Home, photos: Path) -> None:
+    def tell(event: events.Event) -> None:
+        if isinstance(event, events.Standing):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(home.context, Request(photos, name="pets", options=QUICK), tell)
+    project = home.call("DescribeProjects")["ProjectDescriptions"][0]["ProjectArn"]
+    assert home.wait(project, "v1")[0] == "TRAINING_COMPLETED"
