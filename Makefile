@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.complete
+WORKERS ?= 3
 
 .PHONY: setup demo test check gen bench bench-ratios
 setup: $(STAMP)
@@ -17,8 +18,9 @@ $(STAMP): pyproject.toml
 demo: setup
 	PATH="$(CURDIR)/$(BIN):$$PATH" sh tools/demo.sh
 
+# Files of tests side by side: much of a test's time is waiting for processes that it started.
 test: setup
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
 check: setup
 	$(BIN)/ruff check .

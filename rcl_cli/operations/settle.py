@@ -115,16 +115,34 @@ def discard_job(layout: Layout, version_id: int) -> None:
     shutil.rmtree(layout.job(version_id), ignore_errors=True)
 
 
-def discard_version(layout: Layout, version_id: int) -> None:
-    """Remove everything that a version has on disk."""
+def discard_orphans(context: Context) -> None:
+    """Remove what versions that are gone have on disk: the one that was deleted, and others whose deleting died.
+
+    Whoever makes a version holds the store while its folder gets its name, and so does this: what has no version then
+    is nobody's.
+    """
     import shutil
 
-    discard_job(layout, version_id)
-    shutil.rmtree(layout.model(version_id), ignore_errors=True)
-    host = host_of(layout, version_id)
-    shutil.rmtree(host.path, ignore_errors=True)
-    for path in (host.lock, layout.lock(version_id), layout.training_log(version_id)):
-        path.unlink(missing_ok=True)
+    home = context.layout.home
+    trash = home / "cache" / "trash" / context.new_nonce()
+    with context.database.write() as db:
+        known = versions.ids(db)
+        orphans = [path for path in _of_versions(context.layout) if int(path.name.partition(".")[0]) not in known]
+        # Also what others had put aside who then died.
+        orphans += trash.parent.iterdir() if trash.parent.is_dir() else []
+        trash.mkdir(mode=0o700, parents=True)
+        for path in orphans:
+            path.rename(trash / f"{path.parent.name}-{path.name}")
+    shutil.rmtree(trash, ignore_errors=True)
+
+
+def _of_versions(layout: Layout) -> list[Path]:
+    """Everything on disk that is named after a version's number."""
+    found = []
+    for place in ("models", "jobs", "hosts"):
+        folder = layout.home / place
+        found += [path for path in folder.iterdir() if path.name.partition(".")[0].isdigit()] if folder.is_dir() else []
+    return found
 
 
 # --- hosts ------------------------------------------------------------------------------------------------------------

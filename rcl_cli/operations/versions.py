@@ -9,7 +9,7 @@ from rcl_cli.errors import ResourceInUse
 from rcl_cli.operations import pagination
 from rcl_cli.operations.progress import message_of
 from rcl_cli.operations.resources import find_project, find_version
-from rcl_cli.operations.settle import discard_version, settle_versions
+from rcl_cli.operations.settle import discard_orphans, settle_versions
 from rcl_cli.status import DELETABLE, VersionStatus
 from rcl_cli.store import tags, versions
 from rcl_cli.store.versions import Version
@@ -60,5 +60,5 @@ def delete_project_version(context: Context, params: dict[str, Any]) -> dict[str
             raise ResourceInUse(f"The version {version.name} can't be deleted: its status is {version.status}.")
         tags.drop(db, version.arn)
         versions.delete(db, version.id)
-    discard_version(context.layout, version.id)
+    discard_orphans(context)
     return {"Status": VersionStatus.DELETING}

@@ -79,6 +79,11 @@ def by_name(db: sqlite3.Connection, project_id: int, name: str) -> Version | Non
     return _version(row) if row else None
 
 
+def ids(db: sqlite3.Connection) -> set[int]:
+    """Of all versions that there are."""
+    return {int(row[0]) for row in db.execute("SELECT id FROM versions")}
+
+
 def count_of_project(db: sqlite3.Connection, project_id: int) -> int:
     return int(db.execute("SELECT COUNT(*) FROM versions WHERE project_id = ?", (project_id,)).fetchone()[0])
 

@@ -182,6 +182,59 @@ def test_killed_host(home: Home, project: str) -> None:
     wait_until(lambda: home.status(project, "v")[0] == "STOPPED")
 
 
+def test_killed_adoption_is_done_again(home: Home, project: str) -> None:
+    """Whoever looks is killed while it adopts what came of a training."""
+    rng = random.Random(5)
+    for number in range(ROUNDS):
+        arn = home.train(project, f"v{number}")
+        folder = making_of(home.context.layout, number + 1)
+        wait_until(lambda folder=folder: folder.outcome() is not None and not launcher().is_at_work(folder))
+        process = start(home, "describe-project-versions", "--project-arn", project)
+        time.sleep(rng.uniform(0.02, 0.3))
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        check_database(home)
+        assert home.status(project, f"v{number}")[0] == "TRAINING_COMPLETED"
+        assert (home.context.layout.model(number + 1) / "model.json").stat().st_size > 0
+        assert not folder.path.exists()
+        home.call("DeleteProjectVersion", ProjectVersionArn=arn)
+
+
+def test_killed_copies_go_on_and_killed_deletes_are_whole(home: Home, project: str) -> None:
+    rng = random.Random(6)
+    source = home.train(project, "source")
+    assert home.wait(project, "source")[0] == "TRAINING_COMPLETED"
+    for number in range(ROUNDS):
+        output = {"S3Bucket": "copies", "S3KeyPrefix": "x"}
+        arn = home.call(
+            "CopyProjectVersion", SourceProjectArn=project, SourceProjectVersionArn=source,
+            DestinationProjectArn=project, VersionName=f"c{number}", OutputConfig=output,
+        )["ProjectVersionArn"]  # fmt: skip
+        time.sleep(rng.uniform(0, 0.8))
+        if pid := worker_pid(home, arn):
+            kill(pid)
+            wait_until(lambda pid=pid: not _runs(pid))
+        assert home.wait(project, f"c{number}", leaving="COPYING_IN_PROGRESS")[0] == "COPYING_COMPLETED"
+        check_database(home)
+        folder = home.context.layout.model(number + 2)
+        assert {path.name for path in folder.iterdir()} == {
+            path.name for path in home.context.layout.model(1).iterdir()
+        }
+        process = start(home, "delete-project-version", "--project-version-arn", arn)
+        time.sleep(rng.uniform(0.02, 0.3))
+        process.send_signal(signal.SIGKILL)
+        acknowledged = process.communicate()[0]
+        check_database(home)
+        left = home.call("DescribeProjectVersions", ProjectArn=project, VersionNames=[f"c{number}"])
+        if left["ProjectVersionDescriptions"]:
+            assert not acknowledged
+            home.call("DeleteProjectVersion", ProjectVersionArn=arn)
+    # What a killed delete left goes with the next one.
+    home.call("DeleteProjectVersion", ProjectVersionArn=source)
+    for place in ("models", "jobs", "hosts", "cache/trash"):
+        assert [path for path in (home.path / place).rglob("*") if not path.is_dir()] == []
+
+
 @pytest.mark.parametrize("moment_s", [0.0, 0.05, 0.2])
 def test_killed_launcher_leaves_no_stuck_training(home: Home, project: str, moment_s: float) -> None:
     process = start(
