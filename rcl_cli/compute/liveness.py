@@ -53,12 +53,16 @@ def take_lock(lock: Path) -> int | None:
 
 
 def is_locked(lock: Path) -> bool:
-    """Whether somebody holds it."""
+    """Whether somebody holds it.
+
+    Raises:
+        OSError: that can't be told (too many open files, say): it must not be taken for a no.
+    """
     import fcntl
 
     try:
         descriptor = os.open(lock, os.O_RDWR | os.O_CLOEXEC)
-    except OSError:
+    except FileNotFoundError:
         return False
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)

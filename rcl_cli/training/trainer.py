@@ -192,14 +192,17 @@ def outcome_of(job: TrainingJob, folder: WorkFolder) -> dict[str, Any]:
     try:
         training = Training(job, folder)
         with slot(job.slots, device_of(job.options.device), job.options.parallel, _wait(training.report)):
+            began = time.monotonic()
             training.run()
+            taken_s = time.monotonic() - began
     except Exception as error:  # noqa: BLE001 - whatever ends a training must end up in its outcome
         if not isinstance(error, (TrainingFailed, ConfigError, TrainingCancelled)):
             traceback.print_exc()
         # What was written so far stays, but a training that failed evaluated nothing.
         kept = {k: v for k, v in (training.files.outputs if training else {}).items() if k != "EvaluationResult"}
         return {"status": VersionStatus.TRAINING_FAILED, "message": _message(error), "outputs": kept}
-    return {"status": VersionStatus.TRAINING_COMPLETED, "message": READY, "outputs": training.files.outputs}
+    outputs = {**training.files.outputs, "BillableTrainingTimeInSeconds": max(1, round(taken_s))}
+    return {"status": VersionStatus.TRAINING_COMPLETED, "message": READY, "outputs": outputs}
 
 
 def _wait(report: Reporter) -> Callable[[int], None]:
@@ -219,6 +222,9 @@ def finish(folder: WorkFolder, outcome: dict[str, Any]) -> bool:
             folder.finish(outcome)
         except OSError as error:
             log(f"can't say how it ended: {error}")
+            if not folder.path.exists():
+                # Nobody wants to know any more.
+                return False
             time.sleep(_FINISH_PAUSE_S)
         else:
             return True
@@ -236,12 +242,8 @@ def main() -> int:
     job = TrainingJob.of(folder.request())
     os.environ["RCL_WORK_DIR"] = str(job.making.work_dir)
     log(f"training {job.making.arn} with {job.options}, start {folder.starts}")
-    began = time.time_ns() // 1_000_000
     outcome = outcome_of(job, folder)
     outcome["ended_ms"] = time.time_ns() // 1_000_000
-    if outcome["status"] == VersionStatus.TRAINING_COMPLETED:
-        taken_s = (outcome["ended_ms"] - began) / 1000
-        outcome["outputs"]["BillableTrainingTimeInSeconds"] = max(1, round(taken_s))
     finished = finish(folder, outcome)
     log(f"{outcome['status']}: {outcome['message']}")
     return 0 if finished else 1

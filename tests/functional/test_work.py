@@ -17,6 +17,7 @@ import pytest
 
 from rcl_cli.compute.folder import WorkFolder
 from rcl_cli.compute.launcher import LAUNCHERS, Launcher, launcher
+from rcl_cli.compute.liveness import is_locked
 from rcl_cli.compute.places import making_of
 from rcl_cli.operations import settle
 from rcl_cli.training.slots import device_of, slot
@@ -72,6 +73,15 @@ def test_an_outcome_has_room_on_a_full_disk(folder: WorkFolder, monkeypatch: pyt
     folder.finish({"status": "done"})
     monkeypatch.undo()
     assert folder.outcome() == {"status": "done"}
+
+
+def test_a_lock_that_cannot_be_looked_at_is_no_free_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def too_many(*_: Any) -> int:
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr("os.open", too_many)
+    with pytest.raises(OSError, match="Too many open files"):
+        is_locked(tmp_path / "lock")
 
 
 # --- launchers --------------------------------------------------------------------------------------------------------
