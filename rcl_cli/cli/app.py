@@ -14,7 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TextIO
 
 from rcl_cli.api.names import camel
-from rcl_cli.cli.usage import BadArguments
+from rcl_cli.cli.usage import BadArguments, ReaderGone
 from rcl_cli.cli.aws.global_options import split_early
 from rcl_cli.cli.aws.texts import SUMMARIES
 from rcl_cli.cli.local.texts import LOCAL
@@ -121,10 +121,6 @@ def _usable_streams() -> None:
             setattr(sys, name, _nowhere())
         elif isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-
-
-class ReaderGone(Exception):
-    """The reader of stdout has had enough, as `head` does."""
 
 
 def run(argv: list[str]) -> int:

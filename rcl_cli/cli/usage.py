@@ -18,3 +18,7 @@ class BadArguments(UsageError):
 
 class UnknownOptions(UsageError):
     """Words that are no options; usage is shown before the message."""
+
+
+class ReaderGone(Exception):
+    """The reader of stdout has had enough, as `head` does."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
+    from rcl_cli.errors import ServiceError
     from rcl_cli.local.datasets.sources import Count
 
 
@@ -18,6 +19,20 @@ class Counted(NamedTuple):
 
     what: str
     done: int
+
+
+class Planned(NamedTuple):
+    """So much is to be done; what is done of it is told one by one."""
+
+    what: str
+    total: int
+
+
+class Answered(NamedTuple):
+    """A model said something about an image, or why it could not."""
+
+    source_ref: str
+    error: ServiceError | None
 
 
 class Understood(NamedTuple):
@@ -104,6 +119,7 @@ class Running(NamedTuple):
 
 
 Event = (
-    Counted | Understood | Called | Begun | Standing | Evaluated | Warned | Relaxed | Preceded | Wrote | Running
+    Counted | Planned | Answered | Understood | Called | Begun | Standing | Evaluated | Warned | Relaxed | Preceded
+    | Wrote | Running
 )  # fmt: skip
 Tell = Callable[[Event], None]

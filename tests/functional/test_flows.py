@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from rcl_cli.errors import RclError, UsageError
 from rcl_cli.local import events
+from rcl_cli.local.detecting import flow as detecting
 from rcl_cli.local.models.training import Request, train
 from tests.conftest import COLOURS, Home, noisy
+from tests.functional.models import Trained
 
 QUICK = {"epochs": "1", "image_size": "64", "model": "mobilenet_v3_small", "weights": "none"}
 # Trains on a folder, prints each event, and asks the model about a picture.
@@ -108,3 +111,25 @@ def test_whoever_stops_watching_leaves_the_training_at_work(home: Home, photos: 
         train(home.context, Request(photos, name="pets", options=QUICK), tell)
     project = home.call("DescribeProjects")["ProjectDescriptions"][0]["ProjectArn"]
     assert home.wait(project, "v1")[0] == "TRAINING_COMPLETED"
+
+
+def test_many_images_are_asked_about_without_a_terminal(detector: Trained, tmp_path: Path) -> None:
+    told: list[events.Event] = []
+    lines: list[str] = []
+    images = detector.home.buckets / "data"
+    request = detecting.Request("p/v", (str(images),), min_confidence=0)
+    outcome = detecting.detect(detector.home.context, request, lines.append, told.append)
+    assert told[0] == events.Planned("detecting", outcome.asked)
+    assert len(told) == len(lines) + 1 == outcome.asked + 1
+    assert {answer.source_ref.rpartition("/")[2] for answer in outcome.failed} == {"text.jpg"}
+    assert outcome.found > 0
+    # A target that makes no sense leaves nothing in the way of the next try.
+    out = tmp_path / "found.jsonl"
+    request = replace(request, out=out, draw=tmp_path / "one.png")
+    with pytest.raises(UsageError, match="give a folder"):
+        detecting.detect(detector.home.context, request, lines.append, told.append)
+    assert not out.exists()
+    request = replace(request, draw=tmp_path / "drawn")
+    again = detecting.detect(detector.home.context, request, lines.append, told.append)
+    assert (again.asked, again.found, len(again.failed)) == (outcome.asked, outcome.found, len(outcome.failed))
+    assert len(out.read_text("utf-8").splitlines()) == outcome.asked

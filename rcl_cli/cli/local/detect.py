@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,10 +11,7 @@ import click
 from rcl_cli.errors import RclError
 
 if TYPE_CHECKING:
-    from rcl_cli.context import Context
     from rcl_cli.local.detecting.asking import Answer
-    from rcl_cli.local.detecting.lines import ManifestWriter
-    from rcl_cli.store.versions import Version
 
 _SHOWN_ERRORS = 10
 
@@ -71,70 +65,23 @@ def detect(
 
     Example: rcl detect circuits/v1 ./photos -o found.jsonl
     """
-    from rcl_cli.local.detecting.asking import detect_all
-    from rcl_cli.local.detecting.detectors import detector_of
-    from rcl_cli.local.detecting.drawing import Drawing
-    from rcl_cli.local.detecting.lines import json_line
-    from rcl_cli.local.detecting.output import Output
-    from rcl_cli.local.detecting.sources import find_images
-    from rcl_cli.local.models.watching import named_version
+    from rcl_cli.cli.local.showing import Shown
+    from rcl_cli.local.detecting.flow import Request
+    from rcl_cli.local.detecting.flow import detect as detect_many
 
-    context: Context = settings.context()
-    found = named_version(context, version)
-    detector = detector_of(context, found, once=once)
-    refs = list(find_images(context, sources))
-    as_line = _manifest_writer(context, found, attribute) if kind == "manifest" else json_line
-    output = Output(out, sys.stdout.write, resume=resume)
-    left = [ref for ref in refs if ref not in output.done]
-    drawing = Drawing(context, draw, left) if draw is not None else None
-    failed: list[Answer] = []
-    is_nothing_found = True
+    request = Request(
+        version, sources, out, kind == "manifest", attribute, min_confidence, max_results, resume, draw, once, threads
+    )
     try:
-        answers = detect_all(context, detector, left, min_confidence, max_results, min(threads, max(1, len(left))))
-        with _shown(answers, len(left)) as shown:
-            for answer in shown:
-                if answer.error is not None:
-                    failed.append(answer)
-                elif drawing is not None:
-                    drawing.draw(answer)
-                if answer.found is not None and answer.found.labels:
-                    is_nothing_found = False
-                # A manifest has no place for errors; stderr has.
-                if answer.error is None or kind == "jsonl":
-                    output.line(as_line(answer))
+        with Shown() as shown:
+            outcome = detect_many(settings.context(), request, sys.stdout.write, shown)
     except BrokenPipeError as error:
-        from rcl_cli.cli.app import ReaderGone
+        from rcl_cli.cli.usage import ReaderGone
 
         raise ReaderGone from error
-    except OSError as error:
-        raise RclError(f"{error.filename or out or 'output'}: {error.strerror or error}") from error
-    finally:
-        output.close()
-    if is_nothing_found and len(left) > len(failed) and max_results != 0:
+    if not outcome.found and outcome.asked > len(outcome.failed) and max_results != 0:
         _say_nothing_found(version, min_confidence)
-    _report(failed, len(left))
-
-
-def _manifest_writer(context: Context, version: Version, attribute: str) -> ManifestWriter:
-    from rcl_cli.backends.registry import read_card
-    from rcl_cli.local.detecting.lines import ManifestWriter
-
-    card, _ = read_card(context.layout.model(version.id))
-    return ManifestWriter(card.labels, attribute, time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime()))
-
-
-@contextmanager
-def _shown(answers: Iterator[Answer], total: int) -> Iterator[Iterable[Answer]]:
-    """A bar on a terminal."""
-    if not sys.stderr.isatty() or total < 2:
-        yield answers
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True)) as display:
-        yield display.track(answers, total=total, description="detecting")
+    _report(outcome.failed, outcome.asked)
 
 
 def _say_nothing_found(version: str, min_confidence: float | None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import sys
 from collections.abc import Mapping
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
@@ -31,6 +32,7 @@ class Shown:
         self._open = ExitStack()
         self._count: Callable[[int], None] | None = None
         self._watch: Watcher | None = None
+        self._advance: Callable[[], None] = lambda: None
         self._progress: Mapping[str, Any] | None = None
 
     def __enter__(self) -> Shown:
@@ -45,6 +47,10 @@ class Shown:
                 self._counted(what, done)
             case events.Standing():
                 self._standing(event)
+            case events.Planned(what, total):
+                self._planned(what, total)
+            case events.Answered():
+                self._advance()
             case _:
                 # What is drawn must be gone before anything is written below it.
                 self._clear()
@@ -53,11 +59,22 @@ class Shown:
     def _clear(self) -> None:
         self._open.close()
         self._count = self._watch = None
+        self._advance = lambda: None
 
     def _counted(self, what: str, done: int) -> None:
         if self._count is None:
             self._count = self._open.enter_context(counting(what))
         self._count(done)
+
+    def _planned(self, what: str, total: int) -> None:
+        if not sys.stderr.isatty() or total < 2:
+            return
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        display = self._open.enter_context(Progress(*columns, console=console(stderr=True)))
+        task = display.add_task(what, total=total)
+        self._advance = lambda: display.advance(task)
 
     def _standing(self, event: events.Standing) -> None:
         self._progress = event.progress

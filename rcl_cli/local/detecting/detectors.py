@@ -10,7 +10,7 @@ from rcl_cli.compute.places import host_of
 from rcl_cli.config import cpu_cores
 from rcl_cli.context import Context
 from rcl_cli.errors import ResourceNotReady
-from rcl_cli.inference.client import place_of
+from rcl_cli.inference.client import HostConnection, place_of
 from rcl_cli.status import VersionStatus
 from rcl_cli.store import projects
 from rcl_cli.store.versions import Version
@@ -38,6 +38,10 @@ class Detector(Protocol):
         """
         ...
 
+    def close(self) -> None:
+        """Give back what it holds; nobody asks it any more."""
+        ...
+
 
 class HostDetector:
     """A running model's host; a connection a thread, now and then a new one, so that new workers get some."""
@@ -45,18 +49,28 @@ class HostDetector:
     def __init__(self, address: str, nonce: str) -> None:
         self._address, self._nonce = address, nonce
         self._local = threading.local()
+        self._open: set[HostConnection] = set()
+        self._lock = threading.Lock()
 
     def __call__(self, image: bytes, min_confidence: float | None, max_results: int | None) -> Found:
-        from rcl_cli.inference.client import HostConnection
-
         mine = self._local
         if getattr(mine, "left", 0) == 0:
-            if hasattr(mine, "connection"):
-                mine.connection.close()
-            mine.connection, mine.left = HostConnection(self._address, self._nonce), _REQUESTS
+            connection = HostConnection(self._address, self._nonce)
+            with self._lock:
+                if hasattr(mine, "connection"):
+                    self._open.discard(mine.connection)
+                    mine.connection.close()
+                self._open.add(connection)
+            mine.connection, mine.left = connection, _REQUESTS
         mine.left -= 1
         reply = mine.connection.ask(image, min_confidence, max_results, sized=True)
         return Found(reply["labels"], reply["width"], reply["height"])
+
+    def close(self) -> None:
+        with self._lock:
+            for connection in self._open:
+                connection.close()
+            self._open.clear()
 
 
 class OwnDetector:
@@ -73,6 +87,9 @@ class OwnDetector:
         labels = self._model.detect(image, min_confidence, max_results, _TIMEOUT_S)
         header = read_header(image)
         return Found(labels, header.width, header.height)
+
+    def close(self) -> None:
+        return None
 
 
 def detector_of(context: Context, version: Version, *, once: bool) -> Detector:
