@@ -20,7 +20,7 @@ demo: setup
 
 # Files of tests side by side: much of a test's time is waiting for processes that it started.
 test: setup
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 check: setup
 	$(BIN)/ruff check .
