@@ -60,16 +60,17 @@ class Checkpoints:
         if self._path is None:
             return
         began = time.monotonic()
-        self._path.parent.mkdir(parents=True, exist_ok=True)
         partial = self._path.with_suffix(".part")
         try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
             with partial.open("wb") as out:
                 torch.save({"key": self._key, "state": state}, out)
                 out.flush()
                 os.fsync(out.fileno())
             replace_durably(partial, self._path)
-        except OSError as error:
-            print(f"no checkpoint was kept: {error}", flush=True)
+        except (OSError, RuntimeError) as error:
+            # torch has an error of its own for a file that can't be written on.
+            print(f"no checkpoint was kept: {str(error).splitlines()[0]}", flush=True)
             partial.unlink(missing_ok=True)
         now = time.monotonic()
         self._due_s = now + max(self._least_s, self._times_its_cost * (now - began))

@@ -3,7 +3,7 @@
 | file | written by | says |
 |---|---|---|
 | `request.json` | whoever wants the work | all that it needs to know |
-| `handle` | who starts it | what the launcher knows it by |
+| `handle` | the work | what the launcher knows it by |
 | `starts` | who starts it | a line each time it was started |
 | `events.jsonl` | the work | where it stands, a line an event |
 | `outcome.json` | the work | how it ended; by rename, when all that it names is on the disk |
@@ -57,6 +57,7 @@ class WorkFolder(NamedTuple):
             room.flush()
             os.fsync(room.fileno())
         write_durably(self.path / _REQUEST, json.dumps(request, ensure_ascii=False).encode())
+        sync_folder(self.path.parent)
 
     def request(self) -> dict[str, Any]:
         """What is asked for.
@@ -73,11 +74,18 @@ class WorkFolder(NamedTuple):
         return (self.path / _REQUEST).is_file()
 
     def count_start(self) -> None:
+        # The process that begins says which one it is; until then nobody is to be taken for it.
+        (self.path / _HANDLE).unlink(missing_ok=True)
         with (self.path / _STARTS).open("ab") as file:
             file.write(b"%d\n" % time.time_ns())
             file.flush()
             os.fsync(file.fileno())
         sync_folder(self.path)
+
+    def forgive_start(self) -> None:
+        """The last start ended because it was told to, which is no failure."""
+        lines = self._lines(_STARTS)[:-1]
+        write_durably(self.path / _STARTS, b"".join(line + b"\n" for line in lines))
 
     @property
     def starts(self) -> int:
@@ -87,14 +95,14 @@ class WorkFolder(NamedTuple):
     def _lines(self, name: str) -> list[bytes]:
         try:
             return (self.path / name).read_bytes().splitlines()
-        except OSError:
+        except FileNotFoundError:
             return []
 
     @property
     def handle(self) -> str | None:
         try:
             return (self.path / _HANDLE).read_text("utf-8")
-        except OSError:
+        except FileNotFoundError:
             return None
 
     def keep_handle(self, handle: str) -> None:
@@ -143,9 +151,13 @@ class WorkFolder(NamedTuple):
         return None
 
     def outcome(self) -> dict[str, Any] | None:
-        """How it ended, None as long as it has not said so."""
+        """How it ended, None as long as it has not said so.
+
+        Raises:
+            OSError: that can't be told (too many open files, say): it must not be taken for a no.
+        """
         try:
             found: dict[str, Any] = json.loads((self.path / _OUTCOME).read_bytes())
-        except (OSError, ValueError):
+        except (FileNotFoundError, ValueError):
             return None
         return found

@@ -25,17 +25,30 @@ class Usage(NamedTuple):
     memory_bytes: int | None
 
 
+class Claim(Protocol):
+    """The right to decide about a piece of work: as long as it is held, nobody is at it and nobody begins it."""
+
+    def start(self, module: str) -> None:
+        """Start `python -m MODULE FOLDER`, which outlives this process, and pass the right on to it.
+
+        Raises:
+            OSError: it can't be started; where this is raised, nothing was.
+        """
+        ...
+
+    def release(self) -> None:
+        """Give the right back, unless it was passed on."""
+        ...
+
+
 class Launcher(Protocol):
     """A way to run work; each piece at most once at a time."""
 
-    def start(self, module: str, folder: WorkFolder) -> bool:
-        """Start `python -m MODULE FOLDER`, which outlives this process.
-
-        Returns:
-            False where it is at work already.
+    def claim(self, folder: WorkFolder) -> Claim | None:
+        """The right to decide about it; None where it is at work, or somebody else decides.
 
         Raises:
-            OSError: it can't be started.
+            OSError: that can't be told.
         """
         ...
 
@@ -50,6 +63,27 @@ class Launcher(Protocol):
     def usage(self, folder: WorkFolder) -> Usage | None:
         """What it takes up, None where that can't be told."""
         ...
+
+
+def start(launcher: Launcher, module: str, folder: WorkFolder) -> bool:
+    """Start a piece of work that waits for it.
+
+    Returns:
+        False where it is at work already, or there is nothing left to do.
+
+    Raises:
+        OSError: it can't be started.
+    """
+    claim = launcher.claim(folder)
+    if claim is None:
+        return False
+    try:
+        if not folder.is_prepared or folder.outcome() is not None:
+            return False
+        claim.start(module)
+    finally:
+        claim.release()
+    return True
 
 
 def launcher(name: str = "local") -> Launcher:

@@ -7,6 +7,7 @@ process numbers mean nothing.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -15,35 +16,37 @@ import time
 
 from rcl_cli.compute.folder import WorkFolder
 from rcl_cli.compute.launcher import Usage
-from rcl_cli.compute.liveness import ProcessIdentity, identify, is_locked, take_lock
+from rcl_cli.compute.liveness import ProcessIdentity, is_locked, take_lock, this_process
 
 _LOCK_FD = "RCL_LOCK_FD"
 _LOCK_PATIENCE_S, _LOCK_RETRY_S = 1.0, 0.02
 
 
-def start(module: str, folder: WorkFolder) -> bool:
-    """See `Launcher`."""
-    lock = _patiently_locked(folder)
-    if lock is None:
-        return False
-    try:
-        folder.count_start()
-        pid = _spawn([module, str(folder.path)], folder, lock)
-        folder.keep_handle(json.dumps(identify(pid)))
-    finally:
-        os.close(lock)
-    return True
+class LockClaim:
+    """See `Claim`: the lock of a piece of work."""
+
+    def __init__(self, folder: WorkFolder, lock: int) -> None:
+        self._folder, self._lock = folder, lock
+
+    def start(self, module: str) -> None:
+        """See `Claim`."""
+        self._folder.count_start()
+        _spawn([module, str(self._folder.path)], self._folder, self._lock)
+
+    def release(self) -> None:
+        """See `Claim`. What was started has the lock too, and keeps it."""
+        os.close(self._lock)
 
 
-def _patiently_locked(folder: WorkFolder) -> int | None:
-    """The lock of a piece of work; None where it is at work. Who only looks holds it for a moment too."""
+def claim(folder: WorkFolder) -> LockClaim | None:
+    """See `Launcher`. Who only looks holds the lock for a moment too."""
     deadline = time.monotonic() + _LOCK_PATIENCE_S
     while (lock := take_lock(folder.lock)) is None and time.monotonic() < deadline:
         time.sleep(_LOCK_RETRY_S)
-    return lock
+    return LockClaim(folder, lock) if lock is not None else None
 
 
-def _spawn(words: list[str], folder: WorkFolder, lock: int) -> int:
+def _spawn(words: list[str], folder: WorkFolder, lock: int) -> None:
     import subprocess
     import threading
 
@@ -66,8 +69,9 @@ def _spawn(words: list[str], folder: WorkFolder, lock: int) -> int:
             env={**os.environ, **absolute, **threads, "PYTHONPATH": _package_root(), _LOCK_FD: str(lock)},
         )
     # Nobody here waits for its work; but a parent that lives on must not keep its remains as a zombie.
-    threading.Thread(target=process.wait, daemon=True).start()
-    return process.pid
+    # Where no thread can be had it may: from here on nothing fails, for the work has begun.
+    with contextlib.suppress(RuntimeError):
+        threading.Thread(target=process.wait, daemon=True).start()
 
 
 def _package_root() -> str:
@@ -77,12 +81,17 @@ def _package_root() -> str:
     return f"{root}{os.pathsep}{rest}" if rest else root
 
 
-def keep_lock() -> None:
-    """In a process that was started: keep its lock to itself, until it ends, however it ends."""
+def begin(folder: WorkFolder) -> None:
+    """In a process that was started: say which one it is, and keep the lock to it, until it ends, however it ends.
+
+    Raises:
+        OSError: the disk is full.
+    """
     descriptor = int(os.environ.pop(_LOCK_FD))
     os.set_inheritable(descriptor, False)
     # A forked process that lives on for a moment must not look like this one.
     os.register_at_fork(after_in_child=lambda: os.close(descriptor))
+    folder.keep_handle(json.dumps(this_process()))
 
 
 def is_at_work(folder: WorkFolder) -> bool:

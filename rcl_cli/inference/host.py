@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from rcl_cli.compute.folder import WorkFolder
-from rcl_cli.compute.local import keep_lock
+from rcl_cli.compute.local import begin
 from rcl_cli.config import cpu_cores
 from rcl_cli.inference.address import make_private
 from rcl_cli.status import VersionStatus
@@ -242,8 +242,8 @@ class Host:
 
 def main() -> int:
     path = Path(sys.argv[1])
-    keep_lock()
     folder = WorkFolder(path, path.with_suffix(".lock"), path / "host.log")
+    begin(folder)
     host = Host(Request.of(folder.request()), lambda: folder.tell({"running": True}))
     message = host.run()
     status = VersionStatus.STOPPED if message else VersionStatus.FAILED

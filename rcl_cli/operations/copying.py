@@ -5,13 +5,12 @@ from __future__ import annotations
 import sqlite3
 from typing import Any
 
-from rcl_cli.compute.launcher import launcher
 from rcl_cli.compute.places import making_of
 from rcl_cli.context import Context
 from rcl_cli.errors import InternalServerError, InvalidParameter, ResourceInUse
 from rcl_cli.operations.outputs import check_output, making
 from rcl_cli.operations.resources import arn, find_project, find_version, unused_ms
-from rcl_cli.operations.settle import COPIER, adopt, settle_versions
+from rcl_cli.operations.settle import COPIER, begin, settle_versions
 from rcl_cli.status import MAKING, WITHOUT_MODEL, VersionStatus
 from rcl_cli.store import projects, tags, versions
 from rcl_cli.store.versions import Version
@@ -40,22 +39,7 @@ def copy_project_version(context: Context, params: dict[str, Any]) -> dict[str, 
             folder.prepare(job.as_json())
         except OSError as error:
             raise InternalServerError(f"The copy can't be begun: {error}.") from error
-    try:
-        # Whoever looked in between may have started it already.
-        launcher().start(COPIER, folder)
-    except OSError as error:
-        message = f"The process that copies can't be started: {error}."
-        with context.database.read() as db:
-            version = versions.by_id(db, version_id)
-        if version is not None:
-            failed: dict[str, Any] = {
-                "status": VersionStatus.COPYING_FAILED,
-                "message": message,
-                "outputs": {},
-                "ended_ms": None,
-            }
-            adopt(context, version, folder, failed)
-        raise InternalServerError(message) from error
+    begin(context, version_id, COPIER)
     return {"ProjectVersionArn": version_arn}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from rcl_cli.compute.folder import WorkFolder
 from rcl_cli.compute.launcher import launcher
 from rcl_cli.compute.places import host_of
 from rcl_cli.context import Context
@@ -32,33 +33,48 @@ def start_project_version(context: Context, params: dict[str, Any]) -> dict[str,
     if units > MAX_UNITS:
         raise LimitExceeded(f"MinInferenceUnits can't be more than {MAX_UNITS}: each is a process with its own model.")
     settle_versions(context)
-    nonce = context.new_nonce()
+    with context.database.read() as db:
+        version = find_version(db, params["ProjectVersionArn"])
+    folder = host_of(context.layout, version.id)
+    # Before the store says so: whoever looks must not take a host that is about to start for one that died.
+    claim = launcher().claim(folder)
+    try:
+        _begin(context, params, folder, claim is not None, most)
+        if claim is not None:
+            claim.start(HOST)
+    except OSError as error:
+        message = f"The model's host can't be started: {error}."
+        with context.database.write() as db:
+            versions.move(db, version.id, (VersionStatus.STARTING,), VersionStatus.FAILED, message)
+        raise InternalServerError(message) from error
+    finally:
+        if claim is not None:
+            claim.release()
+    return {"Status": VersionStatus.STARTING}
+
+
+def _begin(context: Context, params: dict[str, Any], folder: WorkFolder, is_free: bool, most: int | None) -> None:
+    """Say that a version starts, and what its host has to know.
+
+    Raises:
+        InvalidParameter, ResourceInUse: it can't be started.
+        OSError: the disk is full.
+    """
+    units, nonce = params["MinInferenceUnits"], context.new_nonce()
     with context.database.write() as db:
         version = find_version(db, params["ProjectVersionArn"])
         if version.status in WITHOUT_MODEL:
             raise InvalidParameter(f"The version {version.name} can't be started: its status is {version.status}.")
         if not versions.move(db, version.id, STARTABLE, VersionStatus.STARTING, "The model is being started."):
             raise ResourceInUse(f"The version {version.name} can't be started: its status is {version.status}.")
+        if not is_free:
+            raise ResourceInUse(f"The version {version.name} can't be started: its last host is still ending.")
         versions.set_units(db, version.id, units, most)
-        folder = host_of(context.layout, version.id)
-        try:
-            folder.prepare({
-                "model": str(context.layout.model(version.id)), "work_dir": str(context.layout.home / "cache"),
-                "address": socket_address(folder.path, nonce), "nonce": nonce,
-                "least": units, "most": min(most or units, MAX_UNITS),
-            })  # fmt: skip
-        except OSError as error:
-            raise InternalServerError(f"The model's host can't be started: {error}.") from error
-    try:
-        started = launcher().start(HOST, folder)
-    except OSError as error:
-        message = f"The model's host can't be started: {error}."
-        with context.database.write() as db:
-            versions.move(db, version.id, (VersionStatus.STARTING,), VersionStatus.FAILED, message)
-        raise InternalServerError(message) from error
-    if not started:
-        raise ResourceInUse(f"The version {version.name} can't be started: its last host is still ending.")
-    return {"Status": VersionStatus.STARTING}
+        folder.prepare({
+            "model": str(context.layout.model(version.id)), "work_dir": str(context.layout.home / "cache"),
+            "address": socket_address(folder.path, nonce), "nonce": nonce,
+            "least": units, "most": min(most or units, MAX_UNITS),
+        })  # fmt: skip
 
 
 def stop_project_version(context: Context, params: dict[str, Any]) -> dict[str, Any]:

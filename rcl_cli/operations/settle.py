@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from rcl_cli.compute.folder import WorkFolder
-from rcl_cli.compute.launcher import launcher
+from rcl_cli.compute.launcher import Claim, launcher, start
 from rcl_cli.compute.places import host_of, making_of
 from rcl_cli.context import Context
-from rcl_cli.status import HOSTED, VersionStatus
+from rcl_cli.errors import InternalServerError
+from rcl_cli.status import HOSTED, MAKING, VersionStatus
 from rcl_cli.store import versions
 from rcl_cli.store.layout import Layout
 from rcl_cli.store.versions import Version
@@ -37,8 +40,8 @@ def settle_versions(context: Context) -> None:
                 _settle_host(context, version)
             else:
                 _settle_making(context, version)
-        except (sqlite3.OperationalError, OSError):
-            # The store is locked or the disk is full: the outcome stays, and who looks next adopts it.
+        except (sqlite3.OperationalError, OSError, ValueError):
+            # The store is locked, the disk full, a file can't be read now: all stays, and who looks next settles it.
             continue
 
 
@@ -49,39 +52,76 @@ def _settle_making(context: Context, version: Version) -> None:
     folder = making_of(context.layout, version.id)
     if launcher().is_at_work(folder):
         return
-    # Only now: what was at work a moment ago may have ended since.
-    outcome = folder.outcome()
-    if outcome is not None:
-        adopt(context, version, folder, outcome)
-    elif version.status == VersionStatus.COPYING_IN_PROGRESS:
-        # Copying is begun anew as easily as it is gone on with.
-        _begin_again(context, version, folder, COPIER, retries=1)
-    else:
-        _begin_again(context, version, folder, TRAINER, retries=_retries(folder))
+    with _decided(context, version, folder) as claim:
+        if claim is None:
+            return
+        outcome = folder.outcome()
+        is_copy = version.status == VersionStatus.COPYING_IN_PROGRESS
+        if outcome is not None:
+            adopt(context, version.id, folder, outcome)
+        elif folder.is_prepared and folder.starts <= (1 if is_copy else _retries(folder)):
+            # Copying is begun anew as easily as it is gone on with.
+            claim.start(COPIER if is_copy else TRAINER)
+        else:
+            adopt(context, version.id, folder, died(context, version.status))
+
+
+@contextmanager
+def _decided(context: Context, version: Version, folder: WorkFolder) -> Iterator[Claim | None]:
+    """The right to decide about a version's work; None where somebody is at it, or has decided since we looked."""
+    claim = launcher().claim(folder)
+    if claim is None:
+        yield None
+        return
+    try:
+        with context.database.read() as db:
+            now = versions.by_id(db, version.id)
+        yield claim if now is not None and now.status == version.status else None
+    finally:
+        claim.release()
 
 
 def _retries(folder: WorkFolder) -> int:
+    return int(folder.request().get("options", {}).get("retries", 0))
+
+
+def died(context: Context, status: str, message: str = "") -> dict[str, Any]:
+    """The outcome of a training or copy that can't say how it ended."""
+    if status == VersionStatus.COPYING_IN_PROGRESS:
+        found: dict[str, Any] = {
+            "status": VersionStatus.COPYING_FAILED,
+            "message": message or COPY_DIED,
+            "ended_ms": None,
+        }
+    else:
+        failed = VersionStatus.TRAINING_FAILED
+        found = {"status": failed, "message": message or TRAINING_DIED, "ended_ms": context.now_ms()}
+    return {**found, "outputs": {}}
+
+
+def begin(context: Context, version_id: int, module: str) -> None:
+    """Start the making of a version that was just committed; whoever looked in between may have done so already.
+
+    Raises:
+        InternalServerError: it can't be started; the version says so.
+    """
+    folder = making_of(context.layout, version_id)
     try:
-        return int(folder.request()["options"]["retries"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return 0
+        start(launcher(), module, folder)
+    except OSError as error:
+        message = f"The process that makes the model can't be started: {error}."
+        with context.database.read() as db:
+            version = versions.by_id(db, version_id)
+        if version is None or version.status not in MAKING:
+            return
+        with _decided(context, version, folder) as claim:
+            if claim is None or folder.outcome() is not None:
+                return
+            adopt(context, version_id, folder, died(context, version.status, message))
+        raise InternalServerError(message) from error
 
 
-def _begin_again(context: Context, version: Version, folder: WorkFolder, module: str, retries: int) -> None:
-    """Start what was never started or has died, unless it dies again and again."""
-    if folder.starts <= retries and folder.is_prepared:
-        launcher().start(module, folder)
-        return
-    failed, message = (
-        (VersionStatus.COPYING_FAILED, COPY_DIED)
-        if module == COPIER
-        else (VersionStatus.TRAINING_FAILED, TRAINING_DIED)
-    )
-    ended_ms = None if module == COPIER else context.now_ms()
-    adopt(context, version, folder, {"status": failed, "message": message, "outputs": {}, "ended_ms": ended_ms})
-
-
-def adopt(context: Context, version: Version, folder: WorkFolder, outcome: dict[str, Any]) -> None:
+def adopt(context: Context, version_id: int, folder: WorkFolder, outcome: dict[str, Any]) -> None:
     """Take over what came of a training or copy; doing it twice, or at the same time as somebody else, does no harm.
 
     Raises:
@@ -89,12 +129,12 @@ def adopt(context: Context, version: Version, folder: WorkFolder, outcome: dict[
             later.
     """
     if outcome["status"] in (VersionStatus.TRAINING_COMPLETED, VersionStatus.COPYING_COMPLETED):
-        _place_model(folder.path / _MODEL, context.layout.model(version.id))
+        _place_model(folder.path / _MODEL, context.layout.model(version_id))
     with context.database.write(_PATIENCE_S) as db:
-        if versions.move(db, version.id, (version.status,), outcome["status"], outcome["message"]):
-            versions.end_making(db, version.id, outcome["ended_ms"], outcome["outputs"])
+        if versions.move(db, version_id, MAKING, outcome["status"], outcome["message"]):
+            versions.end_making(db, version_id, outcome["ended_ms"], outcome["outputs"])
     # Last: until here everything can be done again.
-    discard_job(context.layout, version.id)
+    discard_job(context.layout, version_id)
 
 
 def _place_model(made: Path, final: Path) -> None:
@@ -123,17 +163,31 @@ def discard_orphans(context: Context) -> None:
     """
     import shutil
 
-    home = context.layout.home
-    trash = home / "cache" / "trash" / context.new_nonce()
+    trash = context.layout.home / "cache" / "trash"
+    mine = trash / context.new_nonce()
+    try:
+        mine.mkdir(mode=0o700, parents=True)
+    except OSError:
+        # A full disk is no reason not to make room.
+        mine = context.layout.home
     with context.database.write() as db:
-        known = versions.ids(db)
-        orphans = [path for path in _of_versions(context.layout) if int(path.name.partition(".")[0]) not in known]
-        # Also what others had put aside who then died.
-        orphans += trash.parent.iterdir() if trash.parent.is_dir() else []
-        trash.mkdir(mode=0o700, parents=True)
-        for path in orphans:
-            path.rename(trash / f"{path.parent.name}-{path.name}")
-    shutil.rmtree(trash, ignore_errors=True)
+        statuses = versions.statuses(db)
+        for path in _of_versions(context.layout):
+            number = int(path.name.partition(".")[0])
+            is_work = path.parent.name == "jobs" and path.is_dir()
+            if number not in statuses or (is_work and statuses[number] not in MAKING):
+                _put_aside(path, mine)
+    # Also what others had put aside who then died.
+    for path in [*trash.glob("*"), *context.layout.home.glob("rcl-gone-*")]:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def _put_aside(path: Path, folder: Path) -> None:
+    """Give what is nobody's another name, unless somebody else just did."""
+    try:
+        path.rename(folder / f"rcl-gone-{path.parent.name}-{path.name}")
+    except OSError:
+        return
 
 
 def _of_versions(layout: Layout) -> list[Path]:
@@ -157,8 +211,15 @@ def _settle_host(context: Context, version: Version) -> None:
         elif version.status == VersionStatus.STARTING and (folder.last_event() or {}).get("running"):
             _move(context, version, VersionStatus.RUNNING, RUNNING)
         return
-    outcome = folder.outcome() or _unsaid(version.status)
-    _move(context, version, outcome["status"], outcome["message"])
+    with _decided(context, version, folder) as claim:
+        if claim is None:
+            return
+        if version.status == VersionStatus.STARTING and folder.is_prepared and not folder.starts:
+            # Whoever was to start it died before it did.
+            claim.start(HOST)
+            return
+        outcome = folder.outcome() or _unsaid(version.status)
+        _move(context, version, outcome["status"], outcome["message"])
 
 
 def _unsaid(status: str) -> dict[str, str]:

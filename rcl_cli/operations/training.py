@@ -8,17 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from rcl_cli.buckets.base import NoSuchObjectError
-from rcl_cli.compute.launcher import launcher
 from rcl_cli.compute.places import making_of
 from rcl_cli.context import Context
-from rcl_cli.durable import replace_durably
+from rcl_cli.durable import replace_durably, sync_tree
 from rcl_cli.errors import InternalServerError, InvalidParameter, ResourceInUse
 from rcl_cli.manifest import codes
 from rcl_cli.manifest.reader import MAX_MANIFEST_BYTES
 from rcl_cli.operations.outputs import check_output, making
 from rcl_cli.operations.resources import arn, find_project, unused_ms
-from rcl_cli.operations.settle import TRAINER, adopt, discard_job
-from rcl_cli.status import CHANGING, DatasetStatus, VersionStatus
+from rcl_cli.operations.settle import TRAINER, begin, discard_job
+from rcl_cli.status import CHANGING, DatasetStatus
 from rcl_cli.store import datasets, entries, projects, tags, versions
 from rcl_cli.store.datasets import Dataset
 from rcl_cli.training import job as jobs
@@ -40,18 +39,7 @@ def create_project_version(context: Context, params: dict[str, Any]) -> dict[str
         raise InternalServerError(f"The training data can't be stored: {error}.") from error
     finally:
         shutil.rmtree(snapshot, ignore_errors=True)
-    folder = making_of(context.layout, version_id)
-    try:
-        # Whoever looked in between may have started it already.
-        launcher().start(TRAINER, folder)
-    except OSError as error:
-        message = f"The trainer can't be started: {error}."
-        with context.database.read() as db:
-            version = versions.by_id(db, version_id)
-        if version is not None:
-            failed = {"status": VersionStatus.TRAINING_FAILED, "message": message, "outputs": {}}
-            adopt(context, version, folder, {**failed, "ended_ms": context.now_ms()})
-        raise InternalServerError(message) from error
+    begin(context, version_id, TRAINER)
     return {"ProjectVersionArn": version_arn}
 
 
@@ -60,6 +48,7 @@ def _create(context: Context, params: dict[str, Any], snapshot: Path) -> tuple[s
     with context.database.read() as db:
         project, options, sources = _checked(context, db, params)
         _write_snapshot(context, db, snapshot, sources, params)
+    sync_tree(snapshot)
     name = params["VersionName"]
     with context.database.write() as db:
         _checked(context, db, params)

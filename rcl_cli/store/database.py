@@ -112,7 +112,9 @@ class Database:
             sqlite3.OperationalError: another writer was not done in time.
         """
         connection = self.connection
-        with self._writing:
+        if not self._writing.acquire(timeout=-1 if patience_s is None else patience_s):
+            raise sqlite3.OperationalError("another thread is writing")
+        try:
             self._begin(connection, patience_s)
             try:
                 yield connection
@@ -122,6 +124,8 @@ class Database:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
                 raise
+        finally:
+            self._writing.release()
 
     @staticmethod
     def _begin(connection: sqlite3.Connection, patience_s: float | None) -> None:

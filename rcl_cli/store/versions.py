@@ -79,9 +79,9 @@ def by_name(db: sqlite3.Connection, project_id: int, name: str) -> Version | Non
     return _version(row) if row else None
 
 
-def ids(db: sqlite3.Connection) -> set[int]:
-    """Of all versions that there are."""
-    return {int(row[0]) for row in db.execute("SELECT id FROM versions")}
+def statuses(db: sqlite3.Connection) -> dict[int, str]:
+    """Of all versions that there are, by id."""
+    return {int(row[0]): str(row[1]) for row in db.execute("SELECT id, status FROM versions")}
 
 
 def count_of_project(db: sqlite3.Connection, project_id: int) -> int:

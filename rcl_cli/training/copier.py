@@ -15,7 +15,7 @@ from typing import Any
 
 from rcl_cli.buckets.base import BucketWriteError, NoSuchObjectError
 from rcl_cli.compute.folder import WorkFolder
-from rcl_cli.compute.local import keep_lock
+from rcl_cli.compute.local import begin
 from rcl_cli.durable import sync_tree
 from rcl_cli.errors import TrainingFailed
 from rcl_cli.status import VersionStatus
@@ -108,8 +108,8 @@ def outcome_of(job: CopyJob, folder: WorkFolder) -> dict[str, Any]:
 
 def main() -> int:
     path = Path(sys.argv[1])
-    keep_lock()
     folder = WorkFolder(path, path.with_suffix(".lock"), path.with_suffix(".log"))
+    begin(folder)
     folder.finish(outcome_of(CopyJob.of(folder.request()), folder))
     return 0
 

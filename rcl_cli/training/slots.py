@@ -5,6 +5,7 @@ A slot is a file that a training holds locked. Whoever dies gives it back.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import platform
 import sys
@@ -56,16 +57,19 @@ def slot(folder: Path, device: str, count: int, wait: Callable[[int], None]) -> 
     try:
         yield
     finally:
+        # Not by closing it alone: a process that was forked may have it open still.
+        fcntl.flock(held, fcntl.LOCK_UN)
         os.close(held)
 
 
 def _ticket(place: Path) -> tuple[Path, int]:
     """A place in the queue: a file named after when it was made, locked as long as its owner waits."""
     while True:
-        path = place / f"waits-{time.time_ns():020d}-{os.getpid()}"
-        descriptor = take_lock(path)
+        name = f"{time.time_ns():020d}-{os.getpid()}"
+        descriptor = take_lock(place / f".{name}")
         if descriptor is not None:
-            return path, descriptor
+            # Only now can others see it: one without a lock is of somebody who died.
+            return (place / f".{name}").rename(place / f"waits-{name}"), descriptor
 
 
 def _ahead(place: Path, ticket: tuple[Path, int]) -> int:

@@ -22,7 +22,7 @@ from typing import Any
 from rcl_cli.backends.base import TrainingCancelled, is_memory_error
 from rcl_cli.buckets.fetch import ImageFetcher
 from rcl_cli.compute.folder import WorkFolder
-from rcl_cli.compute.local import keep_lock
+from rcl_cli.compute.local import begin
 from rcl_cli.domain import Progress, Sample, TrainingPlan
 from rcl_cli.durable import sync_tree
 from rcl_cli.errors import ConfigError, TrainingFailed
@@ -173,8 +173,6 @@ def end_with_parent() -> None:
 
 def _message(error: BaseException) -> str:
     """The user's line for an error that is not TrainingFailed."""
-    if isinstance(error, TrainingCancelled):
-        return "The training was stopped before it was done."
     # Libraries wrap the system's error in their own, and keep its words.
     full = isinstance(error, OSError) and error.errno == errno.ENOSPC
     if full or os.strerror(errno.ENOSPC) in str(error):
@@ -187,7 +185,11 @@ def _message(error: BaseException) -> str:
 
 
 def outcome_of(job: TrainingJob, folder: WorkFolder) -> dict[str, Any]:
-    """Run a training to its end; returns the outcome: `status`, `message`, and `outputs` of the description."""
+    """Run a training to its end; returns the outcome: `status`, `message`, and `outputs` of the description.
+
+    Raises:
+        TrainingCancelled: it was told to end before.
+    """
     training: Training | None = None
     try:
         training = Training(job, folder)
@@ -195,8 +197,10 @@ def outcome_of(job: TrainingJob, folder: WorkFolder) -> dict[str, Any]:
             began = time.monotonic()
             training.run()
             taken_s = time.monotonic() - began
+    except TrainingCancelled:
+        raise
     except Exception as error:  # noqa: BLE001 - whatever ends a training must end up in its outcome
-        if not isinstance(error, (TrainingFailed, ConfigError, TrainingCancelled)):
+        if not isinstance(error, (TrainingFailed, ConfigError)):
             traceback.print_exc()
         # What was written so far stays, but a training that failed evaluated nothing.
         kept = {k: v for k, v in (training.files.outputs if training else {}).items() if k != "EvaluationResult"}
@@ -233,16 +237,22 @@ def finish(folder: WorkFolder, outcome: dict[str, Any]) -> bool:
 
 def main() -> int:
     path = Path(sys.argv[1])
-    keep_lock()
+    folder = WorkFolder(path, path.with_suffix(".lock"), path.with_suffix(".log"))
+    begin(folder)
     signal.signal(signal.SIGTERM, _on_sigterm)
     end_with_parent()
     with contextlib.suppress(AttributeError):
         os.nice(5)
-    folder = WorkFolder(path, path.with_suffix(".lock"), path.with_suffix(".log"))
     job = TrainingJob.of(folder.request())
     os.environ["RCL_WORK_DIR"] = str(job.making.work_dir)
     log(f"training {job.making.arn} with {job.options}, start {folder.starts}")
-    outcome = outcome_of(job, folder)
+    try:
+        outcome = outcome_of(job, folder)
+    except TrainingCancelled:
+        # The machine is shut down, most likely: whoever looks next goes on with it.
+        log("told to end; it is gone on with at the next look")
+        folder.forgive_start()
+        return 1
     outcome["ended_ms"] = time.time_ns() // 1_000_000
     finished = finish(folder, outcome)
     log(f"{outcome['status']}: {outcome['message']}")

@@ -560,6 +560,7 @@ def test_a_copier_that_is_killed_is_started_once_more(detector: Trained, monkeyp
     for start in (1, 2):
         assert home.status(destination, "v")[0] == "COPYING_IN_PROGRESS"
         assert folder.starts == start
+        wait_until(lambda: folder.handle is not None)
         pid, _ = json.loads(folder.handle or "")
         os.kill(pid, signal.SIGKILL)
         wait_until(lambda: not launcher().is_at_work(folder))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import sqlite3
 import subprocess
@@ -16,12 +17,14 @@ from typing import Any
 import pytest
 
 from rcl_cli.compute.folder import WorkFolder
-from rcl_cli.compute.launcher import LAUNCHERS, Launcher, launcher
+from rcl_cli.compute.launcher import LAUNCHERS, Launcher, launcher, start
 from rcl_cli.compute.liveness import is_locked
-from rcl_cli.compute.places import making_of
-from rcl_cli.operations import settle
+from rcl_cli.compute.places import host_of, making_of
+from rcl_cli.errors import ResourceInUse
+from rcl_cli.operations import inference, settle
 from rcl_cli.training.slots import device_of, slot
 from tests.conftest import Home, colour_images, wait_until
+from tests.functional.models import Trained
 
 
 @pytest.fixture
@@ -97,24 +100,43 @@ def launching(request: pytest.FixtureRequest, folder: WorkFolder) -> Iterator[La
 
 def test_work_is_done_once_at_a_time(launching: Launcher, folder: WorkFolder) -> None:
     assert not launching.is_at_work(folder)
-    assert launching.start("tests.sleeper", folder)
+    assert start(launching, "tests.sleeper", folder)
     assert launching.is_at_work(folder)
-    assert not launching.start("tests.sleeper", folder)
+    assert not start(launching, "tests.sleeper", folder)
     assert folder.starts == 1
+    wait_until(lambda: launching.usage(folder) is not None)
     usage = launching.usage(folder)
     assert usage is not None
     assert usage.memory_bytes is not None
     launching.stop(folder)
     wait_until(lambda: not launching.is_at_work(folder))
     launching.stop(folder)
-    assert launching.start("tests.sleeper", folder)
+    assert start(launching, "tests.sleeper", folder)
     assert folder.starts == 2
+
+
+def test_who_holds_the_claim_decides_alone(launching: Launcher, folder: WorkFolder) -> None:
+    claim = launching.claim(folder)
+    assert claim is not None
+    # Nobody may think that nobody is at it, and nobody else begins.
+    assert launching.is_at_work(folder)
+    assert launching.claim(folder) is None
+    claim.start("tests.sleeper")
+    claim.release()
+    assert launching.is_at_work(folder)
+    wait_until(lambda: folder.handle is not None)
+
+
+def test_work_that_is_done_is_not_begun_again(launching: Launcher, folder: WorkFolder) -> None:
+    folder.finish({"status": "done"})
+    assert not start(launching, "tests.sleeper", folder)
+    assert folder.starts == 0
 
 
 def test_many_who_start_the_same_work_start_it_once(launching: Launcher, folder: WorkFolder) -> None:
     started: list[bool] = []
     threads = [
-        threading.Thread(target=lambda: started.append(launching.start("tests.sleeper", folder))) for _ in range(8)
+        threading.Thread(target=lambda: started.append(start(launching, "tests.sleeper", folder))) for _ in range(8)
     ]
     for thread in threads:
         thread.start()
@@ -125,12 +147,13 @@ def test_many_who_start_the_same_work_start_it_once(launching: Launcher, folder:
 
 def test_work_outlives_who_started_it(folder: WorkFolder) -> None:
     code = (
-        "import sys; from pathlib import Path; from rcl_cli.compute import local; "
+        "import sys; from pathlib import Path; from rcl_cli.compute.launcher import launcher, start; "
         "from rcl_cli.compute.folder import WorkFolder; "
-        "local.start('tests.sleeper', WorkFolder(*map(Path, sys.argv[1:])))"
+        "start(launcher(), 'tests.sleeper', WorkFolder(*map(Path, sys.argv[1:])))"
     )
     subprocess.run([sys.executable, "-c", code, *map(str, folder)], check=True)
     assert launcher().is_at_work(folder)
+    wait_until(lambda: folder.handle is not None)
     launcher().stop(folder)
     wait_until(lambda: not launcher().is_at_work(folder))
 
@@ -252,11 +275,78 @@ def test_devices_are_told_without_torch() -> None:
 def test_what_was_never_started_is_started_by_who_looks(home: Home, project: str, monkeypatch: Any) -> None:
     """Whoever asked for the training died between saying so and starting it."""
     with monkeypatch.context() as patch:
-        patch.setattr("rcl_cli.operations.training.launcher", lambda: type("L", (), {"start": lambda *_: True}))
+        patch.setattr("rcl_cli.operations.training.begin", lambda *_: None)
         home.train(project, "v")
     folder = making_of(home.context.layout, 1)
     assert folder.starts == 0
     assert json.loads((folder.path / "request.json").read_text())["making"]["version"] == "v"
     assert home.status(project, "v")[0] == "TRAINING_IN_PROGRESS"
     assert folder.starts == 1
+    assert home.wait(project, "v")[0] == "TRAINING_COMPLETED"
+
+
+def test_a_training_that_is_told_to_end_is_gone_on_with(home: Home, project: str) -> None:
+    """As when the machine is shut down in order: that is no failure, however often."""
+    home.train(project, "v", tags={"rcl:epochs": "5000", "rcl:retries": "0", "rcl:time_budget_s": "15"})
+    folder = making_of(home.context.layout, 1)
+    seen_ms = 0
+    for _ in range(2):
+
+        def is_training(since_ms: int = seen_ms) -> bool:
+            assert home.status(project, "v")[0] == "TRAINING_IN_PROGRESS"
+            event = folder.last_event() or {"at_ms": 0}
+            return event["at_ms"] > since_ms and "training, epoch" in event["message"] and folder.handle is not None
+
+        wait_until(is_training)
+        seen_ms = (folder.last_event() or {})["at_ms"] + 1000
+        launcher().stop(folder)
+        wait_until(lambda: not launcher().is_at_work(folder))
+        assert folder.outcome() is None
+        assert folder.starts == 0
+    assert home.wait(project, "v")[0] == "TRAINING_COMPLETED"
+
+
+def test_a_host_that_was_never_started_is_started_by_who_looks(classifier: Trained) -> None:
+    home = classifier.home
+    home.call("StopProjectVersion", ProjectVersionArn=classifier.version)
+    assert home.wait(classifier.project, "v", leaving="STOPPING")[0] == "STOPPED"
+    folder = host_of(home.context.layout, 1)
+    params = {"ProjectVersionArn": classifier.version, "MinInferenceUnits": 1}
+    inference._begin(home.context, params, folder, True, None)
+    assert home.status(classifier.project, "v")[0] == "STARTING"
+    assert home.wait(classifier.project, "v", leaving="STARTING")[0] == "RUNNING"
+
+
+def test_a_start_waits_for_nobody_and_says_so(classifier: Trained) -> None:
+    """While somebody else decides about a host, it neither starts nor is it taken for dead."""
+    home = classifier.home
+    home.call("StopProjectVersion", ProjectVersionArn=classifier.version)
+    assert home.wait(classifier.project, "v", leaving="STOPPING")[0] == "STOPPED"
+    claim = launcher().claim(host_of(home.context.layout, 1))
+    assert claim is not None
+    with pytest.raises(ResourceInUse, match="still ending"):
+        home.call("StartProjectVersion", ProjectVersionArn=classifier.version, MinInferenceUnits=1)
+    assert home.status(classifier.project, "v")[0] == "STOPPED"
+    claim.release()
+    home.call("StartProjectVersion", ProjectVersionArn=classifier.version, MinInferenceUnits=1)
+    assert home.wait(classifier.project, "v", leaving="STARTING")[0] == "RUNNING"
+
+
+def test_many_who_look_at_a_dead_training_start_it_once(home: Home, project: str) -> None:
+    home.train(project, "v")
+    folder = making_of(home.context.layout, 1)
+    wait_until(lambda: folder.handle is not None)
+    os.kill(json.loads(folder.handle or "")[0], signal.SIGKILL)
+    wait_until(lambda: not launcher().is_at_work(folder))
+
+    def look() -> None:
+        settle.settle_versions(home.context)
+        home.context.database.close()
+
+    threads = [threading.Thread(target=look) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert folder.starts == 2
     assert home.wait(project, "v")[0] == "TRAINING_COMPLETED"

@@ -144,6 +144,7 @@ def test_a_training_that_dies_again_is_given_up(home: Home, project: str) -> Non
     for start in (1, 2):
         assert home.status(project, "v")[0] == "TRAINING_IN_PROGRESS"
         assert folder.starts == start
+        wait_until(lambda: folder.handle is not None)
         pid = worker_pid(home, arn)
         assert pid
         kill(pid)
@@ -167,10 +168,11 @@ def test_killed_host(home: Home, project: str) -> None:
     for _ in range(ROUNDS):
         home.call("StartProjectVersion", ProjectVersionArn=arn, MinInferenceUnits=1)
         time.sleep(rng.uniform(0, 1.5))
+        wait_until(lambda: worker_pid(home, arn) is not None)
         pid = worker_pid(home, arn)
-        if pid:
-            kill(pid)
-            wait_until(lambda pid=pid: not _runs(pid))
+        assert pid
+        kill(pid)
+        wait_until(lambda pid=pid: not _runs(pid))
         status, message = home.status(project, "v")
         assert status in {"FAILED", "STOPPED"}, (status, message)
         check_database(home)
