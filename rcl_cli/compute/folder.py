@@ -92,6 +92,11 @@ class WorkFolder(NamedTuple):
         """How often it was started."""
         return len(self._lines(_STARTS))
 
+    @property
+    def asked_ns(self) -> int:
+        """When it was asked for, in nanoseconds since the epoch."""
+        return (self.path / _REQUEST).stat().st_mtime_ns
+
     def _lines(self, name: str) -> list[bytes]:
         try:
             return (self.path / name).read_bytes().splitlines()

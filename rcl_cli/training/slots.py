@@ -33,18 +33,19 @@ def device_of(requested: str) -> str:
 
 
 @contextmanager
-def slot(folder: Path, device: str, count: int, wait: Callable[[int], None]) -> Iterator[None]:
-    """Hold one of the slots of a device; the one that came first gets the next that is free.
+def slot(folder: Path, device: str, count: int, since_ns: int, wait: Callable[[int], None]) -> Iterator[None]:
+    """Hold one of the slots of a device; the one that was asked for first gets the next that is free.
 
     Args:
         folder: of the home's slots.
         count: slots of the device.
+        since_ns: when it was asked for.
         wait: told now and then, before the slot is there, how many trainings are at work or come first; may raise to
             give up.
     """
     place = folder / device.replace(":", "-")
     place.mkdir(mode=0o700, parents=True, exist_ok=True)
-    ticket = _ticket(place)
+    ticket = _ticket(place, since_ns)
     try:
         held = None
         while (held := _free_slot(place, count) if not _ahead(place, ticket) else None) is None:
@@ -62,10 +63,10 @@ def slot(folder: Path, device: str, count: int, wait: Callable[[int], None]) -> 
         os.close(held)
 
 
-def _ticket(place: Path) -> tuple[Path, int]:
-    """A place in the queue: a file named after when it was made, locked as long as its owner waits."""
+def _ticket(place: Path, since_ns: int) -> tuple[Path, int]:
+    """A place in the queue: a file named after when it was asked for, locked as long as its owner waits."""
     while True:
-        name = f"{time.time_ns():020d}-{os.getpid()}"
+        name = f"{since_ns:020d}-{os.getpid()}"
         descriptor = take_lock(place / f".{name}")
         if descriptor is not None:
             # Only now can others see it: one without a lock is of somebody who died.

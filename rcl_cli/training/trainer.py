@@ -193,7 +193,8 @@ def outcome_of(job: TrainingJob, folder: WorkFolder) -> dict[str, Any]:
     training: Training | None = None
     try:
         training = Training(job, folder)
-        with slot(job.slots, device_of(job.options.device), job.options.parallel, _wait(training.report)):
+        options, wait = job.options, _wait(training.report)
+        with slot(job.slots, device_of(options.device), options.parallel, folder.asked_ns, wait):
             began = time.monotonic()
             training.run()
             taken_s = time.monotonic() - began
