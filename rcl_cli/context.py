@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from rcl_cli.config import Config, home_folder, load_config
 from rcl_cli.store.database import Database
+from rcl_cli.store.entry_files import EntryFiles
 from rcl_cli.store.layout import Layout
 
 if TYPE_CHECKING:
@@ -35,6 +36,10 @@ class Context(NamedTuple):
         from rcl_cli.buckets.resolve import make_buckets
 
         return make_buckets(self.layout.home, self.config)
+
+    @property
+    def entry_files(self) -> EntryFiles:
+        return EntryFiles(self.layout.datasets)
 
     @property
     def account(self) -> str:

@@ -26,12 +26,13 @@ class Store:
     """The store, read past all layers: TAB must be quick, and must not make a home where there is none."""
 
     def __init__(self, home: Path) -> None:
-        self._path = home / "rcl.db"
+        self._home = home
 
-    def rows(self, query: str, *values: object) -> Rows:
-        if not self._path.is_file():
+    def rows(self, query: str, *values: object, file: str = "rcl.db") -> Rows:
+        path = self._home / file
+        if not path.is_file():
             return
-        connection = sqlite3.connect(f"{self._path.absolute().as_uri()}?mode=ro", uri=True, timeout=1)
+        connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=1)
         try:
             for row in connection.execute(f"{query} LIMIT {_MOST}", values):
                 yield str(row[0]), str(row[1])
@@ -77,11 +78,14 @@ class Store:
         )
 
     def labels(self, dataset_arn: str | None) -> Rows:
-        return self.rows(
-            "SELECT DISTINCT l.name, '' FROM labels l JOIN datasets d ON d.id = l.dataset_id "
-            "WHERE ?1 IS NULL OR d.arn = ?1 ORDER BY l.name",
-            dataset_arn,
-        )
+        query = "SELECT file, '' FROM datasets WHERE ?1 IS NULL OR arn = ?1 ORDER BY created_ms DESC"
+        found: dict[str, None] = {}
+        for file, _ in self.rows(query, dataset_arn):
+            names = self.rows("SELECT name, '' FROM labels ORDER BY name", file=f"datasets/{file}/entries.db")
+            found |= dict.fromkeys(name for name, _ in names)
+            if len(found) >= _MOST:
+                break
+        return ((name, "") for name in sorted(found))
 
     def tag_keys(self, arn: str | None) -> Rows:
         return self.rows("SELECT DISTINCT key, value FROM tags WHERE ?1 IS NULL OR arn = ?1 ORDER BY key", arn)

@@ -6,12 +6,14 @@ from typing import Any
 
 from rcl_cli.context import Context
 from rcl_cli.errors import ResourceInUse
+from rcl_cli.operations.contents import discard_orphans, settle_datasets
 from rcl_cli.operations.resources import find_dataset
 from rcl_cli.status import CHANGING
 from rcl_cli.store import datasets, tags
 
 
 def describe_dataset(context: Context, params: dict[str, Any]) -> dict[str, Any]:
+    settle_datasets(context)
     with context.database.read() as db:
         dataset = find_dataset(db, params["DatasetArn"])
     return {
@@ -38,4 +40,5 @@ def delete_dataset(context: Context, params: dict[str, Any]) -> dict[str, Any]:
             raise ResourceInUse(f"The dataset {dataset.arn} is in use: its status is {dataset.status}.")
         tags.drop(db, dataset.arn)
         datasets.delete(db, dataset.id)
+    discard_orphans(context)
     return {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from contextlib import ExitStack
 from typing import Any
 
 from rcl_cli.context import Context
@@ -11,9 +12,11 @@ from rcl_cli.manifest import codes
 from rcl_cli.manifest.line import bucket_of
 from rcl_cli.manifest.reader import MAX_LABELS, DatasetReader, TerminalManifestError
 from rcl_cli.manifest.split import CannotSplitError, stratified_split
+from rcl_cli.operations.contents import changing, discard_orphans
 from rcl_cli.operations.resources import find_dataset
 from rcl_cli.status import CHANGING, DatasetStatus
 from rcl_cli.store import datasets, entries
+from rcl_cli.store.datasets import Dataset
 
 _TEST_SHARE = 0.2
 _SPLIT_SEED = 0
@@ -23,17 +26,14 @@ DISTRIBUTED = "The dataset entries were successfully distributed."
 
 def update_dataset_entries(context: Context, params: dict[str, Any]) -> dict[str, Any]:
     changes = bytes(params["Changes"]["GroundTruth"])
-    with context.database.write() as db:
-        dataset = find_dataset(db, params["DatasetArn"])
-        if dataset.status in CHANGING or dataset.status == DatasetStatus.CREATE_FAILED:
-            raise ResourceInUse(f"The dataset {dataset.arn} can't be updated: its status is {dataset.status}.")
+    with changing(context, params["DatasetArn"], _check_updatable) as (dataset, db):
         db.execute("SAVEPOINT changes")
         try:
-            bucket = bucket_of(entries.first_source_ref(db, dataset.id))
+            bucket = bucket_of(entries.first_source_ref(db))
             reader = DatasetReader(io.BytesIO(changes), len(changes), bucket)
-            counts = dataset.counts.plus(entries.put(db, dataset.id, reader))
+            counts = dataset.counts.plus(entries.put(db, reader))
             reader.check()
-            if entries.label_count(db, dataset.id) > MAX_LABELS:
+            if entries.label_count(db) > MAX_LABELS:
                 raise TerminalManifestError(codes.MANIFEST_TOO_MANY_LABELS)
             outcome = (DatasetStatus.UPDATE_COMPLETE, UPDATED, "SUCCESS")
         except TerminalManifestError as error:
@@ -41,34 +41,70 @@ def update_dataset_entries(context: Context, params: dict[str, Any]) -> dict[str
             counts = dataset.counts
             outcome = (DatasetStatus.UPDATE_FAILED, error.code.message, "CLIENT_ERROR")
         db.execute("RELEASE changes")
-        datasets.settle(db, dataset.id, *outcome, context.now_ms(), counts)
+        entries.settle(db, *outcome, context.now_ms(), counts)
     return {}
+
+
+def _check_updatable(dataset: Dataset) -> None:
+    if dataset.status in CHANGING or dataset.status == DatasetStatus.CREATE_FAILED:
+        raise ResourceInUse(f"The dataset {dataset.arn} can't be updated: its status is {dataset.status}.")
 
 
 def distribute_dataset_entries(context: Context, params: dict[str, Any]) -> dict[str, Any]:
-    arns = [item["Arn"] for item in params["Datasets"]]
-    with context.database.write() as db:
-        found = {d.type: d for d in (find_dataset(db, one) for one in arns)}
-        if set(found) != {"TRAIN", "TEST"} or found["TRAIN"].project_id != found["TEST"].project_id:
+    with ExitStack() as stack:
+        # Always in the same order, so that two at once don't wait for each other.
+        arns = sorted({item["Arn"] for item in params["Datasets"]})
+        locked = [stack.enter_context(changing(context, one, _check_distributable)) for one in arns]
+        found = {dataset.type: dataset for dataset, _ in locked}
+        if set(found) != {"TRAIN", "TEST"} or len({dataset.project_id for dataset, _ in locked}) > 1:
             raise InvalidParameter("Datasets must be one TRAIN and one TEST dataset of the same project.")
-        for dataset in found.values():
-            if not dataset.status.endswith("_COMPLETE"):
-                raise ResourceNotReady(f"The dataset {dataset.arn} is not ready: its status is {dataset.status}.")
-        train, test = found["TRAIN"], found["TEST"]
-        if test.total_entries:
+        if found["TEST"].total_entries:
             raise InvalidParameter("The TEST dataset must be empty.")
-        if not train.total_entries:
+        if not found["TRAIN"].total_entries:
             raise InvalidParameter("The TRAIN dataset must not be empty.")
-        labels = entries.labels_by_position(db, train.id)
         try:
-            positions = list(labels)
-            if not any(labels.values()):
-                raise CannotSplitError("")
-            chosen = stratified_split([labels[p] for p in positions], _TEST_SHARE, _SPLIT_SEED)
-            entries.move(db, train.id, test.id, [positions[i] for i in chosen])
-            outcome = (DatasetStatus.UPDATE_COMPLETE, DISTRIBUTED, "SUCCESS")
+            _distribute(context, found["TRAIN"], found["TEST"])
         except CannotSplitError:
-            outcome = (DatasetStatus.UPDATE_FAILED, codes.INSUFFICIENT_IMAGES_FOR_DISTRIBUTE.message, "CLIENT_ERROR")
-        for dataset in (train, test):
-            datasets.settle(db, dataset.id, *outcome, context.now_ms(), entries.count(db, dataset.id))
+            message = codes.INSUFFICIENT_IMAGES_FOR_DISTRIBUTE.message
+            for dataset, db in locked:
+                failed = DatasetStatus.UPDATE_FAILED
+                entries.settle(db, failed, message, "CLIENT_ERROR", context.now_ms(), dataset.counts)
+    discard_orphans(context)
     return {}
+
+
+def _check_distributable(dataset: Dataset) -> None:
+    if not dataset.status.endswith("_COMPLETE"):
+        raise ResourceNotReady(f"The dataset {dataset.arn} is not ready: its status is {dataset.status}.")
+
+
+def _distribute(context: Context, train: Dataset, test: Dataset) -> None:
+    """Move a share of one dataset's entries into another: both get new files, at one moment.
+
+    Raises:
+        CannotSplitError: they have no labels to go by.
+    """
+    files = context.entry_files
+    with files.reading(train.file) as db:
+        labels = entries.labels_by_position(db)
+    if not any(labels.values()):
+        raise CannotSplitError("")
+    positions = list(labels)
+    chosen = stratified_split([labels[p] for p in positions], _TEST_SHARE, _SPLIT_SEED)
+    with files.draft(context.new_nonce()) as new_train, files.draft(context.new_nonce()) as new_test:
+        # By way of others: what may be written can't be copied.
+        with files.reading(train.file) as db:
+            new_train.replace_by(db)
+        with files.reading(test.file) as db:
+            new_test.replace_by(db)
+        entries.move(new_train.db, new_test.db, [positions[i] for i in chosen])
+        made = []
+        for dataset, draft in ((train, new_train), (test, new_test)):
+            counts, now_ms = entries.count(draft.db), context.now_ms()
+            state = entries.settle(draft.db, DatasetStatus.UPDATE_COMPLETE, DISTRIBUTED, "SUCCESS", now_ms, counts)
+            draft.finish()
+            made.append((dataset, draft, state))
+        with context.database.write() as db:
+            for dataset, draft, state in made:
+                find_dataset(db, dataset.arn)
+                datasets.replace_file(db, dataset, draft.keep(), state)

@@ -13,49 +13,73 @@ from rcl_cli.errors import InvalidParameter, InvalidS3Object, ResourceAlreadyExi
 from rcl_cli.manifest import codes
 from rcl_cli.manifest.apart import reader_of
 from rcl_cli.manifest.reader import MAX_LABELS, MAX_MANIFEST_BYTES, TerminalManifestError
-from rcl_cli.operations.resources import arn, find_dataset, find_project, unused_ms
+from rcl_cli.operations.contents import reading
+from rcl_cli.operations.resources import arn, find_project, unused_ms
 from rcl_cli.status import COPYABLE, DatasetStatus
 from rcl_cli.store import datasets, entries, tags
+from rcl_cli.store.datasets import Dataset
 from rcl_cli.store.entries import Counts
+from rcl_cli.store.entry_files import Draft
+from rcl_cli.store.projects import Project
 
 CREATED_FROM_MANIFEST = "The dataset was successfully created from the manifest file."
+_CREATED = (DatasetStatus.CREATE_COMPLETE, "The dataset was successfully created.", "SUCCESS")
 
 
 def create_dataset(context: Context, params: dict[str, Any]) -> dict[str, Any]:
     """The dataset is there, complete or failed, when this returns; a crash before that leaves nothing of it."""
+    kind, source = params["DatasetType"], params.get("DatasetSource")
     with context.database.read() as db:
-        find_project(db, params["ProjectArn"])
-    source = params.get("DatasetSource")
+        _project_for(db, params["ProjectArn"], kind)
     if source is not None and ("GroundTruthManifest" in source) == ("DatasetArn" in source):
         raise InvalidParameter("DatasetSource needs exactly one of GroundTruthManifest and DatasetArn.")
     manifest = (source or {}).get("GroundTruthManifest")
     if manifest is not None and not {"Bucket", "Name"} <= manifest.get("S3Object", {}).keys():
         raise InvalidParameter("GroundTruthManifest needs S3Object with Bucket and Name.")
     with contextlib.ExitStack() as stack:
-        # Fetched before the store is locked: a bucket may be far away.
         opened = _open_manifest(context, manifest["S3Object"], stack) if manifest else None
-        db = stack.enter_context(context.database.write())
-        project = find_project(db, params["ProjectArn"])
-        if source and "DatasetArn" in source:
-            copied = find_dataset(db, source["DatasetArn"])
-            if copied.status not in COPYABLE:
-                raise InvalidParameter(f"The dataset {copied.arn} can't be copied: its status is {copied.status}.")
-        kind = params["DatasetType"]
-        if any(d.type == kind for d in datasets.of_project(db, project.id)):
-            raise ResourceAlreadyExists(f"The project {project.name} already has a {kind} dataset.")
-        created_ms = unused_ms(context, db)
-        dataset_arn = arn(context, f"project/{project.name}/dataset/{kind.lower()}/{created_ms}")
-        dataset_id = datasets.insert(db, dataset_arn, project.id, kind, created_ms)
+        # Others go on with the store until all of it is there.
+        made = stack.enter_context(context.entry_files.draft(context.new_nonce()))
         if opened:
-            _import(context, db, dataset_id, *opened)
+            outcome = _import(made.db, *opened)
         elif source:
-            entries.copy(db, copied.id, dataset_id)
-            message = "The dataset was successfully created."
-            datasets.settle(
-                db, dataset_id, DatasetStatus.CREATE_COMPLETE, message, "SUCCESS", context.now_ms(), copied.counts
-            )
-        tags.put(db, dataset_arn, params.get("Tags", {}))
+            outcome = (*_CREATED, _copy(context, source["DatasetArn"], made))
+        else:
+            outcome = (*_CREATED, Counts())
+        state = entries.settle(made.db, *outcome[:-1], context.now_ms(), outcome[-1])
+        made.finish()
+        with context.database.write() as db:
+            project = _project_for(db, params["ProjectArn"], kind)
+            created_ms = unused_ms(context, db)
+            dataset_arn = arn(context, f"project/{project.name}/dataset/{kind.lower()}/{created_ms}")
+            datasets.insert(db, dataset_arn, project.id, kind, created_ms, made.keep(), state)
+            tags.put(db, dataset_arn, params.get("Tags", {}))
     return {"DatasetArn": dataset_arn}
+
+
+def _project_for(db: sqlite3.Connection, project_arn: str, kind: str) -> Project:
+    """The project that a dataset is for.
+
+    Raises:
+        ResourceNotFound: there is none.
+        ResourceAlreadyExists: it has such a dataset.
+    """
+    project = find_project(db, project_arn)
+    if any(dataset.type == kind for dataset in datasets.of_project(db, project.id)):
+        raise ResourceAlreadyExists(f"The project {project.name} already has a {kind} dataset.")
+    return project
+
+
+def _copy(context: Context, dataset_arn: str, made: Draft) -> Counts:
+    """Take over the entries of another dataset; returns how many there are."""
+    with reading(context, dataset_arn, _check_copyable) as (copied, db):
+        made.replace_by(db)
+        return copied.counts
+
+
+def _check_copyable(dataset: Dataset) -> None:
+    if dataset.status not in COPYABLE:
+        raise InvalidParameter(f"The dataset {dataset.arn} can't be copied: its status is {dataset.status}.")
 
 
 def _open_manifest(context: Context, s3_object: dict[str, str], stack: contextlib.ExitStack) -> tuple[BinaryIO, int]:
@@ -78,20 +102,15 @@ def _open_manifest(context: Context, s3_object: dict[str, str], stack: contextli
         ) from error
 
 
-def _import(context: Context, db: sqlite3.Connection, dataset_id: int, stream: BinaryIO, size_bytes: int) -> None:
+def _import(db: sqlite3.Connection, stream: BinaryIO, size_bytes: int) -> tuple[str, str, str, Counts]:
     """Read a manifest into a new dataset; what is wrong with the file ends up in the dataset's status."""
-    db.execute("SAVEPOINT import")
-    counts = Counts()
     try:
         reader = reader_of(stream, size_bytes)
-        counts = entries.put(db, dataset_id, reader)
+        counts = entries.put(db, reader)
         reader.check()
-        if entries.label_count(db, dataset_id) > MAX_LABELS:
+        if entries.label_count(db) > MAX_LABELS:
             raise TerminalManifestError(codes.MANIFEST_TOO_MANY_LABELS)
-        outcome = (DatasetStatus.CREATE_COMPLETE, CREATED_FROM_MANIFEST, "SUCCESS")
     except TerminalManifestError as error:
-        db.execute("ROLLBACK TO import")
-        counts = Counts()
-        outcome = (DatasetStatus.CREATE_FAILED, error.code.message, "CLIENT_ERROR")
-    db.execute("RELEASE import")
-    datasets.settle(db, dataset_id, *outcome, context.now_ms(), counts)
+        entries.clear(db)
+        return DatasetStatus.CREATE_FAILED, error.code.message, "CLIENT_ERROR", Counts()
+    return DatasetStatus.CREATE_COMPLETE, CREATED_FROM_MANIFEST, "SUCCESS", counts

@@ -68,5 +68,5 @@ def invoke(context: Context, operation: str, params: Mapping[str, Any]) -> dict[
     request = validated(load().operation(operation), params)
     try:
         return function(context, request)
-    except sqlite3.DatabaseError as error:
+    except (sqlite3.DatabaseError, OSError) as error:
         raise InternalServerError(f"The store can't be used: {error}.") from error

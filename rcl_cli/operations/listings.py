@@ -8,7 +8,7 @@ from rcl_cli.context import Context
 from rcl_cli.errors import ResourceInUse, ResourceNotReady
 from rcl_cli.manifest.listing import listing
 from rcl_cli.operations import pagination
-from rcl_cli.operations.resources import find_dataset
+from rcl_cli.operations.contents import reading
 from rcl_cli.status import CHANGING, DatasetStatus
 from rcl_cli.store import entries
 from rcl_cli.store.datasets import Dataset
@@ -34,10 +34,8 @@ def list_dataset_entries(context: Context, params: dict[str, Any]) -> dict[str, 
         has_errors=params.get("HasErrors", False),
         source_ref_contains=params.get("SourceRefContains"),
     )
-    with context.database.read() as db:
-        dataset = find_dataset(db, params["DatasetArn"])
-        _check_readable(dataset)
-        rows = entries.page(db, dataset.id, conditions, after, limit + 1)
+    with reading(context, params["DatasetArn"], _check_readable) as (_, db):
+        rows = entries.page(db, conditions, after, limit + 1)
     listed = [listing(one.line, is_labeled=one.is_labeled, has_errors=one.has_errors) for one in rows[:limit]]
     response: dict[str, Any] = {"DatasetEntries": listed}
     if len(rows) > limit:
@@ -48,10 +46,8 @@ def list_dataset_entries(context: Context, params: dict[str, Any]) -> dict[str, 
 def list_dataset_labels(context: Context, params: dict[str, Any]) -> dict[str, Any]:
     limit = params.get("MaxResults", _PAGE)
     after = pagination.decode("ListDatasetLabels", params, str) or ""
-    with context.database.read() as db:
-        dataset = find_dataset(db, params["DatasetArn"])
-        _check_readable(dataset)
-        rows = entries.labels_page(db, dataset.id, after, limit + 1)
+    with reading(context, params["DatasetArn"], _check_readable) as (_, db):
+        rows = entries.labels_page(db, after, limit + 1)
     described = [
         {"LabelName": name, "LabelStats": {"EntryCount": images, "BoundingBoxCount": boxed}}
         for name, images, boxed in rows[:limit]

@@ -7,6 +7,7 @@ from typing import Any
 from rcl_cli.context import Context
 from rcl_cli.errors import InvalidParameter, ResourceInUse
 from rcl_cli.operations import pagination
+from rcl_cli.operations.contents import settle_datasets
 from rcl_cli.operations.resources import arn, find_project, unused_ms
 from rcl_cli.status import VersionStatus
 from rcl_cli.store import datasets, projects, tags, versions
@@ -35,6 +36,7 @@ def describe_projects(context: Context, params: dict[str, Any]) -> dict[str, Any
         return {"ProjectDescriptions": []}
     limit = params.get("MaxResults", _PAGE)
     before = pagination.decode("DescribeProjects", params, int, int)
+    settle_datasets(context)
     with context.database.read() as db:
         found = projects.page(db, params.get("ProjectNames"), before, limit + 1)
         described = [

@@ -12,6 +12,7 @@ from rcl_cli.compute.folder import WorkFolder
 from rcl_cli.compute.launcher import Claim, launcher, start
 from rcl_cli.compute.places import host_of, making_of
 from rcl_cli.context import Context
+from rcl_cli.durable import remove_abandoned, replace_durably
 from rcl_cli.errors import InternalServerError
 from rcl_cli.status import HOSTED, MAKING, VersionStatus
 from rcl_cli.store import versions
@@ -139,8 +140,6 @@ def adopt(context: Context, version_id: int, folder: WorkFolder, outcome: dict[s
 
 def _place_model(made: Path, final: Path) -> None:
     """Give a model its final name, unless somebody just did."""
-    from rcl_cli.durable import replace_durably
-
     try:
         replace_durably(made, final)
     except FileNotFoundError:
@@ -177,7 +176,9 @@ def discard_orphans(context: Context) -> None:
             is_work = path.parent.name == "jobs" and path.is_dir()
             if number not in statuses or (is_work and statuses[number] not in MAKING):
                 _put_aside(path, mine)
-    # Also what others had put aside who then died.
+    # Also what others had put aside, or begun, who then died.
+    begun = context.layout.new_job("")
+    remove_abandoned(begun.parent, begun.name)
     for path in [*trash.glob("*"), *context.layout.home.glob("rcl-gone-*")]:
         shutil.rmtree(path, ignore_errors=True)
 

@@ -10,10 +10,11 @@ from typing import Any
 from rcl_cli.buckets.base import NoSuchObjectError
 from rcl_cli.compute.places import making_of
 from rcl_cli.context import Context
-from rcl_cli.durable import replace_durably, sync_tree
+from rcl_cli.durable import new_folder, replace_durably, sync_tree
 from rcl_cli.errors import InternalServerError, InvalidParameter, ResourceInUse
 from rcl_cli.manifest import codes
 from rcl_cli.manifest.reader import MAX_MANIFEST_BYTES
+from rcl_cli.operations.contents import reading, settle_datasets
 from rcl_cli.operations.outputs import check_output, making
 from rcl_cli.operations.resources import arn, find_project, unused_ms
 from rcl_cli.operations.settle import TRAINER, begin, discard_job
@@ -27,18 +28,18 @@ from rcl_cli.training.options import TrainingOptions, from_tags, resolve_options
 
 def create_project_version(context: Context, params: dict[str, Any]) -> dict[str, Any]:
     """Snapshot the data, remember the version, and start its trainer, which goes on when this returns."""
+    settle_datasets(context)
     with context.database.read() as db:
         project = find_project(db, params["ProjectArn"])
     _check_sources(params)
     check_output(project.name, params)
     # Copied before the store is locked: a manifest can be long, and its bucket slow.
-    snapshot = context.layout.home / "jobs" / f".new-{context.new_nonce()}"
+    snapshot = context.layout.new_job(context.new_nonce())
     try:
-        version_arn, version_id = _create(context, params, snapshot)
+        with new_folder(snapshot):
+            version_arn, version_id = _create(context, params, snapshot)
     except OSError as error:
         raise InternalServerError(f"The training data can't be stored: {error}.") from error
-    finally:
-        shutil.rmtree(snapshot, ignore_errors=True)
     begin(context, version_id, TRAINER)
     return {"ProjectVersionArn": version_arn}
 
@@ -47,11 +48,14 @@ def _create(context: Context, params: dict[str, Any], snapshot: Path) -> tuple[s
     """A new version with its data in its job folder; returns its ARN and id."""
     with context.database.read() as db:
         project, options, sources = _checked(context, db, params)
-        _write_snapshot(context, db, snapshot, sources, params)
+    _write_snapshot(context, snapshot, sources, params)
     sync_tree(snapshot)
     name = params["VersionName"]
     with context.database.write() as db:
-        _checked(context, db, params)
+        _, _, now = _checked(context, db, params)
+        if {kind: one.file for kind, one in now.items()} != {kind: one.file for kind, one in sources.items()}:
+            # An image may be in both, or in neither.
+            raise ResourceInUse("The project's datasets were replaced or distributed meanwhile: try again.")
         created_ms = unused_ms(context, db)
         version_arn = arn(context, f"project/{project.name}/version/{name}/{created_ms}")
         version_id = versions.insert(db, version_arn, project.id, name, created_ms, params)
@@ -110,21 +114,23 @@ def _dataset_sources(db: sqlite3.Connection, project_id: int, params: dict[str, 
     if "TRAIN" not in found:
         raise InvalidParameter("The project has no TRAIN dataset, and the request no TrainingData.")
     for dataset in found.values():
-        if dataset.status in CHANGING:
-            raise ResourceInUse(f"The dataset {dataset.arn} is in use: its status is {dataset.status}.")
-        if dataset.status == DatasetStatus.CREATE_FAILED:
-            raise InvalidParameter(f"The dataset {dataset.arn} can't be trained on: {dataset.message}")
+        _check_trainable(dataset)
     return found
 
 
-def _write_snapshot(
-    context: Context, db: sqlite3.Connection, folder: Path, sources: dict[str, Dataset], params: dict[str, Any]
-) -> None:
+def _check_trainable(dataset: Dataset) -> None:
+    if dataset.status in CHANGING:
+        raise ResourceInUse(f"The dataset {dataset.arn} is in use: its status is {dataset.status}.")
+    if dataset.status == DatasetStatus.CREATE_FAILED:
+        raise InvalidParameter(f"The dataset {dataset.arn} can't be trained on: {dataset.message}")
+
+
+def _write_snapshot(context: Context, folder: Path, sources: dict[str, Dataset], params: dict[str, Any]) -> None:
     """Copy the manifests into a folder."""
-    folder.mkdir(parents=True, exist_ok=True)
     for kind, file in (("TRAIN", jobs.TRAINING_MANIFEST), ("TEST", jobs.TESTING_MANIFEST)):
         if kind in sources:
-            jobs.write_snapshot(folder / file, entries.all_lines(db, sources[kind].id))
+            with reading(context, sources[kind].arn, _check_trainable) as (_, db):
+                jobs.write_snapshot(folder / file, entries.all_lines(db))
     for part, file in (("TrainingData", jobs.TRAINING_MANIFEST), ("TestingData", jobs.TESTING_MANIFEST)):
         for asset in params.get(part, {}).get("Assets", []):
             _copy_manifest(context, asset["GroundTruthManifest"]["S3Object"], folder / file)

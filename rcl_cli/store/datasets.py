@@ -1,23 +1,33 @@
-"""Datasets in the store; `entries` has what is in them."""
+"""Datasets in the store. What is in them is in a file each (entry_files.py), and so is what the last change left: a row
+repeats that, for listings.
+"""
 
 from __future__ import annotations
 
 import sqlite3
 from typing import NamedTuple
 
-from rcl_cli.store import entries
-from rcl_cli.store.entries import Counts
+from rcl_cli.store.entries import Counts, State
 
 
 class Dataset(NamedTuple):
+    """A row.
+
+    Args:
+        revision: of the file, as far as the row knows.
+        file: name of the file of its entries.
+    """
+
     id: int
     arn: str
     project_id: int
     type: str
+    created_ms: int
+    file: str
+    revision: int
     status: str
     message: str
     message_code: str
-    created_ms: int
     updated_ms: int
     total_entries: int
     labeled_entries: int
@@ -29,20 +39,22 @@ class Dataset(NamedTuple):
         return Counts(self.total_entries, self.labeled_entries, self.error_entries)
 
 
-_COLUMNS = (
-    "id, arn, project_id, type, status, message, message_code, created_ms, updated_ms, "
-    "total_entries, labeled_entries, error_entries, total_labels"
+_STATE = (
+    "revision, status, message, message_code, updated_ms, total_entries, labeled_entries, error_entries, total_labels"
 )
+_COLUMNS = f"id, arn, project_id, type, created_ms, file, {_STATE}"
+_SET_STATE = ", ".join(f"{name} = ?" for name in _STATE.split(", "))
 
 
-def insert(db: sqlite3.Connection, arn: str, project_id: int, kind: str, created_ms: int) -> int:
-    """An empty, complete dataset; returns its id."""
-    cursor = db.execute(
-        "INSERT INTO datasets (arn, project_id, type, status, message, message_code, created_ms, updated_ms) "
-        "VALUES (?, ?, ?, 'CREATE_COMPLETE', 'The dataset was successfully created.', 'SUCCESS', ?, ?)",
-        (arn, project_id, kind, created_ms, created_ms),
+def insert(
+    db: sqlite3.Connection, arn: str, project_id: int, kind: str, created_ms: int, file: str, state: State
+) -> None:
+    """A new dataset."""
+    db.execute(
+        f"INSERT INTO datasets (arn, project_id, type, created_ms, file, expected, {_STATE}) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (arn, project_id, kind, created_ms, file, state.revision, *state),
     )
-    return int(cursor.lastrowid or 0)
 
 
 def by_arn(db: sqlite3.Connection, arn: str) -> Dataset | None:
@@ -56,21 +68,43 @@ def of_project(db: sqlite3.Connection, project_id: int) -> list[Dataset]:
     return [Dataset(*row) for row in rows]
 
 
-def settle(
-    db: sqlite3.Connection, dataset_id: int, status: str, message: str, code: str, updated_ms: int, counts: Counts
-) -> None:
-    """Write the outcome of the last operation.
+def behind(db: sqlite3.Connection) -> list[Dataset]:
+    """Those whose file may know of a change that their row does not."""
+    return [Dataset(*row) for row in db.execute(f"SELECT {_COLUMNS} FROM datasets WHERE revision < expected")]
 
-    Args:
-        counts: of the dataset's entries as they are now.
-    """
+
+def expect(db: sqlite3.Connection, dataset: Dataset, revision: int) -> bool:
+    """Remember that a file is about to be changed; whether the dataset still has that file."""
+    query = "UPDATE datasets SET expected = MAX(expected, ?) WHERE id = ? AND file = ?"
+    return db.execute(query, (revision, dataset.id, dataset.file)).rowcount == 1
+
+
+def catch_up(db: sqlite3.Connection, dataset: Dataset, state: State) -> None:
+    """Repeat what a change left in the dataset's file, unless a later one was repeated already."""
     db.execute(
-        """UPDATE datasets SET status = ?, message = ?, message_code = ?, updated_ms = ?,
-            total_entries = ?, labeled_entries = ?, error_entries = ?, total_labels = ? WHERE id = ?""",
-        (status, message, code, updated_ms, *counts, entries.label_count(db, dataset_id), dataset_id),
+        f"UPDATE datasets SET {_SET_STATE} WHERE id = ? AND file = ? AND revision < ?",
+        (*state, dataset.id, dataset.file, state.revision),
     )
 
 
+def settle(db: sqlite3.Connection, dataset: Dataset, state: State) -> None:
+    """Repeat what the dataset's file says, which nobody is changing; whoever was about to will not."""
+    catch_up(db, dataset, state)
+    db.execute("UPDATE datasets SET expected = revision WHERE id = ? AND file = ?", (dataset.id, dataset.file))
+
+
+def replace_file(db: sqlite3.Connection, dataset: Dataset, file: str, state: State) -> None:
+    """Give a dataset another file."""
+    db.execute(
+        f"UPDATE datasets SET file = ?, expected = ?, {_SET_STATE} WHERE id = ?",
+        (file, state.revision, *state, dataset.id),
+    )
+
+
+def files(db: sqlite3.Connection) -> set[str]:
+    """The names of all files that datasets have."""
+    return {row[0] for row in db.execute("SELECT file FROM datasets")}
+
+
 def delete(db: sqlite3.Connection, dataset_id: int) -> None:
-    entries.clear(db, dataset_id)
     db.execute("DELETE FROM datasets WHERE id = ?", (dataset_id,))

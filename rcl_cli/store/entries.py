@@ -1,8 +1,9 @@
 """The entries of datasets: 250 000 of them must cost no more each than a few.
 
-Two keys hold several things in one number, so that what is read together lies together and in order, and a page is read
-from where the last one ended: an entry's is `dataset << 32 | position`, that of a label's use in an entry
-`label << 33 | position << 1 | on a box`. Lines are kept as they were given; listings are made when they are asked for.
+Each dataset has a file (entry_files.py). An entry's key is its position, from 1 on; that of a label's use in an entry
+holds several things in one number, `label << 33 | position << 1 | on a box`, so that what is read together lies
+together and in order, and a page is read from where the last one ended. Lines are kept as they were given; listings
+are made when they are asked for.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ _POSITION_BITS = 32
 _POSITION_MASK = 2**_POSITION_BITS - 1
 _LABEL_SHIFT = _POSITION_BITS + 1
 _MOST_VALUES = 600
+_COLUMNS = "entries (id, source_ref, is_labeled, has_errors, line)"
 
 
 # (label, is on a box) of what an entry names.
@@ -48,13 +50,28 @@ class Counts(NamedTuple):
         return Counts(self.total + other.total, self.labeled + other.labeled, self.errors + other.errors)
 
 
-def _key(dataset_id: int, position: int) -> int:
-    return dataset_id << _POSITION_BITS | position
+class State(NamedTuple):
+    """What the last change of a dataset left.
 
+    Args:
+        message_code: SUCCESS, or whose fault it is.
+        updated_ms: epoch milliseconds.
+        revision: how many changes there were.
+    """
 
-def _range(dataset_id: int, after: int = 0) -> tuple[int, int]:
-    """The keys of a dataset's entries behind a position lie between these two."""
-    return _key(dataset_id, after), _key(dataset_id + 1, 0)
+    revision: int
+    status: str
+    message: str
+    message_code: str
+    updated_ms: int
+    total_entries: int
+    labeled_entries: int
+    error_entries: int
+    total_labels: int
+
+    @property
+    def counts(self) -> Counts:
+        return Counts(self.total_entries, self.labeled_entries, self.error_entries)
 
 
 def _uses(label_id: int, first: int = 0) -> tuple[int, int]:
@@ -72,7 +89,7 @@ def _marks(count: int) -> str:
     return ", ".join("?" * count)
 
 
-def _insert_rows(db: sqlite3.Connection, into: str, rows: Sequence[tuple[object, ...]], otherwise: str = "") -> None:
+def _insert_rows(db: sqlite3.Connection, into: str, rows: Sequence[Sequence[object]], otherwise: str = "") -> None:
     """Insert many rows a statement, which takes two thirds of the time of a statement a row."""
     if not rows:
         return
@@ -91,16 +108,15 @@ class Labels:
         ids: by name.
     """
 
-    def __init__(self, db: sqlite3.Connection, dataset_id: int) -> None:
-        self._db, self._dataset_id = db, dataset_id
-        rows = db.execute("SELECT name, id FROM labels WHERE dataset_id = ? ORDER BY name", (dataset_id,))
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+        rows = db.execute("SELECT name, id FROM labels ORDER BY name")
         self.ids: dict[str, int] = {row[0]: row[1] for row in rows}
 
     def id_of(self, name: str) -> int:
         """The id of a label, which is there from now on."""
         if name not in self.ids:
-            insert = "INSERT INTO labels (dataset_id, name) VALUES (?, ?)"
-            self.ids[name] = int(self._db.execute(insert, (self._dataset_id, name)).lastrowid or 0)
+            self.ids[name] = int(self._db.execute("INSERT INTO labels (name) VALUES (?)", (name,)).lastrowid or 0)
         return self.ids[name]
 
     def _keys(self, entries: Iterable[tuple[int, Named]]) -> list[tuple[int]]:
@@ -134,7 +150,7 @@ class Labels:
 # --- writing ----------------------------------------------------------------------------------------------------------
 
 
-def put(db: sqlite3.Connection, dataset_id: int, lines: Iterable[Line]) -> Counts:
+def put(db: sqlite3.Connection, lines: Iterable[Line]) -> Counts:
     """Insert entries, or replace those whose source-ref is there already, keeping their place.
 
     Args:
@@ -143,14 +159,12 @@ def put(db: sqlite3.Connection, dataset_id: int, lines: Iterable[Line]) -> Count
     Returns:
         By how much the dataset's counts change.
     """
-    query = "SELECT id FROM entries WHERE id > ? AND id < ? ORDER BY id DESC LIMIT 1"
-    row = db.execute(query, _range(dataset_id)).fetchone()
-    last = row[0] if row else _key(dataset_id, 0)
-    was_empty, change, labels = row is None, Counts(), Labels(db, dataset_id)
+    last = int(db.execute("SELECT IFNULL(MAX(id), 0) FROM entries").fetchone()[0])
+    was_empty, change, labels = not last, Counts(), Labels(db)
     for batch in _batches(lines):
-        there = {} if was_empty else _there(db, dataset_id, [line.source_ref for line in batch])
+        there = {} if was_empty else _there(db, [line.source_ref for line in batch])
         new = [line for line in batch if line.source_ref not in there] if there else batch
-        change = change.plus(_insert(db, dataset_id, last, new, labels))
+        change = change.plus(_insert(db, last, new, labels))
         last += len(new)
         if there:
             change = change.plus(_replace(db, there, [b for b in batch if b.source_ref in there], labels))
@@ -158,44 +172,43 @@ def put(db: sqlite3.Connection, dataset_id: int, lines: Iterable[Line]) -> Count
     return change
 
 
-def _there(db: sqlite3.Connection, dataset_id: int, source_refs: Sequence[str]) -> dict[str, sqlite3.Row]:
+def _there(db: sqlite3.Connection, source_refs: Sequence[str]) -> dict[str, sqlite3.Row]:
     """Entries of these source-refs, by source-ref."""
     rows = db.execute(
         "SELECT source_ref, id, is_labeled, has_errors, line FROM entries "
-        f"WHERE dataset_id = ? AND source_ref IN ({_marks(len(source_refs))})",
-        (dataset_id, *source_refs),
+        f"WHERE source_ref IN ({_marks(len(source_refs))})",
+        source_refs,
     )
     return {row[0]: row for row in rows}
 
 
-def _insert(db: sqlite3.Connection, dataset_id: int, last: int, lines: Sequence[Line], labels: Labels) -> Counts:
-    """Append entries behind the last key; returns their counts."""
+def _insert(db: sqlite3.Connection, last: int, lines: Sequence[Line], labels: Labels) -> Counts:
+    """Append entries behind the last position; returns their counts."""
     rows = [
-        (key, dataset_id, line.source_ref, line.is_labeled, bool(line.problems) and line.has_listed_errors, line.text)
-        for key, line in enumerate(lines, last + 1)
+        (position, line.source_ref, line.is_labeled, bool(line.problems) and line.has_listed_errors, line.text)
+        for position, line in enumerate(lines, last + 1)
     ]
-    _insert_rows(db, "entries (id, dataset_id, source_ref, is_labeled, has_errors, line)", rows)
-    labels.use(enumerate([line.named for line in lines], (last & _POSITION_MASK) + 1))
-    return Counts(len(rows), sum([row[3] for row in rows]), sum([row[4] for row in rows]))
+    _insert_rows(db, _COLUMNS, rows)
+    labels.use(enumerate([line.named for line in lines], last + 1))
+    return Counts(len(rows), sum([row[2] for row in rows]), sum([row[3] for row in rows]))
 
 
 def _replace(db: sqlite3.Connection, there: dict[str, sqlite3.Row], lines: Sequence[Line], labels: Labels) -> Counts:
     """Put lines into the places of those with the same source-ref."""
     placed = [(there[line.source_ref][1], line) for line in lines]
     before = [_named_before(there[line.source_ref]) for line in lines]
-    labels.unuse((key & _POSITION_MASK, old - line.named) for (key, line), old in zip(placed, before, strict=True))
+    labels.unuse((position, old - line.named) for (position, line), old in zip(placed, before, strict=True))
     rows = [
-        (key, key >> _POSITION_BITS, line.source_ref, line.is_labeled, line.has_listed_errors, line.text)
-        for key, line in placed
+        (position, line.source_ref, line.is_labeled, line.has_listed_errors, line.text) for position, line in placed
     ]
     _insert_rows(
-        db, "entries (id, dataset_id, source_ref, is_labeled, has_errors, line)", rows,
+        db, _COLUMNS, rows,
         "ON CONFLICT (id) DO UPDATE SET is_labeled = excluded.is_labeled, has_errors = excluded.has_errors, "
         "line = excluded.line",
     )  # fmt: skip
-    labels.use((key & _POSITION_MASK, line.named - old) for (key, line), old in zip(placed, before, strict=True))
-    labeled = sum(row[3] for row in rows) - sum(row[2] for row in there.values())
-    errors = sum(row[4] for row in rows) - sum(row[3] for row in there.values())
+    labels.use((position, line.named - old) for (position, line), old in zip(placed, before, strict=True))
+    labeled = sum(row[2] for row in rows) - sum(row[2] for row in there.values())
+    errors = sum(row[3] for row in rows) - sum(row[3] for row in there.values())
     return Counts(0, labeled, errors)
 
 
@@ -209,86 +222,83 @@ def _named_before(row: sqlite3.Row) -> Named:
     return parse_line(line).named if named is None else named
 
 
-def copy(db: sqlite3.Connection, source_id: int, target_id: int) -> None:
-    """Copy all entries into an empty dataset."""
-    db.execute(
-        """INSERT INTO entries (id, dataset_id, source_ref, is_labeled, has_errors, line)
-        SELECT id + ?, ?, source_ref, is_labeled, has_errors, line FROM entries WHERE id > ? AND id < ? ORDER BY id""",
-        (_key(target_id, 0) - _key(source_id, 0), target_id, *_range(source_id)),
+def move(source: sqlite3.Connection, target: sqlite3.Connection, positions: Sequence[int]) -> None:
+    """Move entries by position into a dataset that does not use these positions; they keep them."""
+    source.execute("CREATE TEMP TABLE moved (position INTEGER PRIMARY KEY)")
+    source.executemany("INSERT INTO moved VALUES (?)", ((position,) for position in positions))
+    is_moved = "IN (SELECT position FROM moved)"
+    rows = source.execute(
+        f"SELECT id, source_ref, is_labeled, has_errors, line FROM entries WHERE id {is_moved} ORDER BY id"
     )
-    for name, label_id in Labels(db, source_id).ids.items():
-        _reuse(db, label_id, Labels(db, target_id).id_of(name))
+    while batch := rows.fetchmany(_BATCH):
+        _insert_rows(target, _COLUMNS, batch)
+    source.execute(f"DELETE FROM entries WHERE id {is_moved}")
+    old, new = Labels(source), Labels(target)
+    for name, label_id in old.ids.items():
+        used = f"id >= ? AND id < ? AND (id >> 1 & {_POSITION_MASK}) {is_moved}"
+        there = new.id_of(name) - label_id << _LABEL_SHIFT
+        keys = source.execute(f"SELECT id + ? FROM entry_labels WHERE {used}", (there, *_uses(label_id)))
+        while batch := keys.fetchmany(_BATCH):
+            _insert_rows(target, "entry_labels", batch)
+        source.execute(f"DELETE FROM entry_labels WHERE {used}", _uses(label_id))
+    old.forget_unused()
+    new.forget_unused()
+    source.execute("DROP TABLE moved")
 
 
-def _reuse(db: sqlite3.Connection, label_id: int, target_id: int, where: str = "1") -> None:
-    """Let a label of another dataset be used where this one is.
+def clear(db: sqlite3.Connection) -> None:
+    """Remove all entries."""
+    for table in ("entry_labels", "labels", "entries"):
+        db.execute(f"DELETE FROM {table}")
+
+
+def settle(
+    db: sqlite3.Connection, status: str, message: str, message_code: str, updated_ms: int, counts: Counts
+) -> State:
+    """Write what a change left.
 
     Args:
-        where: a condition on `id`.
+        counts: of the entries as they are now.
     """
-    db.execute(
-        f"INSERT INTO entry_labels SELECT id + ? FROM entry_labels WHERE id >= ? AND id < ? AND {where} ORDER BY id",
-        ((target_id - label_id) << _LABEL_SHIFT, *_uses(label_id)),
-    )
-
-
-def move(db: sqlite3.Connection, source_id: int, target_id: int, positions: Sequence[int]) -> None:
-    """Move entries by position; they keep it in the other dataset, which must not use it yet."""
-    db.execute("CREATE TEMP TABLE moved (position INTEGER PRIMARY KEY)")
-    db.executemany("INSERT INTO moved VALUES (?)", ((position,) for position in positions))
-    db.execute(
-        "UPDATE entries SET id = id + ?, dataset_id = ? WHERE id IN (SELECT ? + position FROM moved)",
-        (_key(target_id, 0) - _key(source_id, 0), target_id, _key(source_id, 0)),
-    )
-    source, target = Labels(db, source_id), Labels(db, target_id)
-    for name, label_id in source.ids.items():
-        is_moved = f"(id >> 1 & {_POSITION_MASK}) IN (SELECT position FROM moved)"
-        _reuse(db, label_id, target.id_of(name), is_moved)
-        db.execute(f"DELETE FROM entry_labels WHERE id >= ? AND id < ? AND {is_moved}", _uses(label_id))
-    source.forget_unused()
-    target.forget_unused()
-    db.execute("DROP TABLE moved")
-
-
-def clear(db: sqlite3.Connection, dataset_id: int) -> None:
-    """Remove all entries."""
-    for label_id in Labels(db, dataset_id).ids.values():
-        db.execute("DELETE FROM entry_labels WHERE id >= ? AND id < ?", _uses(label_id))
-    db.execute("DELETE FROM labels WHERE dataset_id = ?", (dataset_id,))
-    db.execute("DELETE FROM entries WHERE id > ? AND id < ?", _range(dataset_id))
+    before = db.execute("SELECT revision FROM state").fetchone()
+    revision = before[0] + 1 if before else 0
+    settled = State(revision, status, message, message_code, updated_ms, *counts, label_count(db))
+    db.execute(f"INSERT OR REPLACE INTO state VALUES (1, {_marks(len(settled))})", settled)
+    return settled
 
 
 # --- reading ----------------------------------------------------------------------------------------------------------
 
 
-def count(db: sqlite3.Connection, dataset_id: int) -> Counts:
-    query = "SELECT COUNT(*), TOTAL(is_labeled), TOTAL(has_errors) FROM entries WHERE id > ? AND id < ?"
-    return Counts(*map(int, db.execute(query, _range(dataset_id)).fetchone()))
+def state(db: sqlite3.Connection) -> State:
+    return State(*tuple(db.execute("SELECT * FROM state").fetchone())[1:])
 
 
-def first_source_ref(db: sqlite3.Connection, dataset_id: int) -> str:
+def count(db: sqlite3.Connection) -> Counts:
+    query = "SELECT COUNT(*), TOTAL(is_labeled), TOTAL(has_errors) FROM entries"
+    return Counts(*map(int, db.execute(query).fetchone()))
+
+
+def first_source_ref(db: sqlite3.Connection) -> str:
     """A source-ref of the dataset, empty for none; all are in one bucket."""
-    row = db.execute(
-        "SELECT source_ref FROM entries WHERE dataset_id = ? AND source_ref >= 's3:' AND source_ref < 's3;' LIMIT 1",
-        (dataset_id,),
-    ).fetchone()
+    query = "SELECT source_ref FROM entries WHERE source_ref >= 's3:' AND source_ref < 's3;' LIMIT 1"
+    row = db.execute(query).fetchone()
     return str(row[0]) if row else ""
 
 
-def label_count(db: sqlite3.Connection, dataset_id: int) -> int:
-    return int(db.execute("SELECT COUNT(*) FROM labels WHERE dataset_id = ?", (dataset_id,)).fetchone()[0])
+def label_count(db: sqlite3.Connection) -> int:
+    return int(db.execute("SELECT COUNT(*) FROM labels").fetchone()[0])
 
 
-def all_lines(db: sqlite3.Connection, dataset_id: int) -> Iterator[str]:
-    for row in db.execute("SELECT line FROM entries WHERE id > ? AND id < ? ORDER BY id", _range(dataset_id)):
+def all_lines(db: sqlite3.Connection) -> Iterator[str]:
+    for row in db.execute("SELECT line FROM entries ORDER BY id"):
         yield row[0]
 
 
-def labels_by_position(db: sqlite3.Connection, dataset_id: int) -> dict[int, set[str]]:
+def labels_by_position(db: sqlite3.Connection) -> dict[int, set[str]]:
     """The labels of every entry; entries without labels have an empty set."""
-    query = "SELECT id FROM entries WHERE id > ? AND id < ? ORDER BY id"
-    found: dict[int, set[str]] = {row[0] & _POSITION_MASK: set() for row in db.execute(query, _range(dataset_id))}
-    for name, label_id in Labels(db, dataset_id).ids.items():
+    found: dict[int, set[str]] = {row[0]: set() for row in db.execute("SELECT id FROM entries ORDER BY id")}
+    for name, label_id in Labels(db).ids.items():
         for (key,) in db.execute("SELECT id FROM entry_labels WHERE id >= ? AND id < ?", _uses(label_id)):
             found[key >> 1 & _POSITION_MASK].add(name)
     return found
@@ -303,20 +313,20 @@ class Entry(NamedTuple):
     has_errors: bool
 
 
-def page(db: sqlite3.Connection, dataset_id: int, conditions: EntryFilter, after: int, limit: int) -> list[Entry]:
+def page(db: sqlite3.Connection, conditions: EntryFilter, after: int, limit: int) -> list[Entry]:
     """Entries in manifest order, behind position `after`."""
     if not conditions.labels:
-        return _select(db, dataset_id, conditions, after, limit)
+        return _select(db, conditions, after, limit)
     found: list[Entry] = []
-    candidates = _labelled(db, dataset_id, conditions.labels, after)
+    candidates = _labelled(db, conditions.labels, after)
     while len(found) < limit and (batch := list(islice(candidates, max(limit, _BATCH) if found else limit))):
-        found += _select(db, dataset_id, conditions, after, limit - len(found), batch)
+        found += _select(db, conditions, after, limit - len(found), batch)
     return found
 
 
-def _labelled(db: sqlite3.Connection, dataset_id: int, names: Sequence[str], after: int) -> Iterator[int]:
+def _labelled(db: sqlite3.Connection, names: Sequence[str], after: int) -> Iterator[int]:
     """Positions of entries that have any of some labels, in order; as many are looked up as are asked for."""
-    ids = Labels(db, dataset_id).ids
+    ids = Labels(db).ids
     streams = [_positions(db, ids[name], after) for name in dict.fromkeys(names) if name in ids]
     return (position for position, _ in groupby(heapq.merge(*streams)))
 
@@ -330,7 +340,6 @@ def _positions(db: sqlite3.Connection, label_id: int, after: int) -> Iterator[in
 
 def _select(
     db: sqlite3.Connection,
-    dataset_id: int,
     conditions: EntryFilter,
     after: int,
     limit: int,
@@ -341,29 +350,28 @@ def _select(
     Args:
         positions: where to look, None for everywhere.
     """
-    clauses, values = ["id > ?", "id < ?"], list[object](_range(dataset_id, after))
+    clauses, values = ["id > ?"], list[object]([after])
     if positions is not None:
         clauses.append(f"id IN ({_marks(len(positions))})")
-        values += [_key(dataset_id, position) for position in positions]
+        values += positions
     if conditions.is_labeled is not None:
-        clauses.append("dataset_id = ? AND is_labeled = ?")
-        values += [dataset_id, int(conditions.is_labeled)]
+        clauses.append("is_labeled = ?")
+        values.append(int(conditions.is_labeled))
     if conditions.has_errors:
-        clauses.append("dataset_id = ? AND has_errors = 1")
-        values.append(dataset_id)
+        clauses.append("has_errors = 1")
     if conditions.source_ref_contains is not None:
         clauses.append("INSTR(source_ref, ?) > 0")
         values.append(conditions.source_ref_contains)
     query = f"SELECT id, line, is_labeled, has_errors FROM entries WHERE {' AND '.join(clauses)} ORDER BY id LIMIT ?"
     rows = db.execute(query, (*values, limit))
-    return [Entry(row[0] & _POSITION_MASK, row[1], bool(row[2]), bool(row[3])) for row in rows]
+    return [Entry(row[0], row[1], bool(row[2]), bool(row[3])) for row in rows]
 
 
-def labels_page(db: sqlite3.Connection, dataset_id: int, after: str, limit: int) -> list[tuple[str, int, int]]:
+def labels_page(db: sqlite3.Connection, after: str, limit: int) -> list[tuple[str, int, int]]:
     """(label, images that have it, images that have it on a box), by name."""
-    query = "SELECT id, name FROM labels WHERE dataset_id = ? AND name > ? ORDER BY name LIMIT ?"
+    query = "SELECT id, name FROM labels WHERE name > ? ORDER BY name LIMIT ?"
     found = []
-    for label_id, name in db.execute(query, (dataset_id, after, limit)).fetchall():
+    for label_id, name in db.execute(query, (after, limit)).fetchall():
         counting = "SELECT COUNT(DISTINCT id >> 1), TOTAL(id & 1) FROM entry_labels WHERE id >= ? AND id < ?"
         images, boxed = db.execute(counting, _uses(label_id)).fetchone()
         found.append((name, images, int(boxed)))

@@ -33,11 +33,20 @@ class Layout(NamedTuple):
     def weights_cache(self) -> Path:
         return self.home / "cache" / "weights"
 
+    @property
+    def datasets(self) -> Path:
+        """The entries of datasets: entry_files.py."""
+        return self.home / "datasets"
+
     def model(self, version_id: int) -> Path:
         return self.home / "models" / str(version_id)
 
     def job(self, version_id: int) -> Path:
         return self.home / "jobs" / str(version_id)
+
+    def new_job(self, name: str) -> Path:
+        """A job's folder before its version has a number; the empty name is what all of them begin with."""
+        return self.home / "jobs" / f".new-{name}"
 
     def training_log(self, version_id: int) -> Path:
         return self.home / "jobs" / f"{version_id}.log"
@@ -59,7 +68,7 @@ class Layout(NamedTuple):
             if not self.home.is_dir():
                 self.home.mkdir(mode=0o700, parents=True)
             # A folder that was there before keeps its own mode; what is made inside is its owner's all the same.
-            for folder in ("models", "jobs", "hosts", "buckets"):
+            for folder in ("models", "jobs", "hosts", "buckets", "datasets"):
                 (self.home / folder).mkdir(mode=0o700, exist_ok=True)
             self.database.touch(mode=0o600)
         except OSError as error:

@@ -2,6 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+from rcl_cli.store.connections import Migration
+from rcl_cli.store.entry_files import EntryFiles
+
 _INITIAL = (
     """CREATE TABLE projects (
         id INTEGER PRIMARY KEY,
@@ -95,7 +103,7 @@ _POLICIES = (
     )""",
 )
 
-# Keys that hold more than one thing are explained in store/entries.py.
+# Keys held more than one thing: an entry's `dataset << 32 | position`, a label's use as in store/entries.py.
 _ENTRIES_IN_ORDER = (
     """CREATE TABLE ordered (
         id INTEGER PRIMARY KEY,
@@ -129,9 +137,55 @@ _ENTRIES_IN_ORDER = (
 # Who works on a version, and where it stands, is in its folder (compute/folder.py).
 _WORK_IN_FOLDERS = ("DROP TABLE processes", "UPDATE versions SET progress = NULL")
 
-MIGRATIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
+
+def _entries_to_files(db: sqlite3.Connection, home: Path) -> None:
+    """Give each dataset a file of its own for its entries; those of a try that died are swept like all that is left."""
+    files = EntryFiles(home / "datasets")
+    for (dataset_id,) in db.execute("SELECT id FROM datasets").fetchall():
+        with files.draft(os.urandom(16).hex()) as made:
+            _copy_entries(db, dataset_id, made.db)
+            made.finish()
+            db.execute("UPDATE datasets SET file = ? WHERE id = ?", (made.keep(), dataset_id))
+
+
+def _copy_entries(db: sqlite3.Connection, dataset_id: int, target: sqlite3.Connection) -> None:
+    entries = """SELECT id & 4294967295, source_ref, is_labeled, has_errors, line FROM entries
+        WHERE id > ?1 << 32 AND id < (?1 + 1) << 32 ORDER BY id"""
+    target.executemany(
+        "INSERT INTO entries (id, source_ref, is_labeled, has_errors, line) VALUES (?, ?, ?, ?, ?)",
+        _tuples(db, entries, dataset_id),
+    )
+    target.executemany(
+        "INSERT INTO labels VALUES (?, ?)", _tuples(db, "SELECT id, name FROM labels WHERE dataset_id = ?", dataset_id)
+    )
+    uses = """SELECT entry_labels.id FROM labels JOIN entry_labels ON entry_labels.id >= labels.id << 33
+        AND entry_labels.id < (labels.id + 1) << 33 WHERE labels.dataset_id = ?"""
+    target.executemany("INSERT INTO entry_labels VALUES (?)", _tuples(db, uses, dataset_id))
+    state = """SELECT 1, 0, status, message, message_code, updated_ms, total_entries, labeled_entries, error_entries,
+        total_labels FROM datasets WHERE id = ?"""
+    target.executemany("INSERT INTO state VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", _tuples(db, state, dataset_id))
+
+
+def _tuples(db: sqlite3.Connection, query: str, dataset_id: int) -> Iterator[tuple[object, ...]]:
+    return map(tuple, db.execute(query, (dataset_id,)))
+
+
+_ENTRIES_IN_FILES = (
+    "ALTER TABLE datasets ADD COLUMN file TEXT NOT NULL DEFAULT ''",
+    # The change of the file that the row tells of, and the one that may be there.
+    "ALTER TABLE datasets ADD COLUMN revision INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE datasets ADD COLUMN expected INTEGER NOT NULL DEFAULT 0",
+    _entries_to_files,
+    "CREATE INDEX datasets_behind ON datasets (id) WHERE revision < expected",
+    "DROP TABLE entries",
+    "DROP TABLE entry_labels",
+    "DROP TABLE labels",
+)
+
+MIGRATIONS: tuple[Migration, ...] = (
     ("initial", _INITIAL),
     ("policies", _POLICIES),
     ("entries in order", _ENTRIES_IN_ORDER),
     ("work in folders", _WORK_IN_FOLDERS),
+    ("entries in files", _ENTRIES_IN_FILES),
 )

@@ -220,7 +220,7 @@ def test_words_of_others_mean_nothing_to_the_shell(terminal: Terminal, home: Hom
         terminal.tmux("send-keys", "-l", "--", " --query 'length(DatasetEntries)' --output text; echo en''ded")
         terminal.tmux("send-keys", "Enter")
         wait_until(lambda: "\nended" in terminal.screen(), 60)
-        assert "\n1\nended" in terminal.screen()
+        assert "\n1\nended" in terminal.screen(), terminal.screen()
     assert not trap.exists()
     for start in ("esc", "line"):
         terminal.type(f"{head} {start}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from rcl_cli.manifest.line import Line, parse_line
 from rcl_cli.store import datasets, entries
 from rcl_cli.store.database import Database
 from rcl_cli.store.entries import Counts, EntryFilter
+from rcl_cli.store.entry_files import Draft, EntryFiles
 from rcl_cli.store.migrations import MIGRATIONS
 from tests.conftest import box_line, image_line
 
@@ -39,23 +40,15 @@ def some_line(number: int, kind: str, label: str) -> str:
 
 
 @contextmanager
-def store(folder: Path) -> Iterator[sqlite3.Connection]:
-    """A store with two empty datasets, 1 and 2."""
-    folder.mkdir(parents=True, exist_ok=True)
-    database = Database(folder / "rcl.db")
-    db = database.connection
-    db.execute("INSERT INTO projects VALUES (1, 'p', 'p', 'f', 's', 1)")
-    for kind in ("TRAIN", "TEST"):
-        datasets.insert(db, kind, 1, kind, 1)
-    try:
-        yield db
-    finally:
-        database.close()
+def new_files(folder: Path, count: int = 1) -> Iterator[list[Draft]]:
+    """New files without entries."""
+    with ExitStack() as stack:
+        yield [stack.enter_context(EntryFiles(folder).draft(str(number))) for number in range(count)]
 
 
-def all_pages(db: sqlite3.Connection, conditions: EntryFilter, limit: int, dataset_id: int = 1) -> list[str]:
+def all_pages(db: sqlite3.Connection, conditions: EntryFilter, limit: int) -> list[str]:
     found: list[entries.Entry] = []
-    while page := entries.page(db, dataset_id, conditions, found[-1].position if found else 0, limit):
+    while page := entries.page(db, conditions, found[-1].position if found else 0, limit):
         assert len(page) <= limit
         found += page
     return [one.line for one in found]
@@ -71,17 +64,17 @@ def fits(line: Line, conditions: EntryFilter) -> bool:
     )
 
 
-def check(db: sqlite3.Connection, expected: list[str], dataset_id: int = 1) -> None:
+def check(db: sqlite3.Connection, expected: list[str]) -> None:
     """A dataset holds these lines, and everything derived from them is right."""
     lines = [parse_line(text) for text in expected]
-    assert list(entries.all_lines(db, dataset_id)) == expected
+    assert list(entries.all_lines(db)) == expected
     counts = Counts(len(lines), sum(one.is_labeled for one in lines), sum(one.has_listed_errors for one in lines))
-    assert entries.count(db, dataset_id) == counts
+    assert entries.count(db) == counts
     uses = {name: [one for one in lines if name in {n for n, _ in one.named}] for name in LABELS}
     boxed = {name: sum((name, True) in one.named for one in lines) for name in LABELS}
     page = [(name, len(found), boxed[name]) for name, found in sorted(uses.items()) if found]
-    assert entries.labels_page(db, dataset_id, "", 100) == page
-    assert entries.label_count(db, dataset_id) == len(page)
+    assert entries.labels_page(db, "", 100) == page
+    assert entries.label_count(db) == len(page)
 
 
 KINDS = st.sampled_from(["image", "boxes", "bare", "wrong"])
@@ -101,11 +94,9 @@ def test_pages_are_those_of_a_plain_list(
     tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[str, str]], conditions: EntryFilter, limit: int
 ) -> None:
     texts = [some_line(number, *row) for number, row in enumerate(rows)]
-    with store(tmp_path_factory.mktemp("entries")) as db:
-        # Another dataset's entries lie right behind.
-        entries.put(db, 2, map(parse_line, texts))
-        entries.put(db, 1, map(parse_line, texts))
-        assert all_pages(db, conditions, limit) == [text for text in texts if fits(parse_line(text), conditions)]
+    with new_files(tmp_path_factory.mktemp("entries")) as (file,):
+        entries.put(file.db, map(parse_line, texts))
+        assert all_pages(file.db, conditions, limit) == [text for text in texts if fits(parse_line(text), conditions)]
 
 
 @settings(max_examples=100, deadline=None)
@@ -115,20 +106,22 @@ def test_changes_keep_order_counts_and_labels(
 ) -> None:
     texts = {number: some_line(number, *row) for number, row in enumerate(first)}
     changes = {number: some_line(number, *row) for number, row in second.items()}
-    with store(tmp_path_factory.mktemp("entries")) as db:
-        before = entries.put(db, 1, map(parse_line, texts.values()))
-        after = before.plus(entries.put(db, 1, map(parse_line, changes.values())))
+    with new_files(tmp_path_factory.mktemp("entries"), 3) as (one, copied, other):
+        before = entries.put(one.db, map(parse_line, texts.values()))
+        after = before.plus(entries.put(one.db, map(parse_line, changes.values())))
         expected = list((texts | changes).values())
-        check(db, expected)
-        assert after == entries.count(db, 1)
-        entries.copy(db, 1, 2)
-        check(db, expected, 2)
-        entries.clear(db, 2)
-        check(db, [], 2)
-        positions = list(entries.labels_by_position(db, 1))[::3]
-        entries.move(db, 1, 2, positions)
-        check(db, [text for number, text in enumerate(expected) if number % 3 == 0], 2)
-        check(db, [text for number, text in enumerate(expected) if number % 3])
+        check(one.db, expected)
+        assert after == entries.count(one.db)
+        one.db.execute("COMMIT")
+        copied.replace_by(one.db)
+        check(copied.db, expected)
+        positions = list(entries.labels_by_position(copied.db))[::3]
+        entries.move(copied.db, other.db, positions)
+        check(other.db, [text for number, text in enumerate(expected) if number % 3 == 0])
+        check(copied.db, [text for number, text in enumerate(expected) if number % 3])
+        entries.clear(copied.db)
+        check(copied.db, [])
+        check(one.db, expected)
 
 
 def old_store(path: Path, texts: list[str]) -> None:
@@ -137,13 +130,14 @@ def old_store(path: Path, texts: list[str]) -> None:
     db.execute("CREATE TABLE migrations (name TEXT PRIMARY KEY)")
     for name, statements in MIGRATIONS[:2]:
         for statement in statements:
+            assert isinstance(statement, str)
             db.execute(statement)
         db.execute("INSERT INTO migrations VALUES (?)", (name,))
     db.execute("PRAGMA user_version = 2")
     db.execute("INSERT INTO projects VALUES (1, 'p', 'p', 'f', 's', 1)")
     db.execute(
-        "INSERT INTO datasets (id, arn, project_id, type, status, message, message_code, created_ms, updated_ms) "
-        "VALUES (1, 'd', 1, 'TRAIN', '', '', '', 1, 1)"
+        "INSERT INTO datasets (id, arn, project_id, type, status, message, message_code, created_ms, updated_ms, "
+        "total_entries) VALUES (1, 'd', 1, 'TRAIN', '', '', '', 1, 1, 7)"
     )
     for position, text in enumerate(texts, 1):
         line: Any = parse_line(text)
@@ -162,6 +156,12 @@ def test_an_older_store_is_brought_up_to_date(tmp_path: Path) -> None:
     texts = [some_line(number, kinds[number % 4], LABELS[number % 3]) for number in range(30)]
     old_store(tmp_path / "rcl.db", texts)
     database = Database(tmp_path / "rcl.db")
-    check(database.connection, texts)
-    assert all_pages(database.connection, EntryFilter(labels=("dog",), has_errors=True), 3)
+    dataset = datasets.by_arn(database.connection, "d")
+    assert dataset is not None
+    assert (dataset.total_entries, dataset.revision) == (7, 0)
+    with EntryFiles(tmp_path / "datasets").reading(dataset.file) as db:
+        check(db, texts)
+        assert all_pages(db, EntryFilter(labels=("dog",), has_errors=True), 3)
+        assert entries.state(db).total_entries == 7
+    assert database.connection.execute("SELECT COUNT(*) FROM sqlite_master WHERE name = 'entries'").fetchone()[0] == 0
     database.close()

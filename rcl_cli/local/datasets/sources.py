@@ -15,6 +15,7 @@ from rcl_cli.errors import ResourceNotFound, UsageError
 from rcl_cli.formats import manifests, registry
 from rcl_cli.formats.files import MISSING, UNUSABLE
 from rcl_cli.formats.record import TEST, TRAIN, Notes, Record
+from rcl_cli.operations.contents import reading
 from rcl_cli.store import datasets, entries, projects
 from rcl_cli.store.datasets import Dataset
 
@@ -88,11 +89,16 @@ def records_of(context: Context, source: str, form: str | None, images: Path | N
         yield from registry.read(path, form or registry.recognise(path), images, notes)
         return
     for part, dataset in named_datasets(context, source).items():
-        with context.database.read() as db:
-            for number, text in enumerate(entries.all_lines(db, dataset.id), 1):
-                record = manifests.record_of(text, f"entry {number}", None, notes)
-                if record is not None:
-                    yield record._replace(split=part)
+        for number, text in enumerate(lines_of(context, dataset), 1):
+            record = manifests.record_of(text, f"entry {number}", None, notes)
+            if record is not None:
+                yield record._replace(split=part)
+
+
+def lines_of(context: Context, dataset: Dataset) -> Iterator[str]:
+    """The entries of a dataset as they are at one moment."""
+    with reading(context, dataset.arn, lambda _: None) as (_, db):
+        yield from entries.all_lines(db)
 
 
 def fetched(fetcher: ImageFetcher, record: Record, notes: Notes) -> Path | None:

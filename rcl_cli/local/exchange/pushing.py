@@ -17,7 +17,7 @@ from rcl_cli.context import Context
 from rcl_cli.errors import RclError, ResourceNotFound
 from rcl_cli.formats.record import Notes
 from rcl_cli.local.datasets.imports import Called, undo
-from rcl_cli.local.datasets.sources import Step, named_datasets
+from rcl_cli.local.datasets.sources import Step, lines_of, named_datasets
 from rcl_cli.local.exchange.remote import (
     MOVED,
     Call,
@@ -33,7 +33,7 @@ from rcl_cli.local.exchange.remote import (
 from rcl_cli.manifest.document import SOURCE_REF, compact, load
 from rcl_cli.manifest.line import split_s3_url
 from rcl_cli.status import DatasetStatus
-from rcl_cli.store import entries
+from rcl_cli.store.datasets import Dataset
 
 _POLL_S = 1.0
 
@@ -81,12 +81,11 @@ def push(
     with tempfile.TemporaryDirectory(prefix="rcl-push-") as folder:
         uploads = _Uploads(context, Path(folder) / "images", bucket, place)
         for part, dataset in local.items():
-            with context.database.read() as db:
-                refs = [_source_ref(line) for line in entries.all_lines(db, dataset.id)]
+            refs = [_source_ref(line) for line in lines_of(context, dataset)]
             one, other = each(uploads.upload, refs, notes, step)
             moved, kept = moved + one, kept + other
             keys[part] = f"{place.prefix}{to}/{part}.manifest"
-            counts[part] = _put_manifest(context, dataset.id, uploads, keys[part], Path(folder) / part)
+            counts[part] = _put_manifest(context, dataset, uploads, keys[part], Path(folder) / part)
             if not counts[part]:
                 raise RclError(f"None of the images of the {part} dataset can be had: nothing was made there.")
     # Images and manifests are there now: what may still fail is the account's own affair.
@@ -94,15 +93,15 @@ def push(
     return Outcome(counts, moved, kept, called)
 
 
-def _put_manifest(context: Context, dataset_id: int, uploads: _Uploads, key: str, path: Path) -> int:
+def _put_manifest(context: Context, dataset: Dataset, uploads: _Uploads, key: str, path: Path) -> int:
     """Write a dataset's manifest into the bucket there; returns how many entries it has.
 
     Raises:
         RclError: it can't be written.
     """
     count = 0
-    with path.open("w", encoding="utf-8") as out, context.database.read() as db:
-        for line in uploads.lines(entries.all_lines(db, dataset_id)):
+    with path.open("w", encoding="utf-8") as out:
+        for line in uploads.lines(lines_of(context, dataset)):
             out.write(line + "\n")
             count += 1
     try:

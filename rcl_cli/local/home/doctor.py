@@ -21,7 +21,7 @@ from rcl_cli.compute.places import host_of, making_of
 from rcl_cli.config import Config, cpu_cores, home_folder, load_config
 from rcl_cli.errors import ConfigError, RclError
 from rcl_cli.status import HOSTED, MAKING, TRAINED, WORKED_ON
-from rcl_cli.store.database import NETWORK_FILE_SYSTEMS, file_system
+from rcl_cli.store.connections import NETWORK_FILE_SYSTEMS, file_system
 from rcl_cli.store.layout import Layout
 from rcl_cli.store.migrations import MIGRATIONS
 

@@ -1,0 +1,99 @@
+"""SQLite files: how they are opened, and brought up to date by named migrations."""
+
+from __future__ import annotations
+
+import sqlite3
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from rcl_cli.errors import ConfigError
+
+BUSY_TIMEOUT_MS = 60_000
+NETWORK_FILE_SYSTEMS = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "sshfs", "fuse.sshfs", "9p", "afs", "ceph"})
+
+Step = str | Callable[[sqlite3.Connection, Path], None]
+# A name, and what it does: statements, and functions of a connection and the file's folder.
+Migration = tuple[str, tuple[Step, ...]]
+
+
+def file_system(path: Path) -> str:
+    """Type of the file system that holds a path, empty where the platform does not tell."""
+    if not sys.platform.startswith("linux"):
+        return ""
+    best, kind = "", ""
+    try:
+        mounts = Path("/proc/self/mounts").read_text("utf-8", "replace").splitlines()
+    except OSError:
+        return ""
+    for line in mounts:
+        fields = line.split(" ")
+        if len(fields) < 3:
+            continue
+        mount = fields[1].replace("\\040", " ")
+        inside = mount == "/" or str(path) == mount or str(path).startswith(mount + "/")
+        if inside and len(mount) >= len(best):
+            best, kind = mount, fields[2]
+    return kind
+
+
+def connect(path: Path, migrations: Sequence[Migration]) -> sqlite3.Connection:
+    """Open a file, which is made if need be, for changes that survive power cuts.
+
+    Raises:
+        ConfigError: a newer rcl wrote it.
+        sqlite3.Error: it can't be opened.
+    """
+    connection = _open(path)
+    try:
+        # WAL needs shared memory between all processes, which network mounts do not give.
+        mode = "DELETE" if file_system(path.parent.resolve()) in NETWORK_FILE_SYSTEMS else "WAL"
+        connection.execute(f"PRAGMA journal_mode = {mode}")
+        connection.execute("PRAGMA synchronous = FULL")
+        _migrate(connection, path, migrations)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def draft(path: Path, migrations: Sequence[Migration]) -> sqlite3.Connection:
+    """Open a new file that nobody knows of yet: whatever happens before it is synced ends with throwing it away."""
+    connection = _open(path)
+    for setting in ("journal_mode = OFF", "synchronous = OFF", "locking_mode = EXCLUSIVE"):
+        connection.execute(f"PRAGMA {setting}")
+    _migrate(connection, path, migrations)
+    return connection
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_MS / 1000, isolation_level=None)
+    connection.row_factory = sqlite3.Row
+    # Of a new file only: manifests' lines are long, and this writes them with fewer pages.
+    connection.execute("PRAGMA page_size = 16384")
+    connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+    connection.execute("PRAGMA foreign_keys = ON")
+    return connection
+
+
+def _migrate(connection: sqlite3.Connection, path: Path, migrations: Sequence[Migration]) -> None:
+    """Run the migrations that this file has not seen, all in one transaction."""
+    names = [name for name, _ in migrations]
+    if connection.execute("PRAGMA user_version").fetchone()[0] == len(names):
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        connection.execute("CREATE TABLE IF NOT EXISTS migrations (name TEXT PRIMARY KEY)")
+        done = {row[0] for row in connection.execute("SELECT name FROM migrations")}
+        if unknown := done - set(names):
+            raise ConfigError(f"{path} was written by a newer rcl ({sorted(unknown)[0]}): upgrade rcl.")
+        for name, steps in migrations:
+            if name not in done:
+                for step in steps:
+                    connection.execute(step) if isinstance(step, str) else step(connection, path.parent)
+                connection.execute("INSERT INTO migrations VALUES (?)", (name,))
+        connection.execute(f"PRAGMA user_version = {len(names)}")
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+    connection.execute("COMMIT")

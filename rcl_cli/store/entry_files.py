@@ -1,0 +1,198 @@
+"""A folder a dataset for its entries, so that a long change of one keeps nobody from anything else.
+
+A dataset's file is written as a draft that nobody knows of, synced, and gets its name while the store is held for the
+row that names it. Names are never used again. What no row names is nobody's, and goes with the next sweep.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Collection, Iterator
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+from typing import NamedTuple
+
+from rcl_cli.durable import new_folder, remove_abandoned, replace_durably, sync_tree
+from rcl_cli.store.connections import BUSY_TIMEOUT_MS, Migration, connect, draft
+
+_FILE = "entries.db"
+_NEW, _GONE = ".new-", ".gone-"
+
+# Keys that hold more than one thing are explained in entries.py.
+_INITIAL = (
+    """CREATE TABLE entries (
+        id INTEGER PRIMARY KEY,
+        source_ref TEXT NOT NULL UNIQUE,
+        is_labeled INTEGER NOT NULL,
+        has_errors INTEGER NOT NULL,
+        line TEXT NOT NULL
+    )""",
+    "CREATE INDEX entries_labeled ON entries (is_labeled)",
+    "CREATE INDEX entries_errors ON entries (has_errors) WHERE has_errors = 1",
+    "CREATE TABLE labels (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE)",
+    "CREATE TABLE entry_labels (id INTEGER PRIMARY KEY)",
+    # What the last change left, one row.
+    """CREATE TABLE state (
+        id INTEGER PRIMARY KEY CHECK (id = 1),
+        revision INTEGER NOT NULL,
+        status TEXT NOT NULL,
+        message TEXT NOT NULL,
+        message_code TEXT NOT NULL,
+        updated_ms INTEGER NOT NULL,
+        total_entries INTEGER NOT NULL,
+        labeled_entries INTEGER NOT NULL,
+        error_entries INTEGER NOT NULL,
+        total_labels INTEGER NOT NULL
+    )""",
+)
+MIGRATIONS: tuple[Migration, ...] = (("initial", _INITIAL),)
+
+
+class EntriesGoneError(Exception):
+    """There is no such file: its dataset was deleted, or has another one now."""
+
+
+class EntryFiles(NamedTuple):
+    """The entries of all datasets of a home.
+
+    Args:
+        folder: made on first use.
+    """
+
+    folder: Path
+
+    def path(self, name: str) -> Path:
+        return self.folder / name / _FILE
+
+    @contextmanager
+    def reading(self, name: str) -> Iterator[sqlite3.Connection]:
+        """A read transaction: one consistent picture, whatever becomes of the dataset meanwhile.
+
+        Raises:
+            EntriesGoneError: there is no such file.
+        """
+        with self._open(name) as connection:
+            connection.execute("BEGIN")
+            yield connection
+
+    @contextmanager
+    def writing(self, name: str, patience_s: float | None = None) -> Iterator[sqlite3.Connection]:
+        """A write transaction, taken at once; to be committed by whoever asks for it, else nothing is changed.
+
+        Args:
+            patience_s: how long to wait for another writer, if not as long as usual.
+
+        Raises:
+            EntriesGoneError: there is no such file.
+            sqlite3.OperationalError: another writer was not done in time.
+        """
+        with self._open(name) as connection:
+            if patience_s is not None:
+                connection.execute(f"PRAGMA busy_timeout = {round(patience_s * 1000)}")
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError as error:
+                raise self._gone_or(name, error) from error
+            connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+            yield connection
+
+    @contextmanager
+    def _open(self, name: str) -> Iterator[sqlite3.Connection]:
+        path = self.path(name)
+        if not path.is_file():
+            raise EntriesGoneError(name)
+        try:
+            connection = connect(path, MIGRATIONS)
+        except sqlite3.OperationalError as error:
+            raise self._gone_or(name, error) from error
+        try:
+            yield connection
+        finally:
+            connection.close()
+
+    def _gone_or(self, name: str, error: Exception) -> Exception:
+        """Why a file can't be opened: somebody took it away between two looks, or the error itself."""
+        return error if self.path(name).is_file() else EntriesGoneError(name)
+
+    @contextmanager
+    def draft(self, name: str) -> Iterator[Draft]:
+        """A new file; thrown away unless it is kept.
+
+        Args:
+            name: one that was never used.
+
+        Raises:
+            OSError, sqlite3.Error: it can't be made.
+        """
+        folder = self.folder / f"{_NEW}{name}"
+        with new_folder(folder), closing(Draft(folder, self.folder / name)) as made:
+            yield made
+
+    def put_aside_all_but(self, names: Collection[str]) -> None:
+        """Take away from everybody, who does not have it open, what no row names.
+
+        Whoever asks holds the store, and so do drafts when they get their names.
+        """
+        for path in self.folder.glob("[!.]*"):
+            if path.name not in names:
+                with suppress(OSError):
+                    path.rename(path.with_name(f"{_GONE}{path.name}"))
+
+    def sweep(self) -> None:
+        """Remove what was put aside, and drafts whose writers died."""
+        import shutil
+
+        remove_abandoned(self.folder, _NEW)
+        for path in self.folder.glob(f"{_GONE}*"):
+            shutil.rmtree(path, ignore_errors=True)
+
+
+class Draft:
+    """A file that nobody knows of yet.
+
+    Args:
+        folder: where it is written.
+        final: where it is to be.
+
+    Attributes:
+        db: a transaction on it.
+    """
+
+    def __init__(self, folder: Path, final: Path) -> None:
+        self._folder, self._final = folder, final
+        self.db = draft(folder / _FILE, MIGRATIONS)
+        self.db.execute("BEGIN")
+
+    def replace_by(self, other: sqlite3.Connection) -> None:
+        """Take over everything that another file has.
+
+        Args:
+            other: in no write transaction: SQLite waits for that to end.
+        """
+        self.db.execute("COMMIT")
+        other.backup(self.db)
+        self.db.execute("BEGIN")
+
+    def close(self) -> None:
+        self.db.close()
+
+    def finish(self) -> None:
+        """Bring it to the disk.
+
+        Raises:
+            OSError, sqlite3.Error: there is no room.
+        """
+        self.db.execute("COMMIT")
+        self.db.close()
+        # Opened as everybody will: the first one would change how the file is written, and wants to be alone for it.
+        connect(self._folder / _FILE, MIGRATIONS).close()
+        sync_tree(self._folder)
+
+    def keep(self) -> str:
+        """Give the finished file its name; returns it. The store is held meanwhile, for the row that has it.
+
+        Raises:
+            OSError: it can't be had.
+        """
+        replace_durably(self._folder, self._final)
+        return self._final.name
