@@ -16,7 +16,7 @@ import pytest
 
 from rcl_cli.local.home import doctor
 from rcl_cli.store import versions
-from tests.conftest import Home
+from tests.conftest import Home, image_line
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -64,7 +64,7 @@ def test_a_sound_home_has_no_fault(home: Home, rcl: Run) -> None:
 
 
 def test_planted_faults_are_named_with_what_to_do(home: Home, rcl: Run, tmp_path: Path) -> None:
-    home.project()
+    project = home.project()
     # A host that was killed, a trainer that was killed.
     model(home, version(home, "hosted", "RUNNING"))
     version(home, "trainee", "TRAINING_IN_PROGRESS")
@@ -73,6 +73,14 @@ def test_planted_faults_are_named_with_what_to_do(home: Home, rcl: Run, tmp_path
     (model(home, version(home, "bare", "STOPPED")) / "weights.safetensors").unlink()
     (home.path / "models" / "99").mkdir()
     (home.path / "jobs" / "98").mkdir()
+    # Entries that are gone, or not what was written; and those of nothing.
+    for kind in ("TRAIN", "TEST"):
+        home.dataset(project, kind, [image_line("data", "a.jpg", "cat")])
+    with home.context.database.read() as db:
+        gone, cut = (row[0] for row in db.execute("SELECT file FROM datasets ORDER BY id"))
+    home.context.entry_files.path(gone).unlink()
+    os.truncate(home.context.entry_files.path(cut), 5000)
+    (home.path / "datasets" / "97").mkdir()
     # Weights that are not what came.
     cache = home.path / "cache" / "weights"
     cache.mkdir(parents=True)
@@ -82,7 +90,9 @@ def test_planted_faults_are_named_with_what_to_do(home: Home, rcl: Run, tmp_path
     # Settings.
     (home.path / "config.yaml").write_text(f"buckets:\n  photos: {tmp_path / 'moved'}\ntraining:\n  epochs: lots\n")
     home.path.chmod(0o755)
-    before = {path: path.stat().st_mtime_ns for path in home.path.rglob("*") if "rcl.db-" not in path.name}
+    before = {
+        path: path.stat().st_mtime_ns for path in home.path.rglob("*") if path.is_file() and ".db-" not in path.name
+    }
     code, found = examined(rcl, RCL_BUCKETS_DIR=str(tmp_path / "nowhere"))
     assert code == 1
     for name, detail, fix in (
@@ -92,6 +102,9 @@ def test_planted_faults_are_named_with_what_to_do(home: Home, rcl: Run, tmp_path
         ("p/bare", "has no weights.safetensors", "Train it again"),
         ("leftovers", "models/99", "rm -r"),
         ("leftovers", "jobs/98", "rm -r"),
+        ("p/train", "entries.db is not there", "delete-dataset --dataset-arn p/train"),
+        ("p/test", "entries.db is damaged", "backup"),
+        ("leftovers", "datasets/97", "rm -r"),
         ("weights", "is not what was downloaded", "rm "),
         ("buckets", "photos is mapped to", "Mend `buckets`"),
         ("buckets", "RCL_BUCKETS_DIR", "Make it"),

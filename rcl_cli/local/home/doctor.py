@@ -9,7 +9,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -22,6 +22,7 @@ from rcl_cli.config import Config, cpu_cores, home_folder, load_config
 from rcl_cli.errors import ConfigError, RclError
 from rcl_cli.status import HOSTED, MAKING, TRAINED, WORKED_ON
 from rcl_cli.store.connections import NETWORK_FILE_SYSTEMS, file_system
+from rcl_cli.store.entry_files import EntryFiles
 from rcl_cli.store.layout import Layout
 from rcl_cli.store.migrations import MIGRATIONS
 
@@ -272,6 +273,7 @@ def _weights(layout: Layout, config: Config) -> Iterator[Check]:
 
 # --- the store --------------------------------------------------------------------------------------------------------
 
+_DATASETS = "SELECT d.file, p.name || '/' || lower(d.type) FROM datasets d JOIN projects p ON p.id = d.project_id"
 _QUERY = "SELECT v.id, p.name || '/' || v.name, v.status FROM versions v JOIN projects p ON p.id = v.project_id"
 
 
@@ -287,17 +289,37 @@ def _store(layout: Layout) -> Iterator[Check]:
             if problem != "ok":
                 yield _damaged(path, problem)
                 return
-            if db.execute("PRAGMA user_version").fetchone()[0] > len(MIGRATIONS):
+            schema = db.execute("PRAGMA user_version").fetchone()[0]
+            if schema > len(MIGRATIONS):
                 yield Check("store", "fault", f"{path} was written by a newer rcl", "Upgrade rcl.")
                 return
             rows = db.execute(_QUERY).fetchall()
             yield Check("store", "ok", f"{path}: {len(rows)} version(s)")
             for version_id, name, status in rows:
                 yield from _version(layout, db, version_id, name, status)
+            # An older store gets files of entries with the first command that uses it.
+            files = db.execute(_DATASETS).fetchall() if schema == len(MIGRATIONS) else []
+            for file, name in files:
+                yield from _entries(EntryFiles(layout.datasets).path(file), name)
     except sqlite3.DatabaseError as error:
         yield _damaged(path, str(error))
         return
-    yield from _leftovers(layout, {version_id: status for version_id, _, status in rows})
+    yield from _leftovers(layout, {version_id: status for version_id, _, status in rows}, {file for file, _ in files})
+
+
+def _entries(path: Path, name: str) -> Iterator[Check]:
+    """The file of a dataset's entries."""
+    fix = f"Put it back from a backup, or delete the dataset: rcl delete-dataset --dataset-arn {name}"
+    if not path.is_file():
+        yield Check(name, "fault", f"{path} is not there", fix)
+        return
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=5)) as db:
+            problem = db.execute("PRAGMA quick_check(1)").fetchone()[0]
+    except sqlite3.DatabaseError as error:
+        problem = str(error)
+    if problem != "ok":
+        yield Check(name, "fault", f"{path} is damaged: {problem}", fix)
 
 
 def _damaged(path: Path, problem: str) -> Check:
@@ -331,8 +353,11 @@ def _version(layout: Layout, db: sqlite3.Connection, version_id: int, name: str,
             yield Check(name, "fault", detail, "Train it again, or put the file back from a backup.")
 
 
-def _leftovers(layout: Layout, statuses: Mapping[int, str]) -> Iterator[Check]:
-    """Models that no version has, and job folders of trainings that nobody works on any more."""
+def _leftovers(layout: Layout, statuses: Mapping[int, str], files: Collection[str]) -> Iterator[Check]:
+    """Models and entries that nothing in the store names, and job folders that nobody works on any more."""
+    for path in sorted(layout.datasets.glob("[!.]*")):
+        if path.name not in files:
+            yield Check("leftovers", "warning", f"{path} belongs to nothing any more", f"rm -r {path}")
     for folder, needed in (("models", TRAINED), ("jobs", MAKING)):
         place = layout.home / folder
         for path in sorted(place.iterdir()) if place.is_dir() else []:

@@ -14,6 +14,7 @@ from rcl_cli.compute.places import host_of, making_of
 from rcl_cli.config import cpu_cores
 from rcl_cli.context import Context
 from rcl_cli.errors import ConfigError, ResourceNotFound
+from rcl_cli.operations.contents import settle_datasets
 from rcl_cli.operations.progress import message_of
 from rcl_cli.operations.settle import settle_versions
 from rcl_cli.status import HOSTED, WORKED_ON, VersionStatus
@@ -116,6 +117,7 @@ def versions_of(context: Context, project: str) -> list[VersionRow]:
 def projects_of(context: Context) -> list[ProjectRow]:
     """All projects, newest first."""
     settle_versions(context)
+    settle_datasets(context)
     found = []
     with context.database.read() as db:
         for project in projects.page(db, None, None, _MOST):
