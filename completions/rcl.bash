@@ -13,13 +13,13 @@ _rcl_option() {
         *" --auto-update") choices="ENABLED DISABLED" ;;
         *" --dataset-type") choices="TRAIN TEST" ;;
         *" --cli-binary-format") choices="base64 raw-in-base64-out" ;;
-        "dataset export --format") choices="coco yolo voc folders csv manifest" ;;
         *" --fail-on") choices="error warning never" ;;
         *" --generate-cli-skeleton") choices="input output yaml-input" ;;
         *" --output") choices="json yaml yaml-stream text table off" ;;
         "detect --format") choices="jsonl manifest" ;;
         *" --cli-error-format") choices="legacy json yaml text table enhanced" ;;
         "dataset import --format" | "dataset show --format" | "dataset check --format" | "train --format") choices="manifest cvat voc coco labelstudio csv yolo folders" ;;
+        "dataset export --format") choices="manifest voc coco csv yolo folders" ;;
         *" --color") choices="on off auto" ;;
         "export --format") choices="onnx openvino torchscript coreml tensorrt" ;;
         *" --part") choices="train test" ;;

@@ -232,7 +232,7 @@ complete -c rcl -n '__rcl_is "dataset import"' -l out -r -F -d 'Write manifests 
 complete -c rcl -n '__rcl_is "dataset import"' -l part -x -a 'train test' -d 'Take all of it for training, or for testing.'
 complete -c rcl -n '__rcl_is dataset' -a export -d 'Write datasets, with their images, in the format of another tool.'
 complete -c rcl -n '__rcl_is "dataset export"' -a '(__rcl_ask source)'
-complete -c rcl -n '__rcl_is "dataset export"' -l format -x -a 'coco yolo voc folders csv manifest' -d 'What to write.'
+complete -c rcl -n '__rcl_is "dataset export"' -l format -x -a 'manifest voc coco csv yolo folders' -d 'What to write.'
 complete -c rcl -n '__rcl_is "dataset export"' -l out -r -F -d 'An empty folder, or a new one.'
 complete -c rcl -n '__rcl_is "dataset export"' -l images -r -F -d 'Folder to look for images in, if they lie elsewhere than the files say.'
 complete -c rcl -n '__rcl_is dataset' -a show -d 'Make a contact sheet: images with their labels and boxes, as a page for the browser or as a picture.'

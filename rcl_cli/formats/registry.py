@@ -16,23 +16,27 @@ class Format(NamedTuple):
     Args:
         module: of `formats`; a `Reader`.
         summary: what it is.
+        writer: the class of `writers` that writes it; None where it is only read.
     """
 
     module: str
     summary: str
+    writer: str | None = None
 
 
 # In the order in which they are recognised: those that need least looking come last.
 FORMATS = {
-    "manifest": Format("manifests", "Ground Truth manifests"),
+    "manifest": Format("manifests", "Ground Truth manifests", "ManifestWriter"),
     "cvat": Format("cvat", "CVAT for images 1.1"),
-    "voc": Format("voc", "Pascal VOC"),
-    "coco": Format("coco", "COCO"),
+    "voc": Format("voc", "Pascal VOC", "VocWriter"),
+    "coco": Format("coco", "COCO", "CocoWriter"),
     "labelstudio": Format("labelstudio", "Label Studio, JSON or JSON-MIN"),
-    "csv": Format("tables", "CSV: labels of images, or boxes"),
-    "yolo": Format("yolo", "YOLO, of Ultralytics or darknet"),
-    "folders": Format("folders", "a folder of images for each label"),
+    "csv": Format("tables", "CSV: labels of images, or boxes", "CsvWriter"),
+    "yolo": Format("yolo", "YOLO, of Ultralytics or darknet", "YoloWriter"),
+    "folders": Format("folders", "a folder of images for each label", "FolderWriter"),
 }
+# Those that are written, too.
+WRITTEN = tuple(name for name, form in FORMATS.items() if form.writer)
 
 
 # What files that are not what they should be can lead to, beyond what readers look for.

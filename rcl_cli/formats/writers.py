@@ -9,12 +9,13 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import IO, NamedTuple, Protocol
 from xml.etree import ElementTree
 
 from rcl_cli.errors import UsageError
 from rcl_cli.formats.lines import LineWriter, plain
 from rcl_cli.formats.record import TEST, TRAIN, BoxPx, FormatError, Record
+from rcl_cli.formats.registry import FORMATS
 
 
 class Names:
@@ -32,6 +33,20 @@ class Names:
             stem = f"{first}-{number}"
         self._stems.add(stem.casefold())
         return stem + image.suffix.lower()
+
+
+class Target(NamedTuple):
+    """Where a format is written.
+
+    Args:
+        folder: empty.
+        final: where the folder will lie: manifests hold whole paths.
+        created: the creation date that manifests carry.
+    """
+
+    folder: Path
+    final: Path
+    created: str
 
 
 class Writer(Protocol):
@@ -69,7 +84,8 @@ def _copy(image: Path, target: Path) -> None:
 class CocoWriter:
     """`annotations/instances_PART.json` and `images/PART/`."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, target: Target) -> None:
+        folder = target.folder
         self._folder, self._names = folder, Names()
         self._categories: dict[str, int] = {}
         self._stack = ExitStack()
@@ -125,7 +141,8 @@ class CocoWriter:
 class YoloWriter:
     """Ultralytics' layout: `data.yaml`, `images/PART/`, `labels/PART/`."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, target: Target) -> None:
+        folder = target.folder
         self._folder, self._names = folder, Names()
         self._classes: dict[str, int] = {}
         self._parts: dict[str, None] = {}
@@ -156,7 +173,8 @@ class YoloWriter:
 class VocWriter:
     """`JPEGImages/`, `Annotations/`, `ImageSets/Main/PART.txt`."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, target: Target) -> None:
+        folder = target.folder
         self._folder, self._names = folder, Names()
         for name in ("JPEGImages", "Annotations", "ImageSets/Main"):
             (folder / name).mkdir(parents=True)
@@ -196,7 +214,8 @@ def _add_object(root: ElementTree.Element, box: BoxPx) -> None:
 class FolderWriter:
     """`PART/LABEL/`, as Ultralytics' and torchvision's classifiers read it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, target: Target) -> None:
+        folder = target.folder
         self._folder, self._names = folder, Names()
 
     def add(self, record: Record, image: Path, part: str) -> None:
@@ -216,7 +235,8 @@ class FolderWriter:
 class CsvWriter:
     """`labels.csv`, a row an image, and `images/`."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, target: Target) -> None:
+        folder = target.folder
         self._folder, self._names = folder, Names()
         self._file = (folder / "labels.csv").open("w", encoding="utf-8", newline="")
         self._rows = csv.writer(self._file)
@@ -234,15 +254,11 @@ class CsvWriter:
 
 
 class ManifestWriter:
-    """`PART.manifest` and `images/`.
+    """`PART.manifest` and `images/`."""
 
-    Args:
-        final: where the folder will lie: manifests hold whole paths.
-    """
-
-    def __init__(self, folder: Path, final: Path, created: str) -> None:
-        self._folder, self._final, self._names = folder, final, Names()
-        self._line = LineWriter(created, "rcl-export")
+    def __init__(self, target: Target) -> None:
+        self._folder, self._final, self._names = target.folder, target.final, Names()
+        self._line = LineWriter(target.created, "rcl-export")
 
     def add(self, record: Record, image: Path, part: str) -> None:
         name = self._names.name(image)
@@ -254,12 +270,8 @@ class ManifestWriter:
         return None
 
 
-WRITERS: dict[str, Callable[[Path], Any]] = {
-    "coco": CocoWriter,
-    "yolo": YoloWriter,
-    "voc": VocWriter,
-    "folders": FolderWriter,
-    "csv": CsvWriter,
+_WRITERS: dict[str, Callable[[Target], Writer]] = {
+    one.__name__: one for one in (CocoWriter, YoloWriter, VocWriter, FolderWriter, CsvWriter, ManifestWriter)
 }
 
 
@@ -295,14 +307,13 @@ def writing(name: str, folder: Path, created: str) -> Iterator[Writer]:
     """Write a format into a folder; see `whole_folder`.
 
     Args:
-        name: of `WRITERS`, or `manifest`.
+        name: of `registry.WRITTEN`.
         created: the creation date that manifests carry.
 
     Raises:
         UsageError: the folder is not empty.
     """
     with whole_folder(folder) as partial:
-        made = ManifestWriter(partial, folder.absolute(), created) if name == "manifest" else WRITERS[name](partial)
-        writer: Writer = made
+        writer = _WRITERS[str(FORMATS[name].writer)](Target(partial, folder.absolute(), created))
         yield writer
         writer.close()

@@ -47,11 +47,62 @@ class Understood(NamedTuple):
     notes: tuple[str, ...]
 
 
+class Noted(NamedTuple):
+    """What was left out of what was read, a line a reason."""
+
+    notes: tuple[str, ...]
+
+
 class Called(NamedTuple):
-    """A call of the API that was made, and that whoever asked may repeat."""
+    """A call of the API that was made, and that whoever asked may repeat.
+
+    Args:
+        result: what it answered.
+        is_elsewhere: in another account.
+    """
 
     operation: str
     params: Mapping[str, object]
+    result: Mapping[str, Any]
+    is_elsewhere: bool = False
+
+
+class Moved(NamedTuple):
+    """Datasets that went from one account to another.
+
+    Args:
+        entries: by part.
+        moved, kept: images that were transferred, and that were there already.
+        is_elsewhere: they went to the other account.
+    """
+
+    entries: Mapping[str, int]
+    moved: int
+    kept: int
+    is_elsewhere: bool
+
+
+class Agreement(NamedTuple):
+    """What the exported model's own script says of the test images, beside what the model said in its evaluation.
+
+    Args:
+        images: that are still there, of `all`.
+        f1, ap: macro F1 and mean average precision of the script's answers.
+        f1_before, ap_before: of the evaluation's, on the same images.
+    """
+
+    images: int
+    all: int
+    f1: float
+    f1_before: float
+    ap: float
+    ap_before: float
+
+
+class Tried(NamedTuple):
+    """An exported model's own script was held against the evaluation, or why it was not."""
+
+    agreement: Agreement | str
 
 
 class Begun(NamedTuple):
@@ -119,7 +170,7 @@ class Running(NamedTuple):
 
 
 Event = (
-    Counted | Planned | Answered | Understood | Called | Begun | Standing | Evaluated | Warned | Relaxed | Preceded
-    | Wrote | Running
+    Counted | Planned | Answered | Understood | Noted | Called | Moved | Tried | Begun | Standing | Evaluated | Warned
+    | Relaxed | Preceded | Wrote | Running
 )  # fmt: skip
 Tell = Callable[[Event], None]

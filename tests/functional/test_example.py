@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from rcl_cli.cli.local.example import EXAMPLES
+from rcl_cli.local.datasets.examples import EXAMPLES
 from tests.conftest import Home
 
 Run = Callable[..., subprocess.CompletedProcess[str]]

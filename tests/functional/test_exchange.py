@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,13 @@ import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
+from rcl_cli.api.names import kebab
+from rcl_cli.buckets.s3 import S3Bucket
+from rcl_cli.errors import UsageError
+from rcl_cli.local import events
+from rcl_cli.local.exchange.pulling import pull
+from rcl_cli.local.exchange.pushing import Place, push
+from rcl_cli.local.exchange.remote import Remote
 from tests.conftest import Home, box_images, image_line, make_home, noisy, wait_until
 from tests.functional.serving import client, serving
 
@@ -231,3 +238,30 @@ def test_buckets_out_of_reach_end_it_before_anything_is_made(account: Account, h
     assert (done.returncode, done.stdout) == (255, "")
     assert "The images in the bucket remote can't be read" in " ".join(done.stderr.split())
     assert len(home.call("DescribeProjects")["ProjectDescriptions"]) == 1
+
+
+def test_the_flows_without_a_terminal(account: Account, home: Home) -> None:
+    """Both ways, driven from Python; what is told is what a page or a list needs."""
+    training, _ = box_images(home)
+    home.dataset(home.project("boards"), "TRAIN", training)
+    told: list[events.Event] = []
+    s3_url = account.words[-1]
+
+    def call(operation: str, params: Mapping[str, Any]) -> dict[str, Any]:
+        found: dict[str, Any] = getattr(account.api, kebab(operation).replace("-", "_"))(**params)
+        return found
+
+    there = Remote(call, lambda name: S3Bucket(name, "us-east-1", s3_url, None))
+    push(home.context, there, "boards", "copied", Place("remote", "/some/prefix/"), told.append)
+    called = [event for event in told if isinstance(event, events.Called)]
+    assert [(one.operation, one.is_elsewhere) for one in called] == [("CreateProject", True), ("CreateDataset", True)]
+    assert called[-1].result["DatasetArn"] == account.dataset("copied", "TRAIN")
+    assert told[-2:] == [events.Moved({"train": len(training)}, len(training), 0, is_elsewhere=True), events.Noted(())]
+    assert "some/prefix/copied/train.manifest" in account.keys_there()
+    told.clear()
+    # There is another account's name for the same images.
+    assert pull(home.context, there, "copied", "again", with_images=True, tell=told.append) == "again"
+    assert told[-2] == events.Moved({"train": len(training)}, len(training), 0, is_elsewhere=False)
+    assert [event.operation for event in told if isinstance(event, events.Called)] == ["CreateProject", "CreateDataset"]
+    with pytest.raises(UsageError, match="--bucket needs"):
+        push(home.context, there, "boards", None, Place(" "), told.append)

@@ -2,18 +2,39 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from rcl_cli.context import Context
 from rcl_cli.errors import RclError, UsageError
 from rcl_cli.local import events
+from rcl_cli.local.datasets.checks import check_images, is_bad_enough
+from rcl_cli.local.datasets.examples import make_example
+from rcl_cli.local.datasets.exports import export_images
+from rcl_cli.local.datasets.imports import Collected, import_images
+from rcl_cli.local.datasets.imports import Request as ImportRequest
+from rcl_cli.local.datasets.sheets import Request as SheetRequest
+from rcl_cli.local.datasets.sheets import Wanted, show
 from rcl_cli.local.detecting import flow as detecting
+from rcl_cli.local.detecting.drawing import draw_answer
+from rcl_cli.local.home.doctor import examine
+from rcl_cli.local.home.overview import overview, versions_of
+from rcl_cli.local.home.settings import Changed, Source, change, setting_of
+from rcl_cli.local.models.comparison import compare, write_comparison
+from rcl_cli.local.models.exporting import export_model
+from rcl_cli.local.models.report import write_report
+from rcl_cli.local.models.thresholds import Change, change_thresholds
 from rcl_cli.local.models.training import Request, train
-from tests.conftest import COLOURS, Home, noisy
+from rcl_cli.local.models.watching import log_of, named_version
+from rcl_cli.operations.invoke import invoke
+from tests.conftest import COLOURS, Home, image_line, noisy
 from tests.functional.models import Trained
 
 QUICK = {"epochs": "1", "image_size": "64", "model": "mobilenet_v3_small", "weights": "none"}
@@ -133,3 +154,179 @@ def test_many_images_are_asked_about_without_a_terminal(detector: Trained, tmp_p
     again = detecting.detect(detector.home.context, request, lines.append, told.append)
     assert (again.asked, again.found, len(again.failed)) == (outcome.asked, outcome.found, len(outcome.failed))
     assert len(out.read_text("utf-8").splitlines()) == outcome.asked
+
+
+# --- datasets ---------------------------------------------------------------------------------------------------------
+
+
+def test_labelled_images_in_out_looked_at_and_checked(home: Home, photos: Path, tmp_path: Path) -> None:
+    told: list[events.Event] = []
+    context = home.context
+    arns = import_images(context, ImportRequest(photos, project="pets"), told.append)
+    assert [home.describe(arn)["DatasetStats"]["TotalEntries"] for arn in arns] == [24]
+    assert told[:2] == [events.Counted("reading", 1), events.Counted("reading", 2)]
+    understood = [event for event in told if isinstance(event, events.Understood)]
+    assert understood[0].parts["train"].labels == {"red": 12, "green": 12}
+    assert [event.operation for event in told if isinstance(event, events.Called)] == ["CreateProject", "CreateDataset"]
+    manifests = import_images(context, ImportRequest(photos, out=tmp_path / "manifests"), told.append)
+    assert [len(Path(path).read_text("utf-8").splitlines()) for path in manifests] == [24]
+
+    told.clear()
+    counts = export_images(context, "pets", "folders", tmp_path / "out", None, told.append)
+    assert counts["train"].images == len(list((tmp_path / "out").rglob("*.jpg"))) == 24
+    assert told[-1] == events.Understood(counts, ())
+
+    told.clear()
+    sheet = show(context, SheetRequest("pets", Wanted(most=5, labels=("red",)), tmp_path / "sheet.png"), told.append)
+    assert sheet.read_bytes().startswith(b"\x89PNG")
+    assert told == [*(events.Counted("looking at images", number) for number in range(1, 6)), events.Noted(())]
+
+    told.clear()
+    shutil.copy(photos / "red" / "0.jpg", photos / "green" / "copy.jpg")
+    found = check_images(context, [str(photos)], None, None, told.append)
+    assert any(one.severity == "error" and "copy.jpg" in str(one.images) for one in found)
+    assert told[-1] == events.Counted("looking at images", 25)
+    assert (is_bad_enough(found, "error"), is_bad_enough(found, "never"), is_bad_enough([], "warning")) == (
+        True, False, False,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("flow", "error", "message"),
+    [
+        (lambda context, _: import_images(context, ImportRequest(Path("x")), print), UsageError, "Give either"),
+        (
+            lambda context, folder: import_images(context, ImportRequest(folder, "p", folder), print),
+            UsageError, "Give either",
+        ),
+        (lambda context, _: check_images(context, ["a", "b", "c"], None, None, print), UsageError, "or two"),
+        (
+            lambda context, folder: show(context, SheetRequest("p", out=folder / "x.gif"), print),
+            UsageError, r"must end in \.html",
+        ),
+        (
+            lambda context, folder: show(context, SheetRequest("p", Wanted(2000), folder / "x.png", 1), print),
+            UsageError, "too much for one picture",
+        ),
+        (lambda context, _: change_thresholds(context, "p", Change(relax=True, reset=True)), UsageError, "Give one of"),
+        (lambda context, _: change_thresholds(context, "p", Change(labels=("a",))), UsageError, "--label goes with"),
+        (lambda context, folder: make_example(context, "rooms", folder / "A B"), UsageError, "can't be one"),
+        (lambda _, folder: draw_answer(folder, "{}", folder / "x.gif"), UsageError, "must end in"),
+        (lambda context, _: list(log_of(context, "p", host=False)), RclError, "There is no version p"),
+    ],
+)  # fmt: skip
+def test_what_makes_no_sense_is_said_and_changes_nothing(
+    flow: Callable[[Context, Path], object], error: type[Exception], message: str, home: Home, tmp_path: Path
+) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    with pytest.raises(error, match=message):
+        flow(home.context, folder)
+    assert list(folder.iterdir()) == []
+    assert home.call("DescribeProjects")["ProjectDescriptions"] == []
+
+
+@pytest.mark.parametrize("moment", ["CreateDataset", "DescribeDataset"])
+def test_an_import_that_is_stopped_leaves_no_half_project(
+    moment: str, home: Home, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for part in ("train", "test"):
+        shutil.copytree(photos, tmp_path / "both" / part)
+    calls = []
+
+    def interrupted(context: Context, operation: str, params: dict[str, object]) -> dict[str, object]:
+        calls.append(operation)
+        if operation == moment and calls.count(moment) == 2:
+            raise KeyboardInterrupt
+        return invoke(context, operation, params)
+
+    monkeypatch.setattr("rcl_cli.local.datasets.imports.invoke", interrupted)
+    # The undoing of it is not interrupted.
+    with pytest.raises(KeyboardInterrupt):
+        import_images(home.context, ImportRequest(tmp_path / "both", project="pets"), lambda _: None)
+    assert calls[:3] == ["CreateProject", "CreateDataset", "DescribeDataset"]
+    assert calls[-1] == "DeleteProject"
+    assert home.call("DescribeProjects")["ProjectDescriptions"] == []
+
+
+def test_manifests_are_all_there_or_none(
+    home: Home, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for part in ("train", "test"):
+        shutil.copytree(photos, tmp_path / "both" / part)
+    write = Collected.write
+
+    def full(self: Collected, part: str, target: Path) -> None:
+        write(self, part, target)
+        if part == "test":
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Collected, "write", full)
+    out = tmp_path / "out"
+    with pytest.raises(RclError, match="No space left"):
+        import_images(home.context, ImportRequest(tmp_path / "both", out=out), lambda _: None)
+    assert list(out.iterdir()) == []
+
+
+def test_an_example_and_what_there_is(home: Home, tmp_path: Path) -> None:
+    made = make_example(home.context, "rooms", tmp_path / "rooms", training=3, testing=2)
+    assert (made.training, made.testing, made.is_found) == (3, 2, False)
+    assert made.picture.is_file()
+    assert len(list((tmp_path / "rooms").rglob("*.jpg"))) == 3 + 2 + made.new
+    # Where its bucket is found, nobody has to be told how.
+    assert make_example(home.context, "logos", home.buckets / "logos", training=4, testing=2).is_found
+    home.dataset(home.project("pets"), "TRAIN", [image_line("data", "a.jpg", "cat")])
+    found = overview(home.context)
+    assert [(row.name, row.training, row.newest) for row in found.projects] == [("pets", 1, None)]
+    assert (found.processes, found.running) == ([], 0)
+    assert found.device
+    assert found.free_bytes > 0
+
+
+# --- models -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_model_judged_changed_and_taken_away(classifier: Trained, tmp_path: Path) -> None:
+    context = classifier.home.context
+    version = named_version(context, "p/v")
+    page = write_report(context, version, tmp_path / "report.html")
+    assert page.read_text("utf-8").startswith("<!doctype html>")
+    found = compare(context, version, version)
+    write_comparison(context, found, tmp_path / "compare.html")
+    assert (found.better, found.worse) == ((), ())
+    assert "p/v" in (tmp_path / "compare.html").read_text("utf-8")
+
+    label = change_thresholds(context, "p/v", Change())[0].label
+    rows = {row.label: row for row in change_thresholds(context, "p/v", Change(values={label: 0.25}))}
+    assert rows[label].own == 0.25
+    assert {row.own for row in change_thresholds(context, "p/v", Change(reset=True))} == {None}
+
+    told: list[events.Event] = []
+    export_model(context, version, "onnx", tmp_path / "onnx", told.append)
+    tried = told[-1]
+    assert isinstance(tried, events.Tried)
+    assert isinstance(tried.agreement, events.Agreement)
+    assert tried.agreement.f1 == pytest.approx(tried.agreement.f1_before)
+    assert (tmp_path / "onnx" / "model.onnx").is_file()
+    assert "".join(log_of(context, "p/v", host=False, follow=True)).strip()
+    assert [row.name for row in versions_of(context, "p")] == ["v"]
+
+    image = classifier.home.buckets / "data" / "0.jpg"
+    answer = json.dumps({"CustomLabels": classifier.detect(image.read_bytes(), MinConfidence=0)})
+    assert draw_answer(image, answer, tmp_path / "drawn.png") == len(json.loads(answer)["CustomLabels"])
+    assert (tmp_path / "drawn.png").read_bytes().startswith(b"\x89PNG")
+
+
+# --- the home ---------------------------------------------------------------------------------------------------------
+
+
+def test_settings_and_checks_without_a_terminal(home: Home) -> None:
+    environment = home.environment()
+    assert change("training.epochs", "7", environment) == Changed(home.path / "config.yaml", None)
+    hidden = change("training.epochs", "8", {**environment, "RCL_TRAINING_EPOCHS": "9"})
+    assert hidden.hidden_by == Source("RCL_TRAINING_EPOCHS", "9")
+    assert "Tags rcl:epochs" in setting_of("training.epochs", environment).before_all
+    assert setting_of("offline", environment).before_all == ""
+    checks = {check.name: check.state for check in examine(environment, imports=False, network=False)}
+    assert "fault" not in checks.values()
+    assert (checks["store"], checks["config"]) == ("ok", "ok")

@@ -94,6 +94,19 @@ def test_only_backends_and_training_stages_import_the_heavy_libraries(path: Path
     assert allowed or not found & heavy
 
 
+def test_flows_neither_print_nor_ask() -> None:
+    """Whoever drives them shows what they tell."""
+    for path in sorted((ROOT / "local").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            modules = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            modules += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            assert not {name.partition(".")[0] for name in modules} & {"click", "rich"}, path
+            if isinstance(node, ast.Call):
+                assert getattr(node.func, "id", "") not in {"print", "input"}, path
+            if isinstance(node, ast.Attribute) and getattr(node.value, "id", "") == "sys":
+                assert node.attr not in {"stdout", "stderr", "stdin", "argv"}, path
+
+
 # What costs a command more than it does itself (bench/prompt.py): operations do without, and help needs click.
 HEAVY = {
     "click",

@@ -1,4 +1,4 @@
-"""What `rcl pull` and `rcl push` share: where the other account is, and what was done."""
+"""What `rcl pull` and `rcl push` share: where the other account is."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ import click
 
 if TYPE_CHECKING:
     from rcl_cli.context import Context
-    from rcl_cli.formats.record import Notes
-    from rcl_cli.local.exchange.remote import Outcome, Remote
+    from rcl_cli.local.exchange.remote import Remote
 
 
 def remote_options(command: Callable[..., None]) -> Callable[..., None]:
@@ -44,18 +43,3 @@ def remote_of(
     # A profile has a region of its own, for both.
     s3_region = region or (None if profile else context.region)
     return Remote(call, lambda name: S3Bucket(name, s3_region, s3_url, profile))
-
-
-def tell(done: Outcome, notes: Notes, moved: str, program: str) -> None:
-    """What was done, on stderr; the new datasets, on stdout."""
-    from rcl_cli.cli.local.calls import tell_call
-
-    for call in done.called:
-        tell_call(call.operation, call.params, program)
-    counts = ", ".join(f"{count} {part}" for part, count in done.entries.items())
-    click.echo(f"Entries: {counts}. Images: {done.moved} {moved}, {done.kept} there already.", err=True)
-    for line in notes.lines():
-        click.echo(line, err=True)
-    for call in done.called:
-        if call.operation == "CreateDataset":
-            click.echo(str(call.result["DatasetArn"]))

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rcl_cli.cli.terminal import console
-from rcl_cli.local.writing import write_text
 
 if TYPE_CHECKING:
     from rcl_cli.local.models.comparison import Changed, Comparison
@@ -46,10 +45,7 @@ def compare(settings: Any, first: str, second: str, out: Path | None, as_json: b
         _show(found)
         console().print(service.said_of(found), markup=False)
     if out is not None:
-        from rcl_cli.render.page import page
-
-        title = " and ".join(side.title for side in found.sides)
-        write_text(out, page("compare", title, service.page_data(context, found)))
+        service.write_comparison(context, found, out)
         click.echo(f"A page with the images: {out}", err=True)
 
 

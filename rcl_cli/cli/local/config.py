@@ -67,11 +67,8 @@ def _explain(setting: Setting) -> None:
             said = source.value if won else f"{source.value}  ← this counts"
             won = True
         click.echo(f"  {source.place}: {said}")
-    if setting.key.startswith("training."):
-        name = setting.key.partition(".")[2]
-        click.echo(f"  Tags rcl:{name} of a project, and then of a version, count before all of these.")
-    if setting.key == "region":
-        click.echo("  The option --region counts before all of these.")
+    if setting.before_all:
+        click.echo(f"  {setting.before_all}")
 
 
 @config.command("set")
@@ -82,13 +79,13 @@ def set_(key: str, value: str) -> None:
 
     Example: rcl config set training.epochs 40
     """
-    from rcl_cli.local.home.settings import change, setting_of
+    from rcl_cli.local.home.settings import change
 
-    path = change(key, value, os.environ)
-    winner = setting_of(key, os.environ).winner
-    click.echo(f"{path}: {key} is {value}", err=True)
-    if winner.place != str(path):
-        click.echo(f"{winner.place}={winner.value} counts before it, as long as that is set.", err=True)
+    done = change(key, value, os.environ)
+    click.echo(f"{done.path}: {key} is {value}", err=True)
+    if done.hidden_by is not None:
+        place, said = done.hidden_by
+        click.echo(f"{place}={said} counts before it, as long as that is set.", err=True)
 
 
 @config.command()
@@ -100,5 +97,4 @@ def unset(key: str) -> None:
     """
     from rcl_cli.local.home.settings import change
 
-    path = change(key, None, os.environ)
-    click.echo(f"{path}: {key} is not set", err=True)
+    click.echo(f"{change(key, None, os.environ).path}: {key} is not set", err=True)

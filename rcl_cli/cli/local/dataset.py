@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,23 +11,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rcl_cli.cli.terminal import console
-from rcl_cli.errors import UsageError
-from rcl_cli.formats.registry import FORMATS
-from rcl_cli.local.writing import write_file, write_text
+from rcl_cli.formats.registry import FORMATS, WRITTEN
 
 if TYPE_CHECKING:
-    from rcl_cli.context import Context
     from rcl_cli.local.datasets.checking.findings import Finding
-    from rcl_cli.local.datasets.sources import Count
 
 _FORMATS = tuple(FORMATS)
-_WRITTEN = ("coco", "yolo", "voc", "folders", "csv", "manifest")
-_SHOWN_LABELS = 20
 _SHOWN_FINDINGS = 10
-# The side of an image on a contact sheet.
-_SHEET_PX = 320
-# JPEG has 65 500 pixels at most; each row has captions too.
-_MOST_PICTURE_PX = 50_000
 
 
 _images = click.option(
@@ -64,35 +52,18 @@ def import_(
 
     Example: rcl dataset import ./photos --project pets
     """
-    from rcl_cli.formats.record import Notes
-    from rcl_cli.local.datasets.imports import (
-        WHERE_BUCKETS_LIE,
-        buckets_not_there,
-        collected,
-        make_datasets,
-        write_manifests,
-    )
+    from rcl_cli.cli.local.showing import Shown
+    from rcl_cli.local.datasets.imports import Request, import_images
 
-    if (project is None) == (out is None):
-        raise UsageError("Give either --project, to make its datasets, or --out, to write manifests.")
-    notes = Notes()
-    with counting("reading") as step, collected(source, form, images, part, notes, step) as found:
-        context: Context = settings.context()
-        for bucket in buckets_not_there(context, found):
-            notes.add(f"buckets are not there ({WHERE_BUCKETS_LIE})", bucket)
-        if out is not None:
-            done = [str(path) for path in write_manifests(found, out)]
-        else:
-            called = make_datasets(context, found, str(project), notes)
-            done = [str(call.result["DatasetArn"]) for call in called if call.operation == "CreateDataset"]
-        summary(found.parts(), notes.lines())
-    for line in done:
+    with Shown(calls=False) as shown:
+        made = import_images(settings.context(), Request(source, project, out, form, images, part), shown)
+    for line in made:
         click.echo(line)
 
 
 @dataset.command()
 @click.argument("source")
-@click.option("--format", "form", required=True, type=click.Choice(_WRITTEN), help="What to write.")
+@click.option("--format", "form", required=True, type=click.Choice(WRITTEN), help="What to write.")
 @click.option("-o", "--out", required=True, type=click.Path(path_type=Path), help="An empty folder, or a new one.")
 @_images
 @click.pass_obj
@@ -103,14 +74,11 @@ def export(settings: Any, source: str, form: str, out: Path, images: Path | None
 
     Example: rcl dataset export circuits --format coco -o ./circuits-coco
     """
-    from rcl_cli.formats.record import Notes
-    from rcl_cli.local.datasets.exports import export as write
+    from rcl_cli.cli.local.showing import Shown
+    from rcl_cli.local.datasets.exports import export_images
 
-    context: Context = settings.context()
-    notes = Notes()
-    with counting("writing") as step:
-        counts = write(context, source, images, form, out, notes, step)
-    summary(counts, notes.lines())
+    with Shown() as shown:
+        export_images(settings.context(), source, form, out, images, shown)
     click.echo(str(out))
 
 
@@ -139,29 +107,13 @@ def show(
 
     Example: rcl dataset show circuits -o sheet.png
     """
-    from rcl_cli.formats.record import Notes
-    from rcl_cli.local.datasets.sheets import Wanted, sheet_of
+    from rcl_cli.cli.local.showing import Shown
+    from rcl_cli.local.datasets.sheets import Request, Wanted
+    from rcl_cli.local.datasets.sheets import show as write_sheet
 
-    # An ARN is no good name of a file.
-    target = out or Path(f"{Path(source.rpartition(':')[2]).name or 'dataset'}-images.html")
-    is_page = target.suffix.lower() in (".html", ".htm")
-    if not is_page and target.suffix.lower() not in (".png", ".jpg", ".jpeg"):
-        raise UsageError(f"--out {target}: the name must end in .html, .png or .jpg")
-    if not is_page and -(-count // columns) * _SHEET_PX > _MOST_PICTURE_PX:
-        raise UsageError(f"--count {count} is too much for one picture: use more --columns, or a page (.html).")
-    wanted, notes = Wanted(count, labels, part, seed), Notes()
-    with counting("looking at images") as step:
-        sheet = sheet_of(settings.context(), source, form, images, wanted, _SHEET_PX, target, notes, step)
-    if is_page:
-        from rcl_cli.render.sheet import sheet_page
-
-        write_text(target, sheet_page(sheet))
-    else:
-        from rcl_cli.render.sheet import sheet_picture
-
-        write_file(target, sheet_picture(sheet, columns, _SHEET_PX).save)
-    for line in notes.lines():
-        click.echo(line, err=True)
+    request = Request(source, Wanted(count, labels, part, seed), out, columns, form, images)
+    with Shown() as shown:
+        target = write_sheet(settings.context(), request, shown)
     click.echo(str(target))
 
 
@@ -187,20 +139,17 @@ def check(
 
     Example: rcl dataset check circuits
     """
-    from rcl_cli.formats.record import Notes
-    from rcl_cli.local.datasets.checks import check_datasets
+    from rcl_cli.cli.local.showing import Shown
+    from rcl_cli.local.datasets.checks import check_images, is_bad_enough
 
-    if len(sources) > 2:
-        raise UsageError("Give one source, or two: the first for training, the second for testing.")
-    notes = Notes(most=sys.maxsize)
-    with counting("looking at images") as step:
-        found = check_datasets(ctx.obj.context(), sources, form, images, notes, step)
+    with Shown() as shown:
+        found = check_images(ctx.obj.context(), sources, form, images, shown)
     if as_json:
         for one in found:
             click.echo(json.dumps({**one._asdict(), "severity": one.severity, "fix": one.fix}, ensure_ascii=False))
     else:
         _show_findings(found, shows_all)
-    if fail_on != "never" and any(one.severity == "error" or fail_on == "warning" for one in found):
+    if is_bad_enough(found, fail_on):
         ctx.exit(1)
 
 
@@ -222,51 +171,3 @@ def _show_findings(found: Sequence[Finding], shows_all: bool) -> None:
         shown.print(Text(f"  → {same[0].fix}\n"))
     errors = sum(one.severity == "error" for one in found)
     click.echo(f"{errors} error(s), {len(found) - errors} warning(s)", err=True)
-
-
-# --- what people see --------------------------------------------------------------------------------------------------
-
-
-@contextmanager
-def counting(what: str) -> Iterator[Callable[[int], None]]:
-    """A counter on a terminal, for work of unknown length."""
-    if not sys.stderr.isatty():
-        yield lambda _number: None
-        return
-    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-
-    columns = (SpinnerColumn(), TextColumn("{task.description} {task.completed}"), TimeElapsedColumn())
-    with Progress(*columns, console=console(stderr=True), transient=True) as display:
-        task = display.add_task(what, total=None)
-        yield lambda number: display.update(task, completed=number)
-
-
-def summary(counts: Mapping[str, Count], lines: Iterable[str]) -> None:
-    """What there was, as a table, and what was left out, on stderr."""
-    from rich.table import Table
-
-    has_boxes = any(count.boxes for count in counts.values())
-    table = Table()
-    table.add_column("label")
-    for part in counts:
-        table.add_column(f"{part}: images", justify="right")
-        if has_boxes:
-            table.add_column("boxes", justify="right")
-    labels = sorted({label for count in counts.values() for label in count.labels})
-
-    def row(name: str, numbers: Callable[[Count], tuple[object, object]]) -> None:
-        pairs = [numbers(count) for count in counts.values()]
-        table.add_row(name, *(str(n) for pair in pairs for n in (pair if has_boxes else pair[:1])))
-
-    for label in labels[:_SHOWN_LABELS]:
-        name = repr(label) if label != label.strip() else label
-        row(name, lambda count, label=label: (count.labels[label], count.boxes[label]))  # type: ignore[misc]
-    if len(labels) > _SHOWN_LABELS:
-        table.add_row(f"… and {len(labels) - _SHOWN_LABELS} more")
-    table.add_section()
-    row("without labels", lambda count: (count.unlabelled, ""))
-    row("all", lambda count: (count.images, sum(count.boxes.values())))
-    shown = console(stderr=True)
-    shown.print(table)
-    for line in lines:
-        shown.print(line, markup=False, soft_wrap=True)

@@ -79,7 +79,7 @@ def detect(
         from rcl_cli.cli.usage import ReaderGone
 
         raise ReaderGone from error
-    if not outcome.found and outcome.asked > len(outcome.failed) and max_results != 0:
+    if outcome.is_empty and max_results != 0:
         _say_nothing_found(version, min_confidence)
     _report(outcome.failed, outcome.asked)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 
@@ -28,16 +27,12 @@ def draw(image: Path, labels_file: str, out: Path) -> None:
 
     Example: rcl detect-custom-labels … --image-bytes fileb://board.jpg | rcl draw board.jpg --labels - -o found.png
     """
-    from rcl_cli.render.boxes import draw_labels
+    from rcl_cli.local.detecting.drawing import draw_answer
 
-    if out.suffix.lower() not in (".png", ".jpg", ".jpeg"):
-        raise UsageError(f"--out {out}: the name must end in .png or .jpg")
     try:
-        text = sys.stdin.read() if labels_file == "-" else Path(labels_file).read_text("utf-8")
-        labels = json.loads(text)["CustomLabels"]
-        count = draw_labels(image, labels, out)
-    except (ValueError, KeyError, TypeError) as error:
+        answer = sys.stdin.read() if labels_file == "-" else Path(labels_file).read_text("utf-8")
+    except UnicodeDecodeError as error:
         raise UsageError("--labels needs the JSON that detect-custom-labels prints.") from error
     except OSError as error:
-        raise UsageError(f"{error.filename or out}: {error.strerror or error}") from error
-    click.echo(f"{out}: {count} label(s) drawn", err=True)
+        raise UsageError(f"{labels_file}: {error.strerror or error}") from error
+    click.echo(f"{out}: {draw_answer(image, answer, out)} label(s) drawn", err=True)

@@ -26,20 +26,11 @@ def export(settings: Any, version: str, form: str, out: Path) -> None:
 
     Example: rcl export circuits/v1 --format onnx -o circuits-onnx
     """
-    from rcl_cli.cli.local.dataset import counting
+    from rcl_cli.cli.local.showing import Shown
     from rcl_cli.local.models.exporting import export_model
     from rcl_cli.local.models.watching import named_version
 
     context = settings.context()
-    with counting("trying the export on test images") as step:
-        agreement = export_model(context, named_version(context, version), form, out, step)
-    if isinstance(agreement, str):
-        click.echo(f"The export was not tried: {agreement}.", err=True)
-    else:
-        click.echo(
-            f"Tried on {agreement.images} of {agreement.all} test images: F1 {agreement.f1:.4f} "
-            f"(evaluation: {agreement.f1_before:.4f}), average precision {agreement.ap:.4f} "
-            f"(evaluation: {agreement.ap_before:.4f})",
-            err=True,
-        )
+    with Shown() as shown:
+        export_model(context, named_version(context, version), form, out, shown)
     click.echo(str(out))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rcl_cli.cli.local.account import remote_of, remote_options, tell
+from rcl_cli.cli.local.account import remote_of, remote_options
 
 if TYPE_CHECKING:
     from rcl_cli.context import Context
@@ -29,17 +29,15 @@ def pull(
 
     Example: rcl pull circuits --profile work --region eu-west-1
     """
-    from rcl_cli.cli.local.dataset import counting
-    from rcl_cli.formats.record import Notes
+    from rcl_cli.cli.local.showing import Shown
     from rcl_cli.local.exchange.pulling import pull as bring
-    from rcl_cli.local.exchange.remote import project_name_of, region_of
+    from rcl_cli.local.exchange.remote import region_of
 
     context: Context = settings.context()
     there = region or region_of(project)
     remote = remote_of(context, endpoint_url, s3_endpoint_url, there, profile, no_sign_request)
-    name = to or project_name_of(project)
-    notes = Notes()
-    with counting("images") as step:
-        done = bring(context, remote, project, name, with_images=images, notes=notes, step=step)
-    tell(done, notes, "fetched", "rcl")
+    with Shown() as shown:
+        name = bring(context, remote, project, to, with_images=images, tell=shown)
+    for arn in shown.made:
+        click.echo(arn)
     click.echo(f"Next: rcl train --name {name}", err=True)

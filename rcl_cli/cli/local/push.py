@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rcl_cli.cli.local.account import remote_of, remote_options, tell
-from rcl_cli.errors import UsageError
+from rcl_cli.cli.local.account import remote_of, remote_options
 
 if TYPE_CHECKING:
     from rcl_cli.context import Context
@@ -32,19 +31,13 @@ def push(
 
     Example: rcl push circuits --bucket my-images --region eu-west-1
     """
-    from rcl_cli.cli.local.dataset import counting
-    from rcl_cli.formats.record import Notes
+    from rcl_cli.cli.local.showing import Shown
     from rcl_cli.local.exchange.pushing import Place
     from rcl_cli.local.exchange.pushing import push as bring
-    from rcl_cli.local.exchange.remote import project_name_of
 
-    if not bucket.strip():
-        raise UsageError("--bucket needs the name of an S3 bucket.")
     context: Context = settings.context()
     remote = remote_of(context, endpoint_url, s3_endpoint_url, region, profile, no_sign_request)
-    name = to or project_name_of(source)
-    place = Place(bucket, f"{prefix.strip('/')}/" if prefix.strip("/") else "")
-    notes = Notes()
-    with counting("images") as step:
-        done = bring(context, remote, source, name, place, notes, step)
-    tell(done, notes, "uploaded", "aws rekognition")
+    with Shown() as shown:
+        bring(context, remote, source, to, Place(bucket, prefix), shown)
+    for arn in shown.made:
+        click.echo(arn)

@@ -7,8 +7,6 @@ from typing import Any
 
 import click
 
-from rcl_cli.local.writing import write_text
-
 
 @click.command()
 @click.argument("version")
@@ -26,12 +24,8 @@ def report(settings: Any, version: str, out: Path | None) -> None:
 
     Example: rcl report circuits/v1 -o circuits.html
     """
-    from rcl_cli.local.models.report import report_of
+    from rcl_cli.local.models.report import write_report
     from rcl_cli.local.models.watching import named_version
-    from rcl_cli.render.page import page
 
     context = settings.context()
-    found = report_of(context, named_version(context, version))
-    target = out or Path(f"{found['title'].replace('/', '-')}-report.html")
-    write_text(target, page("report", found["title"], found))
-    click.echo(str(target))
+    click.echo(str(write_report(context, named_version(context, version), out)))

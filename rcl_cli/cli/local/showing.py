@@ -2,33 +2,41 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import sys
-from collections.abc import Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from rcl_cli.api.names import kebab
 from rcl_cli.cli.aws.waiters import Watcher
-from rcl_cli.cli.local.calls import tell_call
-from rcl_cli.cli.local.dataset import counting, summary
 from rcl_cli.cli.terminal import console
 from rcl_cli.local import events
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from rcl_cli.local.datasets.sources import Count
+
+_SHOWN_LABELS = 20
 
 
 class Shown:
     """Shows events; to be entered, so that what is drawn on the terminal is taken away at the end.
 
+    Args:
+        calls: whether calls are shown as the command lines that make them.
+
     Attributes:
         begun: the training that began, if one did.
+        made: ARNs of the datasets that were made.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, calls: bool = True) -> None:
         self.begun: events.Begun | None = None
+        self.made: list[str] = []
+        self._calls = calls
         self._open = ExitStack()
         self._count: Callable[[int], None] | None = None
         self._watch: Watcher | None = None
@@ -63,7 +71,7 @@ class Shown:
 
     def _counted(self, what: str, done: int) -> None:
         if self._count is None:
-            self._count = self._open.enter_context(counting(what))
+            self._count = self._open.enter_context(_counting(what))
         self._count(done)
 
     def _planned(self, what: str, total: int) -> None:
@@ -85,26 +93,110 @@ class Shown:
     def _written(self, event: events.Event) -> None:
         match event:
             case events.Understood(parts, notes):
-                summary(parts, notes)
-            case events.Called(operation, params):
-                tell_call(operation, params)
-            case events.Begun(_, short):
-                self.begun = event
-                click.echo(f"\nTraining {short}. To look at it from elsewhere: rcl logs {short} --follow", err=True)
+                _summary(parts, notes)
+            case events.Called():
+                self._called(event)
+            case events.Tried(agreement):
+                click.echo(_agreement(agreement), err=True)
             case events.Evaluated(_, found):
                 _evaluation(found)
-            case events.Warned(text):
-                click.echo(f"\n{text}", err=True)
-            case events.Relaxed(short):
-                click.echo(f"+ rcl thresholds {shlex.quote(short)} --relax", err=True)
-            case events.Preceded(before, short):
-                click.echo(f"\nAgainst the version before: rcl compare {before} {short}", err=True)
-            case events.Wrote(what, path):
-                click.echo(f"\n{what}: {path}", err=True)
-            case events.Running(_, short):
-                click.echo(
-                    f"\nThe model is running. Try it:\n  rcl detect {short} PICTURE.jpg --draw found.png", err=True
-                )
+            case events.Begun():
+                self.begun = event
+                click.echo(_said(event), err=True)
+            case events.Noted(notes):
+                for line in notes:
+                    click.echo(line, err=True)
+            case _:
+                click.echo(_said(event), err=True)
+
+    def _called(self, event: events.Called) -> None:
+        if event.operation == "CreateDataset":
+            self.made.append(str(event.result["DatasetArn"]))
+        if not self._calls:
+            return
+        words = [*("aws rekognition" if event.is_elsewhere else "rcl").split(), kebab(event.operation)]
+        for name, value in event.params.items():
+            text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+            words += [f"--{kebab(name)}", text]
+        click.echo(f"+ {shlex.join(words)}", err=True)
+
+
+def _said(event: events.Event) -> str:
+    """An event in a line or two."""
+    match event:
+        case events.Begun(_, short):
+            return f"\nTraining {short}. To look at it from elsewhere: rcl logs {short} --follow"
+        case events.Warned(text):
+            return f"\n{text}"
+        case events.Relaxed(short):
+            return f"+ rcl thresholds {shlex.quote(short)} --relax"
+        case events.Preceded(before, short):
+            return f"\nAgainst the version before: rcl compare {before} {short}"
+        case events.Wrote(what, path):
+            return f"\n{what}: {path}"
+        case events.Running(_, short):
+            return f"\nThe model is running. Try it:\n  rcl detect {short} PICTURE.jpg --draw found.png"
+        case events.Moved(entries, moved, kept, is_elsewhere):
+            counts = ", ".join(f"{count} {part}" for part, count in entries.items())
+            how = "uploaded" if is_elsewhere else "fetched"
+            return f"Entries: {counts}. Images: {moved} {how}, {kept} there already."
+        case _:
+            raise TypeError(f"Nobody says how {type(event).__name__} is shown.")
+
+
+@contextmanager
+def _counting(what: str) -> Iterator[Callable[[int], None]]:
+    """A counter on a terminal, for work of unknown length."""
+    if not sys.stderr.isatty():
+        yield lambda _number: None
+        return
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = (SpinnerColumn(), TextColumn("{task.description} {task.completed}"), TimeElapsedColumn())
+    with Progress(*columns, console=console(stderr=True), transient=True) as display:
+        task = display.add_task(what, total=None)
+        yield lambda number: display.update(task, completed=number)
+
+
+def _summary(counts: Mapping[str, Count], lines: Iterable[str]) -> None:
+    """What there was, as a table, and what was left out, on stderr."""
+    from rich.table import Table
+
+    has_boxes = any(count.boxes for count in counts.values())
+    table = Table()
+    table.add_column("label")
+    for part in counts:
+        table.add_column(f"{part}: images", justify="right")
+        if has_boxes:
+            table.add_column("boxes", justify="right")
+    labels = sorted({label for count in counts.values() for label in count.labels})
+
+    def row(name: str, numbers: Callable[[Count], tuple[object, object]]) -> None:
+        pairs = [numbers(count) for count in counts.values()]
+        table.add_row(name, *(str(n) for pair in pairs for n in (pair if has_boxes else pair[:1])))
+
+    for label in labels[:_SHOWN_LABELS]:
+        name = repr(label) if label != label.strip() else label
+        row(name, lambda count, label=label: (count.labels[label], count.boxes[label]))  # type: ignore[misc]
+    if len(labels) > _SHOWN_LABELS:
+        table.add_row(f"… and {len(labels) - _SHOWN_LABELS} more")
+    table.add_section()
+    row("without labels", lambda count: (count.unlabelled, ""))
+    row("all", lambda count: (count.images, sum(count.boxes.values())))
+    shown = console(stderr=True)
+    shown.print(table)
+    for line in lines:
+        shown.print(line, markup=False, soft_wrap=True)
+
+
+def _agreement(found: events.Agreement | str) -> str:
+    """How an exported model compares with the evaluation."""
+    if isinstance(found, str):
+        return f"The export was not tried: {found}."
+    return (
+        f"Tried on {found.images} of {found.all} test images: F1 {found.f1:.4f} (evaluation: {found.f1_before:.4f}), "
+        f"average precision {found.ap:.4f} (evaluation: {found.ap_before:.4f})"
+    )
 
 
 def _evaluation(found: Mapping[str, Any]) -> None:

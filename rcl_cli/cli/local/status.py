@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -25,21 +24,19 @@ def status(settings: Any, as_json: bool) -> None:
 
     Example: rcl status
     """
-    from rcl_cli.local.home.overview import device_name, processes_of, projects_of
+    from rcl_cli.local.home.overview import overview, projects_of
 
     context = settings.context()
-    rows = projects_of(context)
     if as_json:
-        for row in rows:
+        for row in projects_of(context):
             click.echo(json.dumps(row.as_json(), ensure_ascii=False))
         return
-    _show_projects(rows)
-    if processes := processes_of(context):
-        _show_processes(processes)
-    free = shutil.disk_usage(context.layout.home).free
-    running = sum(row.running for row in rows)
-    click.echo(f"{running} model(s) running. Device: {device_name()}.")
-    click.echo(f"{context.layout.home}: {free / 2**30:.1f} GiB free.")
+    found = overview(context)
+    _show_projects(found.projects)
+    if found.processes:
+        _show_processes(found.processes)
+    click.echo(f"{found.running} model(s) running. Device: {found.device}.")
+    click.echo(f"{context.layout.home}: {found.free_bytes / 2**30:.1f} GiB free.")
 
 
 def _show_projects(rows: Sequence[ProjectRow]) -> None:

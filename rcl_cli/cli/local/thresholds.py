@@ -40,24 +40,10 @@ def thresholds(
 
     Example: rcl thresholds circuits --precision 0.95
     """
-    from rcl_cli.local.models import thresholds as service
-    from rcl_cli.local.models.watching import named_version
+    from rcl_cli.local.models.thresholds import Change, change_thresholds
 
-    if sum([bool(given), precision is not None, recall is not None, relax, reset]) > 1:
-        raise UsageError("Give one of --set, --precision, --recall, --relax and --reset.")
-    if labels and (given or not (relax or reset or precision is not None or recall is not None)):
-        raise UsageError("--label goes with --precision, --recall, --relax or --reset.")
-    context = settings.context()
-    found = named_version(context, version)
-    if given:
-        service.set_thresholds(context, found, _values(given))
-    elif relax:
-        service.relax(context, found, labels)
-    elif reset:
-        service.reset_thresholds(context, found, labels)
-    elif precision is not None or recall is not None:
-        service.aim(context, found, precision=precision, recall=recall, labels=labels)
-    _show(service.thresholds_of(context, found), as_json)
+    change = Change(_values(given), precision, recall, relax, reset, labels)
+    _show(change_thresholds(settings.context(), version, change), as_json)
 
 
 def _values(given: Sequence[str]) -> dict[str, float]:

@@ -2,31 +2,41 @@
 
 from __future__ import annotations
 
+import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from rcl_cli.buckets.fetch import ImageFetcher
 from rcl_cli.context import Context
+from rcl_cli.errors import UsageError
 from rcl_cli.formats.lines import part_of
 from rcl_cli.formats.record import Notes, Record
 from rcl_cli.local.datasets.checking.findings import Finding
 from rcl_cli.local.datasets.checking.run import check
-from rcl_cli.local.datasets.sources import PARTS, Step, fetched, records_of
+from rcl_cli.local.datasets.sources import PARTS, fetched, records_of
+from rcl_cli.local.events import Counted, Tell
 
 
-def check_datasets(
-    context: Context, sources: Sequence[str], form: str | None, images: Path | None, notes: Notes, step: Step
+def check_images(
+    context: Context, sources: Sequence[str], form: str | None, images: Path | None, tell: Tell
 ) -> list[Finding]:
     """What is wrong with labelled images, errors first.
 
     Args:
         sources: as for `records_of`. Of two files, the first is for training, the second for testing.
-        notes: keeps all examples.
 
     Raises:
+        UsageError: there are more than two.
         FormatError, ResourceNotFound: as `records_of`.
     """
+    if len(sources) > 2:
+        raise UsageError("Give one source, or two: the first for training, the second for testing.")
+    notes = Notes(most=sys.maxsize)
+
+    def step(number: int) -> None:
+        tell(Counted("looking at images", number))
+
     with tempfile.TemporaryDirectory(prefix="rcl-check-") as cache:
         fetcher = ImageFetcher(context.buckets, Path(cache))
 
@@ -37,3 +47,12 @@ def check_datasets(
                     yield whole or part_of(record.split, ()), record
 
         return check(records(), lambda record: fetched(fetcher, record, Notes()), notes, step)
+
+
+def is_bad_enough(found: Sequence[Finding], least: str) -> bool:
+    """Whether there is a finding of a severity, or of a greater one.
+
+    Args:
+        least: `error`, `warning`, or `never`.
+    """
+    return least != "never" and any(one.severity == "error" or least == "warning" for one in found)

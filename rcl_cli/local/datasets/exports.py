@@ -12,28 +12,31 @@ from rcl_cli.formats.files import OTHER_SIZE, size_of
 from rcl_cli.formats.lines import part_of, usable
 from rcl_cli.formats.record import TEST, BoxPx, FormatError, Notes, Record
 from rcl_cli.formats.writers import writing
-from rcl_cli.local.datasets.sources import Count, Step, created_now, fetched, records_of
+from rcl_cli.local.datasets.sources import Count, created_now, fetched, records_of
+from rcl_cli.local.events import Counted, Tell, Understood
 
 
-def export(
-    context: Context, source: str, images: Path | None, form: str, folder: Path, notes: Notes, step: Step
+def export_images(
+    context: Context, source: str, form: str, folder: Path, images: Path | None, tell: Tell
 ) -> dict[str, Count]:
-    """Write datasets, or files of another format, in a format.
+    """Write datasets, or files of another format, in a format; returns what was written, by part.
 
     Args:
         source: as for `records_of`.
-        form: a name of `writers.WRITERS`, or `manifest`.
+        form: a name of `writers.FORMS`.
         folder: empty, or not there yet.
+        images: where to look for images that lie elsewhere than the source says.
 
     Raises:
         FormatError: the format can't hold what there is, or the folder is not empty.
     """
+    notes = Notes()
     counts: dict[str, Count] = {}
     records = records_of(context, source, None, images, notes)
     with tempfile.TemporaryDirectory(prefix="rcl-export-") as cache, writing(form, folder, created_now()) as writer:
         fetcher = ImageFetcher(context.buckets, Path(cache))
         for number, record in enumerate(usable(_sized(fetcher, records, notes), notes), 1):
-            step(number)
+            tell(Counted("writing", number))
             image = fetched(fetcher, record, notes)
             if image is None:
                 continue
@@ -43,6 +46,7 @@ def export(
         if not counts:
             reasons = "".join(f"\n  {line}" for line in notes.lines())
             raise FormatError(f"{source} holds no images that can be written.{reasons}")
+    tell(Understood(counts, tuple(notes.lines())))
     return counts
 
 

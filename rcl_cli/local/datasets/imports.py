@@ -8,16 +8,19 @@ import tempfile
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, TextIO
 
 from rcl_cli.buckets.base import BucketWriteError, NoSuchObjectError
 from rcl_cli.context import Context
-from rcl_cli.errors import RclError
+from rcl_cli.errors import RclError, UsageError
 from rcl_cli.formats import registry
 from rcl_cli.formats.lines import LineWriter, part_of, usable
 from rcl_cli.formats.record import FormatError, Notes, Record
 from rcl_cli.local.datasets.sources import PARTS, Count, Step, created_now
+from rcl_cli.local.events import Called, Counted, Tell, Understood
+from rcl_cli.local.writing import write_file
 from rcl_cli.manifest.line import split_s3_url
 from rcl_cli.operations.invoke import invoke
 from rcl_cli.status import DatasetStatus
@@ -28,6 +31,57 @@ BUCKET = "rcl"
 WHERE_BUCKETS_LIE = (
     "RCL_BUCKETS_DIR, or `buckets:` in config.yaml, says where they lie; --images FOLDER finds images by their names"
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What to import, and what to make of it.
+
+    Args:
+        source: a folder, a file or an export.
+        project: make the datasets of this project; None to write manifests.
+        out: the folder that manifests are written into; None to make datasets.
+        form: the source's format, found out if it is not given.
+        images: where to look for images that lie elsewhere than the source says.
+        part: `train` or `test`, what all of it is for, whatever the source says.
+    """
+
+    source: Path
+    project: str | None = None
+    out: Path | None = None
+    form: str | None = None
+    images: Path | None = None
+    part: str | None = None
+
+
+def import_images(context: Context, request: Request, tell: Tell) -> list[str]:
+    """Make datasets, or manifests, from labelled images of other tools; returns the datasets' ARNs, or the files.
+
+    Raises:
+        UsageError: not one of `project` and `out` is given.
+        FormatError: the source is in no known format, or holds nothing to use; or there are such manifests already.
+        RclError: the project has such datasets already, or they can't be made.
+    """
+    if (request.project is None) == (request.out is None):
+        raise UsageError("Give either --project, to make its datasets, or --out, to write manifests.")
+    notes = Notes()
+
+    def step(number: int) -> None:
+        tell(Counted("reading", number))
+
+    with collected(request.source, request.form, request.images, request.part, notes, step) as found:
+        for bucket in buckets_not_there(context, found):
+            notes.add(f"buckets are not there ({WHERE_BUCKETS_LIE})", bucket)
+        called: list[Called] = []
+        if request.out is not None:
+            made = [str(path) for path in write_manifests(found, request.out)]
+        else:
+            called = make_datasets(context, found, str(request.project), notes)
+            made = [str(one.result["DatasetArn"]) for one in called if one.operation == "CreateDataset"]
+        tell(Understood(found.parts(), tuple(notes.lines())))
+    for one in called:
+        tell(one)
+    return made
 
 
 class Manifests(Protocol):
@@ -129,32 +183,29 @@ def collected(
 
 
 def write_manifests(found: Collected, folder: Path) -> list[Path]:
-    """Write a manifest a part into a folder, which is made.
+    """Write a manifest a part into a folder, which is made; all of them, or none.
 
     Raises:
         FormatError: it holds such files already.
+        RclError: they can't be written.
     """
     paths = {part: folder / f"{part}.manifest" for part in found.parts()}
     there = [str(path) for path in paths.values() if path.exists()]
     if there:
         raise FormatError(f"{', '.join(there)} is there already: choose another folder.")
-    folder.mkdir(parents=True, exist_ok=True)
-    for part, path in paths.items():
-        found.write(part, path)
-    return list(paths.values())
-
-
-@dataclass(frozen=True, slots=True)
-class Called:
-    """A call of the API that was made for the user.
-
-    Args:
-        result: what it answered.
-    """
-
-    operation: str
-    params: dict[str, object]
-    result: dict[str, object]
+    written: list[Path] = []
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for part, path in paths.items():
+            write_file(path, partial(found.write, part))
+            written.append(path)
+    except BaseException as error:
+        for path in written:
+            path.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise RclError(f"{folder}: {error.strerror or error}") from error
+        raise
+    return written
 
 
 def check_free(context: Context, parts: Iterable[str], project_name: str) -> None:
@@ -201,7 +252,7 @@ def make_datasets(context: Context, found: Manifests, project_name: str, notes: 
                 raise RclError(f"The {part} dataset of {project_name} could not be made: {described['StatusMessage']}")
             if errors := described["DatasetStats"]["ErrorEntries"]:
                 notes.add("entries have errors; rcl list-dataset-entries --has-errors says which", part, errors)
-    except RclError:
+    except BaseException:
         undo(lambda operation, params: invoke(context, operation, params), called)
         raise
     return called

@@ -7,6 +7,7 @@ import random
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from math import isfinite
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, NamedTuple
@@ -25,14 +26,21 @@ from rcl_cli.formats.record import TRAIN, BoxPx, Notes, Record
 from rcl_cli.imaging.decode import decode
 from rcl_cli.imaging.geometry import fit_longer_side
 from rcl_cli.local.datasets.sources import PARTS, Count, Step, fetched, records_of
+from rcl_cli.local.events import Counted, Noted, Tell
+from rcl_cli.local.writing import write_file, write_text
 from rcl_cli.manifest.line import split_s3_url
-from rcl_cli.render.sheet import Sheet, Tile
+from rcl_cli.render.sheet import Sheet, Tile, sheet_page, sheet_picture
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
 _QUALITY = 80
+# The side of an image on a contact sheet.
+_TILE_PX = 320
+# JPEG has 65 500 pixels at most; each row has captions too.
+_MOST_PICTURE_PX = 50_000
+_PAGES, _PICTURES = (".html", ".htm"), (".png", ".jpg", ".jpeg")
 
 
 class Wanted(NamedTuple):
@@ -45,20 +53,65 @@ class Wanted(NamedTuple):
         seed: other seeds choose other images.
     """
 
-    most: int
-    labels: Sequence[str]
-    part: str | None
-    seed: int
+    most: int = 60
+    labels: Sequence[str] = ()
+    part: str | None = None
+    seed: int = 0
 
 
-def sheet_of(
-    context: Context, source: str, form: str | None, images: Path | None, wanted: Wanted, longer_px: int, out: Path,
-    notes: Notes, step: Step,
-) -> Sheet:  # fmt: skip
-    """Choose images and make them small.
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A contact sheet of a source.
 
     Args:
         source: as for `records_of`.
+        out: the file to write; None for a page named after the source.
+        columns: of a picture; a page has as many as fit.
+        form: the source's format, found out if it is not given.
+        images: where to look for images that lie elsewhere than the source says.
+    """
+
+    source: str
+    wanted: Wanted = field(default_factory=Wanted)
+    out: Path | None = None
+    columns: int = 6
+    form: str | None = None
+    images: Path | None = None
+
+
+def show(context: Context, request: Request, tell: Tell) -> Path:
+    """Write a contact sheet, as a page or as a picture; returns the file.
+
+    Raises:
+        UsageError: the file's name says neither, or is that of an image; or so many images are too much for a picture.
+        FormatError, ResourceNotFound: as `records_of`.
+        RclError: there are no such images, or the file can't be written.
+    """
+    # An ARN is no good name of a file.
+    target = request.out or Path(f"{Path(request.source.rpartition(':')[2]).name or 'dataset'}-images.html")
+    is_page, most = target.suffix.lower() in _PAGES, request.wanted.most
+    if not is_page and target.suffix.lower() not in _PICTURES:
+        raise UsageError(f"--out {target}: the name must end in .html, .png or .jpg")
+    if not is_page and -(-most // request.columns) * _TILE_PX > _MOST_PICTURE_PX:
+        raise UsageError(f"--count {most} is too much for one picture: use more --columns, or a page (.html).")
+    notes = Notes()
+
+    def step(number: int) -> None:
+        tell(Counted("looking at images", number))
+
+    sheet = sheet_of(context, request, _TILE_PX, target, notes, step)
+    if is_page:
+        write_text(target, sheet_page(sheet))
+    else:
+        write_file(target, sheet_picture(sheet, request.columns, _TILE_PX).save)
+    tell(Noted(tuple(notes.lines())))
+    return target
+
+
+def sheet_of(context: Context, request: Request, longer_px: int, out: Path, notes: Notes, step: Step) -> Sheet:
+    """Choose images and make them small.
+
+    Args:
         longer_px: the longer side of a small image.
         out: where the sheet will be written; none of the images may lie there.
         notes: takes what can't be read.
@@ -69,10 +122,11 @@ def sheet_of(
         UsageError: the sheet would replace an image.
     """
     counts: dict[str, Count] = {}
-    chosen = _spread(_counted(context, records_of(context, source, form, images, notes), wanted, counts, out), wanted)
+    records = records_of(context, request.source, request.form, request.images, notes)
+    chosen = _spread(_counted(context, records, request.wanted, counts, out), request.wanted)
     if not chosen:
         reasons = "".join(f"\n  {line}" for line in notes.lines())
-        raise RclError(f"{source} has no such images.{reasons}")
+        raise RclError(f"{request.source} has no such images.{reasons}")
     tiles = []
     with tempfile.TemporaryDirectory(prefix="rcl-show-") as cache:
         fetcher = ImageFetcher(context.buckets, Path(cache))
@@ -80,7 +134,7 @@ def sheet_of(
             tiles.append(_tile(fetcher, part, record, longer_px, notes))
             step(number)
     return Sheet(
-        _title(source),
+        _title(request.source),
         {part: counts[part].images for part in (*PARTS, "") if part in counts},
         sum((count.labels for count in counts.values()), Counter()),
         frozenset(label for count in counts.values() for label in count.boxes),

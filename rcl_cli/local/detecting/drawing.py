@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
@@ -20,6 +21,26 @@ if TYPE_CHECKING:
     from rcl_cli.local.detecting.asking import Answer
 
 _SUFFIXES = (".png", ".jpg", ".jpeg")
+
+
+def draw_answer(image: Path, answer: str, out: Path) -> int:
+    """Draw what a model said about an image into a copy of it; returns how many labels there were.
+
+    Args:
+        answer: the JSON of DetectCustomLabels.
+        out: a PNG or JPEG.
+
+    Raises:
+        UsageError: the name is of neither, the answer is none, or a file can't be read or written.
+    """
+    if out.suffix.lower() not in (".png", ".jpg", ".jpeg"):
+        raise UsageError(f"--out {out}: the name must end in .png or .jpg")
+    try:
+        return draw_labels(image, json.loads(answer)["CustomLabels"], out)
+    except (ValueError, KeyError, TypeError) as error:
+        raise UsageError("--labels needs the JSON that detect-custom-labels prints.") from error
+    except OSError as error:
+        raise UsageError(f"{error.filename or out}: {error.strerror or error}") from error
 
 
 class Drawing:

@@ -66,6 +66,11 @@ class Outcome(NamedTuple):
     failed: list[Answer]
     found: int
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether the model answered, and found nothing in any image."""
+        return not self.found and self.asked > len(self.failed)
+
 
 def detect(context: Context, request: Request, write: Callable[[str], object], tell: Tell) -> Outcome:
     """Find labels in many images.

@@ -18,14 +18,15 @@ from rcl_cli.formats.record import Notes
 from rcl_cli.imaging.limits import MAX_FILE_BYTES
 from rcl_cli.local.datasets.imports import check_free, make_datasets
 from rcl_cli.local.datasets.sources import PARTS, Step
+from rcl_cli.local.events import Counted, Moved, Noted, Tell
 from rcl_cli.local.exchange.remote import (
     MOVED,
     S3,
     Call,
-    Outcome,
     Remote,
     check_project_name,
     each,
+    project_name_of,
     remote_datasets,
     remote_project,
     sense,
@@ -74,9 +75,7 @@ class _Pulled:
                 seen.add(token["NextToken"])
 
 
-def pull(
-    context: Context, remote: Remote, name: str, to: str, *, with_images: bool, notes: Notes, step: Step
-) -> Outcome:
+def pull(context: Context, remote: Remote, name: str, to: str | None, *, with_images: bool, tell: Tell) -> str:
     """Bring a project's datasets, and their images, into the local store.
 
     Images keep their `s3://` URLs: they are put into local buckets of the same names, unless the config says that such
@@ -84,14 +83,22 @@ def pull(
 
     Args:
         name: of the project there, or its ARN.
-        to: the project's name here.
-        notes: takes images that can't be had.
+        to: the project's name here; None for the same one.
+
+    Returns:
+        The project's name here.
 
     Raises:
         RclError: the project here has such datasets already, or there is nothing there to bring.
         ServiceError: what the account there answers.
     """
+    to = to or project_name_of(name)
     check_project_name(to)
+    notes = Notes()
+
+    def step(number: int) -> None:
+        tell(Counted("images", number))
+
     with tempfile.TemporaryDirectory(prefix="rcl-pull-") as folder:
         found = _Pulled(Path(folder))
         with sense():
@@ -106,7 +113,11 @@ def pull(
         if with_images and not moved and not kept:
             reasons = "; ".join(notes.lines())
             raise RclError(f"None of the images can be had ({reasons}). --no-images brings only the entries.")
-        return Outcome(found.counts, moved, kept, make_datasets(context, found, to, notes))
+        for one in make_datasets(context, found, to, notes):
+            tell(one)
+        tell(Moved(found.counts, moved, kept, is_elsewhere=False))
+        tell(Noted(tuple(notes.lines())))
+    return to
 
 
 def _fetch_images(context: Context, s3: S3, source_refs: Iterable[str], notes: Notes, step: Step) -> tuple[int, int]:

@@ -14,17 +14,18 @@ from rcl_cli.buckets.fetch import ImageFetcher
 from rcl_cli.buckets.resolve import local_file
 from rcl_cli.buckets.s3 import S3Bucket
 from rcl_cli.context import Context
-from rcl_cli.errors import RclError, ResourceNotFound
+from rcl_cli.errors import RclError, ResourceNotFound, UsageError
 from rcl_cli.formats.record import Notes
-from rcl_cli.local.datasets.imports import Called, undo
-from rcl_cli.local.datasets.sources import Step, lines_of, named_datasets
+from rcl_cli.local.datasets.imports import undo
+from rcl_cli.local.datasets.sources import lines_of, named_datasets
+from rcl_cli.local.events import Called, Counted, Moved, Noted, Tell
 from rcl_cli.local.exchange.remote import (
     MOVED,
     Call,
-    Outcome,
     Remote,
     check_project_name,
     each,
+    project_name_of,
     remote_datasets,
     remote_project,
     sense,
@@ -42,31 +43,42 @@ class Place(NamedTuple):
     """Where images and manifests go.
 
     Args:
-        prefix: of all keys, empty or with a slash at its end.
+        prefix: of all keys; slashes around it don't matter.
     """
 
     bucket: str
-    prefix: str
+    prefix: str = ""
+
+    def key(self, rest: str) -> str:
+        """The key of something that goes there."""
+        return "/".join(filter(None, (self.prefix.strip("/"), rest)))
 
 
-def push(
-    context: Context, remote: Remote, source: str, to: str, place: Place, notes: Notes, step: Step
-) -> Outcome:  # fmt: skip
+def push(context: Context, remote: Remote, source: str, to: str | None, place: Place, tell: Tell) -> None:
     """Bring local datasets, and their images, into another account.
 
     Images that do not lie in the bucket there are put into it, by what they hold: a second push moves none twice.
 
     Args:
         source: a project's name, PROJECT/train, or a dataset's ARN.
-        to: the project's name there; the project is made if need be.
-        notes: takes images that can't be had; their entries are left out.
+        to: the project's name there, None for the same one; the project is made if need be. Entries of images that
+            can't be had are left out.
 
     Raises:
+        UsageError: there is no name of a bucket.
         ResourceNotFound: there is no such source.
         RclError: the project there has such datasets already, or they could not be made.
         ServiceError: what the account there answers.
     """
+    if not place.bucket.strip():
+        raise UsageError("--bucket needs the name of an S3 bucket.")
+    to = to or project_name_of(source)
     check_project_name(to)
+    notes = Notes()
+
+    def step(number: int) -> None:
+        tell(Counted("images", number))
+
     local = named_datasets(context, source)
     with sense():
         arn, there = _project_to_push_to(remote.call, to)
@@ -84,13 +96,15 @@ def push(
             refs = [_source_ref(line) for line in lines_of(context, dataset)]
             one, other = each(uploads.upload, refs, notes, step)
             moved, kept = moved + one, kept + other
-            keys[part] = f"{place.prefix}{to}/{part}.manifest"
+            keys[part] = place.key(f"{to}/{part}.manifest")
             counts[part] = _put_manifest(context, dataset, uploads, keys[part], Path(folder) / part)
             if not counts[part]:
                 raise RclError(f"None of the images of the {part} dataset can be had: nothing was made there.")
     # Images and manifests are there now: what may still fail is the account's own affair.
-    called = _make_there(remote.call, arn, to, place.bucket, keys, notes)
-    return Outcome(counts, moved, kept, called)
+    for called in _make_there(remote.call, arn, to, place.bucket, keys, notes):
+        tell(called)
+    tell(Moved(counts, moved, kept, is_elsewhere=True))
+    tell(Noted(tuple(notes.lines())))
 
 
 def _put_manifest(context: Context, dataset: Dataset, uploads: _Uploads, key: str, path: Path) -> int:
@@ -125,12 +139,12 @@ def _make_there(
     try:
         if arn is None:
             params: dict[str, object] = {"ProjectName": name}
-            called.append(Called("CreateProject", params, call("CreateProject", params)))
+            called.append(Called("CreateProject", params, call("CreateProject", params), is_elsewhere=True))
             arn = str(called[0].result["ProjectArn"])
         for part, key in keys.items():
             source = {"GroundTruthManifest": {"S3Object": {"Bucket": bucket, "Name": key}}}
             params = {"ProjectArn": arn, "DatasetType": part.upper(), "DatasetSource": source}
-            called.append(Called("CreateDataset", params, call("CreateDataset", params)))
+            called.append(Called("CreateDataset", params, call("CreateDataset", params), is_elsewhere=True))
             _wait_for(call, str(called[-1].result["DatasetArn"]), part, notes)
     except BaseException:
         undo(call, called)
@@ -238,7 +252,7 @@ class _Uploads:
         place = split_s3_url(source_ref)
         name = PurePosixPath(place[1] if place else str(local_file(source_ref))).name
         digest = hashlib.sha256(data).hexdigest()[:16]
-        return f"{self._place.prefix}images/{digest}/{name}"
+        return self._place.key(f"images/{digest}/{name}")
 
     def lines(self, lines: Iterable[str]) -> Iterator[str]:
         """Entries whose images are in the bucket, with their URLs there."""

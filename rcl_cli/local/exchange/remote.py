@@ -14,7 +14,6 @@ from rcl_cli.buckets.base import Bucket, BucketOutOfReachError, NoSuchObjectErro
 from rcl_cli.buckets.s3 import S3Bucket
 from rcl_cli.errors import RclError, ResourceNotFound
 from rcl_cli.formats.record import Notes
-from rcl_cli.local.datasets.imports import Called
 from rcl_cli.local.datasets.sources import Step
 
 Call = Callable[[str, Mapping[str, Any]], dict[str, Any]]
@@ -34,21 +33,6 @@ class Remote(NamedTuple):
 
     call: Call
     s3: S3
-
-
-class Outcome(NamedTuple):
-    """What a pull or push came to.
-
-    Args:
-        entries: by part.
-        moved, kept: images that were transferred, and that were there already.
-        called: calls that changed something.
-    """
-
-    entries: dict[str, int]
-    moved: int
-    kept: int
-    called: list[Called]
 
 
 @contextmanager

@@ -114,6 +114,28 @@ def versions_of(context: Context, project: str) -> list[VersionRow]:
     return [_row(context, version) for version in every]
 
 
+class Overview(NamedTuple):
+    """What there is and what is at work.
+
+    Args:
+        running: how many models run.
+        free_bytes: of the disk that the home is on.
+    """
+
+    projects: list[ProjectRow]
+    processes: list[ProcessRow]
+    running: int
+    device: str
+    free_bytes: int
+
+
+def overview(context: Context) -> Overview:
+    """Projects, what is at work, the device, and the disk."""
+    every = projects_of(context)
+    free = shutil.disk_usage(context.layout.home).free
+    return Overview(every, processes_of(context), sum(row.running for row in every), device_name(), free)
+
+
 def projects_of(context: Context) -> list[ProjectRow]:
     """All projects, newest first."""
     settle_versions(context)

@@ -69,6 +69,26 @@ class Setting(NamedTuple):
     def winner(self) -> Source:
         return next(source for source in self.sources if source.value is not None)
 
+    @property
+    def before_all(self) -> str:
+        """What is given with a request counts before all sources; empty where nothing can be."""
+        if self.key.startswith("training."):
+            name = self.key.partition(".")[2]
+            return f"Tags rcl:{name} of a project, and then of a version, count before all of these."
+        return "The option --region counts before all of these." if self.key == "region" else ""
+
+
+class Changed(NamedTuple):
+    """What became of a change.
+
+    Args:
+        path: the file that was changed.
+        hidden_by: a place that counts before the file, and has another say; None where the file counts.
+    """
+
+    path: Path
+    hidden_by: Source | None
+
 
 def settings_of(environment: Mapping[str, str]) -> list[Setting]:
     """All settings.
@@ -158,14 +178,11 @@ def setting_of(key: str, environment: Mapping[str, str]) -> Setting:
     return found
 
 
-def change(key: str, value: str | None, environment: Mapping[str, str]) -> Path:
+def change(key: str, value: str | None, environment: Mapping[str, str]) -> Changed:
     """Write a setting into config.yaml, or take it out; everything else in it stays as it is.
 
     Args:
         value: None to take it out.
-
-    Returns:
-        The file.
 
     Raises:
         UsageError: there is no such setting in the file, or it can't have that value; nothing was changed.
@@ -190,7 +207,8 @@ def change(key: str, value: str | None, environment: Mapping[str, str]) -> Path:
         raise ConfigError(f"{path} can't be written: {error.strerror or error}") from error
     except RuntimeError as error:
         raise ConfigError(f"{path} can't be written: it is a link that leads to itself.") from error
-    return path
+    winner = None if value is None else setting_of(key, environment).winner
+    return Changed(path, winner if winner is not None and winner.place != str(path) else None)
 
 
 @contextmanager

@@ -19,6 +19,8 @@ from rcl_cli.evaluation.metrics import average_precision
 from rcl_cli.evaluation.paired import counts_of, f1_interval, figures_of, is_enough
 from rcl_cli.local.models.report import picture_of
 from rcl_cli.local.models.thresholds import folder_of
+from rcl_cli.local.writing import write_text
+from rcl_cli.render.page import page
 from rcl_cli.store import projects
 from rcl_cli.store.versions import Version
 
@@ -95,6 +97,16 @@ class Comparison(NamedTuple):
             "worse": [changed.images[0].source_ref for changed in self.worse],
             "differing": self.differing,
         }
+
+
+def write_comparison(context: Context, found: Comparison, out: Path) -> None:
+    """Write a page with the images about which the versions differ most.
+
+    Raises:
+        RclError: it can't be written.
+    """
+    title = " and ".join(side.title for side in found.sides)
+    write_text(out, page("compare", title, page_data(context, found)))
 
 
 def compare(context: Context, first: Version, second: Version) -> Comparison:

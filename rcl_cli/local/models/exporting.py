@@ -6,9 +6,8 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 from rcl_cli.backends.exports.formats import FORMS, SCRIPT, write_export
 from rcl_cli.backends.registry import read_card, read_thresholds
@@ -21,36 +20,18 @@ from rcl_cli.evaluation import evidence
 from rcl_cli.evaluation.evidence import Judged
 from rcl_cli.evaluation.metrics import evaluate, match_image
 from rcl_cli.formats.writers import whole_folder
+from rcl_cli.local.events import Agreement, Counted, Tell, Tried
 from rcl_cli.local.models.thresholds import folder_of
 from rcl_cli.store.versions import Version
 
 _AT_ONCE = 64
 
 
-class Agreement(NamedTuple):
-    """What the exported model's own script says of the test images, beside what the model said in its evaluation.
-
-    Args:
-        images: that are still there, of `all`.
-        f1, ap: macro F1 and mean average precision of the script's answers.
-        f1_before, ap_before: of the evaluation's, on the same images.
-    """
-
-    images: int
-    all: int
-    f1: float
-    f1_before: float
-    ap: float
-    ap_before: float
-
-
-def export_model(
-    context: Context, version: Version, form: str, out: Path, step: Callable[[int], None]
-) -> Agreement | str:
+def export_model(context: Context, version: Version, form: str, out: Path, tell: Tell) -> None:
     """Write a model in a format into a new folder, and try it on its test images.
 
-    Returns:
-        How both agree, or why that was not tried.
+    Args:
+        out: empty, or not there yet.
 
     Raises:
         UsageError: the folder is not empty.
@@ -61,14 +42,12 @@ def export_model(
     card, extra = read_card(folder)
     with whole_folder(out) as partial:
         write_export(form, card, folder, {**extra["thresholds"], **read_thresholds(folder)}, partial)
-        if reason := FORMS[form].cannot_run():
-            return reason
-        return _agreement(context, folder, card.labels, partial, step)
+        tried = FORMS[form].cannot_run() or _agreement(context, folder, card.labels, partial, tell)
+    tell(Tried(tried))
 
 
-def _agreement(
-    context: Context, folder: Path, labels: Sequence[str], out: Path, step: Callable[[int], None]
-) -> Agreement | str:
+def _agreement(context: Context, folder: Path, labels: Sequence[str], out: Path, tell: Tell) -> Agreement | str:
+    """How both agree, or why that can't be tried."""
     try:
         judged = list(evidence.read(folder))
     except evidence.NotKeptError:
@@ -81,7 +60,7 @@ def _agreement(
         answers: list[list[Detection]] = []
         for start in range(0, len(there), _AT_ONCE):
             answers += _run(out, [path for _, path in there[start : start + _AT_ONCE]])
-            step(len(answers))
+            tell(Counted("trying the export on test images", len(answers)))
     samples = [_sample(image) for image, _ in there]
     matched = [match_image(found, sample) for found, sample in zip(answers, samples, strict=True)]
     now = evaluate(labels, samples, matched)

@@ -23,6 +23,8 @@ from rcl_cli.imaging.decode import decode
 from rcl_cli.imaging.geometry import fit_longer_side
 from rcl_cli.local.models.thresholds import folder_of
 from rcl_cli.local.models.watching import evaluation_of
+from rcl_cli.local.writing import write_text
+from rcl_cli.render.page import page
 from rcl_cli.store import projects
 from rcl_cli.store.versions import Version
 
@@ -33,6 +35,22 @@ _SAME_THING_IOU = 0.5
 # More predictions than this a page would take long to open with; the faintest are left out then.
 _MOST_EVENTS = 200_000
 NOTHING = "nothing"
+
+
+def write_report(context: Context, version: Version, out: Path | None = None) -> Path:
+    """Write a page about how good a trained version is; returns the file.
+
+    Args:
+        out: None for one named after the version, in the current folder.
+
+    Raises:
+        ResourceNotReady: the version is not trained.
+        RclError: it was trained before predictions were kept, or the page can't be written.
+    """
+    found = report_of(context, version)
+    target = out or Path(f"{found['title'].replace('/', '-')}-report.html")
+    write_text(target, page("report", found["title"], found))
+    return target
 
 
 def report_of(context: Context, version: Version) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,6 +18,7 @@ from rcl_cli.durable import write_durably
 from rcl_cli.errors import ResourceNotReady, UsageError
 from rcl_cli.evaluation import evidence
 from rcl_cli.evaluation.evidence import NotKeptError, Point, figures_at, points_of
+from rcl_cli.local.models.watching import named_version
 from rcl_cli.store.versions import Version
 
 
@@ -33,6 +35,63 @@ class Threshold(NamedTuple):
     assumed: float
     own: float | None
     figures: Point | None
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """How thresholds are to be changed: one of these ways, or none.
+
+    Args:
+        values: thresholds, 0..1, by label.
+        precision, recall: 0..1, to be reached on the test set.
+        relax: halfway from the assumed ones to the next score.
+        reset: back to the assumed ones.
+        labels: for these only; empty for all. Not with `values`.
+    """
+
+    values: Mapping[str, float] = field(default_factory=dict)
+    precision: float | None = None
+    recall: float | None = None
+    relax: bool = False
+    reset: bool = False
+    labels: tuple[str, ...] = ()
+
+    def check(self) -> None:
+        """Whether it makes sense.
+
+        Raises:
+            UsageError: it does not.
+        """
+        aims = self.precision is not None or self.recall is not None
+        ways = (bool(self.values), self.precision is not None, self.recall is not None, self.relax, self.reset)
+        if sum(ways) > 1:
+            raise UsageError("Give one of --set, --precision, --recall, --relax and --reset.")
+        if self.labels and not (self.relax or self.reset or aims):
+            raise UsageError("--label goes with --precision, --recall, --relax or --reset.")
+
+
+def change_thresholds(context: Context, name: str, change: Change) -> list[Threshold]:
+    """Change the thresholds of a version, if that is asked for; returns them as they are then.
+
+    Args:
+        name: ARN, PROJECT/VERSION, or a PROJECT.
+
+    Raises:
+        UsageError: the change makes no sense, there is no such label, or none reaches what is aimed at.
+        ResourceNotFound, ResourceNotReady: there is no such version, or it is not trained.
+        NotKeptError: the model was trained before predictions were kept.
+    """
+    change.check()
+    version = named_version(context, name)
+    if change.values:
+        set_thresholds(context, version, change.values)
+    elif change.relax:
+        relax(context, version, change.labels)
+    elif change.reset:
+        reset_thresholds(context, version, change.labels)
+    elif change.precision is not None or change.recall is not None:
+        aim(context, version, precision=change.precision, recall=change.recall, labels=change.labels)
+    return thresholds_of(context, version)
 
 
 def folder_of(context: Context, version: Version) -> Path:

@@ -28,13 +28,11 @@ from rcl_cli.local.events import (
     Wrote,
 )
 from rcl_cli.local.home.overview import versions_of
-from rcl_cli.local.models.report import report_of
+from rcl_cli.local.models.report import write_report
 from rcl_cli.local.models.thresholds import relax
 from rcl_cli.local.models.watching import evaluation_of, named_version
-from rcl_cli.local.writing import write_text
 from rcl_cli.operations.invoke import invoke
 from rcl_cli.operations.progress import progress_of
-from rcl_cli.render.page import page
 from rcl_cli.status import VersionStatus
 from rcl_cli.store import datasets, projects, versions
 from rcl_cli.store.versions import Version
@@ -120,7 +118,7 @@ def _make_datasets(context: Context, request: Request, source: Path, project_nam
         called = make_datasets(context, found, project_name, notes)
         tell(Understood(found.parts(), tuple(notes.lines())))
     for one in called:
-        tell(Called(one.operation, one.params))
+        tell(one)
 
 
 def follow(context: Context, version_arn: str, tell: Tell) -> None:
@@ -146,9 +144,8 @@ def _tell_of_the_one_before(context: Context, project_name: str, name: str, tell
 
 
 def _write_report(context: Context, version: Version, target: Path, tell: Tell) -> None:
-    found = report_of(context, version)
     try:
-        write_text(target, page("report", found["title"], found))
+        write_report(context, version, target)
     except RclError as error:
         # The model is trained all the same.
         tell(Warned(f"No report was written: {error}"))
@@ -163,8 +160,7 @@ def _start(context: Context, version_arn: str, tell: Tell) -> None:
         RclError: it did not.
     """
     params: dict[str, object] = {"ProjectVersionArn": version_arn, "MinInferenceUnits": 1}
-    invoke(context, "StartProjectVersion", params)
-    tell(Called("StartProjectVersion", params))
+    tell(Called("StartProjectVersion", params, invoke(context, "StartProjectVersion", params)))
     while (version := named_version(context, version_arn)).status == VersionStatus.STARTING:
         time.sleep(_POLL_S)
     if version.status != VersionStatus.RUNNING:
@@ -208,6 +204,6 @@ def begin_training(context: Context, project_name: str, options: Mapping[str, st
     }
     if options:
         params["Tags"] = {f"{TAG_PREFIX}{name}": value for name, value in options.items()}
-    version_arn = invoke(context, "CreateProjectVersion", params)["ProjectVersionArn"]
-    tell(Called("CreateProjectVersion", params))
-    return str(version_arn)
+    made = invoke(context, "CreateProjectVersion", params)
+    tell(Called("CreateProjectVersion", params, made))
+    return str(made["ProjectVersionArn"])

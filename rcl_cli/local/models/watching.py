@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
+import time
+from collections.abc import Iterator
 from typing import Any
 
 from rcl_cli.buckets.base import NoSuchObjectError
 from rcl_cli.compute.places import host_of, making_of
 from rcl_cli.context import Context
-from rcl_cli.errors import RclError, ResourceNotFound
+from rcl_cli.errors import RclError, ResourceNotFound, UsageError
 from rcl_cli.local.models.naming import find_version
 from rcl_cli.operations.progress import progress_of
 from rcl_cli.operations.settle import settle_versions
+from rcl_cli.status import VersionStatus
 from rcl_cli.store import versions
 from rcl_cli.store.versions import Version
+
+_POLL_S = 0.3
+_BEGINNING = (VersionStatus.TRAINING_IN_PROGRESS, VersionStatus.STARTING)
 
 
 def training_progress(context: Context, version_arn: str) -> dict[str, Any] | None:
@@ -41,8 +46,32 @@ def named_version(context: Context, name: str) -> Version:
     return version
 
 
-def log_of(context: Context, version: Version, *, host: bool) -> Path:
-    return (host_of if host else making_of)(context.layout, version.id).log
+def log_of(context: Context, name: str, *, host: bool, follow: bool = False) -> Iterator[str]:
+    """The log of a version's training or host, piece by piece.
+
+    Args:
+        name: ARN, PROJECT/VERSION, or a PROJECT.
+        host: its host's, not its training's.
+        follow: go on until the training has ended, or the host is up.
+
+    Raises:
+        ResourceNotFound: there is no such version.
+        UsageError: there is no log yet.
+    """
+    version = named_version(context, name)
+    path = (host_of if host else making_of)(context.layout, version.id).log
+    if not path.exists():
+        raise UsageError(f"There is no log of {name} yet.")
+    with path.open(encoding="utf-8", errors="replace") as log:
+        while True:
+            # First: what is written before it ends is read after.
+            goes_on = follow and version.status in _BEGINNING
+            while chunk := log.read(1 << 16):
+                yield chunk
+            if not goes_on:
+                return
+            time.sleep(_POLL_S)
+            version = named_version(context, version.arn)
 
 
 def evaluation_of(context: Context, version_arn: str) -> dict[str, Any]:
