@@ -28,7 +28,7 @@ _CREATED = (DatasetStatus.CREATE_COMPLETE, "The dataset was successfully created
 
 def create_dataset(context: Context, params: dict[str, Any]) -> dict[str, Any]:
     """The dataset is there, complete or failed, when this returns; a crash before that leaves nothing of it."""
-    kind, source = params["DatasetType"], params.get("DatasetSource")
+    kind, source, began_ms = params["DatasetType"], params.get("DatasetSource"), context.now_ms()
     with context.database.read() as db:
         _project_for(db, params["ProjectArn"], kind)
     if source is not None and ("GroundTruthManifest" in source) == ("DatasetArn" in source):
@@ -50,8 +50,9 @@ def create_dataset(context: Context, params: dict[str, Any]) -> dict[str, Any]:
         made.finish()
         with context.database.write() as db:
             project = _project_for(db, params["ProjectArn"], kind)
-            created_ms = unused_ms(context, db)
+            created_ms = unused_ms(context, db, began_ms)
             dataset_arn = arn(context, f"project/{project.name}/dataset/{kind.lower()}/{created_ms}")
+            state = state._replace(updated_ms=max(state.updated_ms, created_ms))
             datasets.insert(db, dataset_arn, project.id, kind, created_ms, made.keep(), state)
             tags.put(db, dataset_arn, params.get("Tags", {}))
     return {"DatasetArn": dataset_arn}

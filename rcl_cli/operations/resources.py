@@ -14,9 +14,13 @@ from rcl_cli.store.versions import Version
 NOT_FOUND = "The resource specified in the request cannot be found."
 
 
-def unused_ms(context: Context, db: sqlite3.Connection) -> int:
-    """Now in epoch milliseconds, moved on until no ARN ends in it: ARNs stay unique when things happen fast."""
-    now = context.now_ms()
+def unused_ms(context: Context, db: sqlite3.Connection, began_ms: int | None = None) -> int:
+    """When something began, moved on until no ARN ends in it: ARNs stay unique when things happen fast.
+
+    Args:
+        began_ms: epoch milliseconds; None for now.
+    """
+    now = context.now_ms() if began_ms is None else began_ms
     query = """SELECT 1 FROM projects WHERE created_ms = :ms UNION ALL SELECT 1 FROM datasets WHERE created_ms = :ms
         UNION ALL SELECT 1 FROM versions WHERE created_ms = :ms LIMIT 1"""
     while db.execute(query, {"ms": now}).fetchone():
