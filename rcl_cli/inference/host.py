@@ -22,6 +22,7 @@ from rcl_cli.compute.folder import WorkFolder
 from rcl_cli.compute.local import begin
 from rcl_cli.config import cpu_cores
 from rcl_cli.inference.address import make_private
+from rcl_cli.inference.scaling import Scaling
 from rcl_cli.status import VersionStatus
 
 STOPPED = "The model is stopped."
@@ -32,9 +33,6 @@ _MAX_RESTARTS, _RESTART_WINDOW_S = 5, 60.0
 _DRAIN_S = 30.0
 _BACKLOG = 512
 _LOOK_S = 0.5
-# A worker with this many requests has batches to fill; the next one would only wait.
-_FULL = 6
-_GROW_AFTER_S, _SHRINK_AFTER_S = 1.0, 30.0
 
 
 def log(text: str) -> None:
@@ -107,7 +105,7 @@ class Host:
         # Told to end, and answering what they have taken.
         self._leaving: set[int] = set()
         self._restarts: list[float] = []
-        self._full_since = self._idle_since = time.monotonic()
+        self._scaling = Scaling(request.least, request.most, time.monotonic())
         self._stopping = False
         self._lifeline_read = self._lifeline_write = self._wake_read = self._wake_write = -1
         self._socket: socket.socket | None = None
@@ -206,23 +204,18 @@ class Host:
                 self._spawn_worker()
 
     def _scale(self, now: float) -> None:
-        """One worker more where all have had their hands full for a while, one less where it would not be missed."""
+        """One worker more, or one less, where that is called for."""
         serving = [one for pid, one in self._workers.items() if pid not in self._leaving]
-        load = sum(one.load for one in serving)
-        if not all(one.is_ready and one.load >= _FULL for one in serving):
-            self._full_since = now
-        if load > _FULL * (len(serving) - 1) // 2:
-            self._idle_since = now
-        if len(serving) < self._most and now - self._full_since >= _GROW_AFTER_S:
-            log(f"{load} requests: one worker more")
+        change = self._scaling.decide([one.load if one.is_ready else None for one in serving], now)
+        if not change:
+            return
+        log(f"{sum(one.load for one in serving)} requests: one worker {'more' if change > 0 else 'less'}")
+        if change > 0:
             self._spawn_worker()
-            self._full_since = now
-        elif len(serving) > self._least and now - self._idle_since >= _SHRINK_AFTER_S:
+        else:
             youngest = serving[-1].process
-            log(f"{load} requests: one worker less")
             self._leaving.add(youngest.pid)
             youngest.terminate()
-            self._idle_since = now
 
     def _end_workers(self) -> None:
         """Let workers answer what they have taken, then make sure that they are gone."""

@@ -38,6 +38,7 @@ def create_dataset(context: Context, params: dict[str, Any]) -> dict[str, Any]:
         raise InvalidParameter("GroundTruthManifest needs S3Object with Bucket and Name.")
     with contextlib.ExitStack() as stack:
         opened = _open_manifest(context, manifest["S3Object"], stack) if manifest else None
+        context.entry_files.sweep()
         # Others go on with the store until all of it is there.
         made = stack.enter_context(context.entry_files.draft(context.new_nonce()))
         if opened:

@@ -10,7 +10,7 @@ from typing import Any
 from rcl_cli.buckets.base import NoSuchObjectError
 from rcl_cli.compute.places import making_of
 from rcl_cli.context import Context
-from rcl_cli.durable import new_folder, replace_durably, sync_tree
+from rcl_cli.durable import new_folder, remove_abandoned, replace_durably, sync_tree
 from rcl_cli.errors import InternalServerError, InvalidParameter, ResourceInUse
 from rcl_cli.manifest import codes
 from rcl_cli.manifest.reader import MAX_MANIFEST_BYTES
@@ -35,6 +35,7 @@ def create_project_version(context: Context, params: dict[str, Any]) -> dict[str
     check_output(project.name, params)
     # Copied before the store is locked: a manifest can be long, and its bucket slow.
     snapshot = context.layout.new_job(context.new_nonce())
+    remove_abandoned(snapshot.parent, context.layout.new_job("").name)
     try:
         with new_folder(snapshot):
             version_arn, version_id = _create(context, params, snapshot)

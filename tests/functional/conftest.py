@@ -1,12 +1,15 @@
-"""Models that are trained once a test run, and left running as they were found."""
+"""Models that are trained once a test run, and that every test finds as they were."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tests.conftest import Home
 from tests.functional.models import Trained, trained
 
 
@@ -19,11 +22,50 @@ def running(folder: Path, *, boxes: bool) -> Iterator[Trained]:
     made.home.context.database.close()
 
 
+def everything(home: Home) -> Any:
+    """What a home has, as the API tells it, and what models are made of."""
+    found = {}
+    for project in home.call("DescribeProjects")["ProjectDescriptions"]:
+        arn = project["ProjectArn"]
+        versions = home.call("DescribeProjectVersions", ProjectArn=arn)["ProjectVersionDescriptions"]
+        arns = [arn, *(one["ProjectVersionArn"] for one in versions)]
+        tags = [home.call("ListTagsForResource", ResourceArn=one)["Tags"] for one in arns]
+        found[arn] = (project, versions, tags, home.call("ListProjectPolicies", ProjectArn=arn)["ProjectPolicies"])
+    files = {
+        str(path.relative_to(home.path)): path.read_bytes() if path.suffix == ".json" else path.stat().st_size
+        for path in sorted((home.path / "models").rglob("*"))
+        if path.is_file()
+    }
+    return found, {name: held for name, held in files.items() if not is_empty(name, held)}
+
+
+def is_empty(name: str, held: bytes | int) -> bool:
+    """Whether it says that no threshold was set, as no file does."""
+    return name.endswith("thresholds.json") and isinstance(held, bytes) and json.loads(held) == {}
+
+
+def unchanged(made: Trained) -> Iterator[Trained]:
+    """A model that tests share: one that changes it and does not change it back spoils what others find."""
+    before = everything(made.home)
+    yield made
+    assert everything(made.home) == before, "the test left a shared model other than it found it"
+
+
 @pytest.fixture(scope="session")
-def classifier(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trained]:
+def shared_classifier(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trained]:
     yield from running(tmp_path_factory.mktemp("classifier") / "home", boxes=False)
 
 
 @pytest.fixture(scope="session")
-def detector(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trained]:
+def shared_detector(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trained]:
     yield from running(tmp_path_factory.mktemp("detector") / "home", boxes=True)
+
+
+@pytest.fixture
+def classifier(shared_classifier: Trained) -> Iterator[Trained]:
+    yield from unchanged(shared_classifier)
+
+
+@pytest.fixture
+def detector(shared_detector: Trained) -> Iterator[Trained]:
+    yield from unchanged(shared_detector)

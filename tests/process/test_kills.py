@@ -253,3 +253,8 @@ def test_killed_launcher_leaves_no_stuck_training(home: Home, project: str, mome
 
     wait_until(settled, 120)
     check_database(home)
+    # What it had begun to copy goes with the next training.
+    (home.path / "jobs" / ".new-of-the-dead").mkdir(exist_ok=True)
+    home.train(project, "w")
+    assert [path.name for path in (home.path / "jobs").glob(".*") if path.is_dir()] == []
+    assert home.wait(project, "w")[0] == "TRAINING_COMPLETED"

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,18 +17,12 @@ from rcl_cli.api.names import kebab
 from rcl_cli.api.validate import client_report, validated
 from rcl_cli.errors import SerializationError, ValidationError
 
-TRIM = Path(__file__).resolve().parents[2] / "tools" / "trim_model.py"
 ARN = "arn:aws:rekognition:us-east-1:123456789012:project/p/1690000000000"
 
 
 @pytest.fixture(scope="module")
 def botocore_model() -> ServiceModel:
     return ServiceModel(Loader().load_service_model("rekognition", "service-2"))
-
-
-def test_the_shipped_model_is_botocores_current_one() -> None:
-    done = subprocess.run([sys.executable, str(TRIM), "--check"], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
 
 
 def test_twenty_three_operations_and_no_prose() -> None:

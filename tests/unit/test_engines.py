@@ -6,7 +6,6 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,7 @@ import pytest
 from rcl_cli.backends.base import Prepared
 from rcl_cli.errors import InvalidImageFormat, ProvisionedThroughputExceeded
 from rcl_cli.inference.engines import Batches, SideBySide
-from rcl_cli.inference.host import Host, Request, WorkerProcess
+from rcl_cli.inference.scaling import Scaling
 from tests.conftest import wait_until
 
 
@@ -140,73 +139,25 @@ def test_waiting_images_past_their_deadline_are_refused() -> None:
 # --- how many workers -------------------------------------------------------------------------------------------------
 
 
-class Fake:
-    """Stands for a worker's process."""
-
-    def __init__(self, pid: int) -> None:
-        self.pid, self.ended = pid, False
-
-    def terminate(self) -> None:
-        self.ended = True
-
-
-def host_of(folder: Path, loads: list[int], least: int, most: int) -> tuple[Host, list[int]]:
-    """A host with workers of such loads, and the pids that it starts."""
-    host = Host(Request(folder, str(folder), str(folder / "s"), "n", least, most), lambda: None)
-    host._full_since = host._idle_since = 0.0
-    started: list[int] = []
-
-    def spawn() -> None:
-        pid = len(host._workers) + 1
-        worker = object.__new__(WorkerProcess)
-        worker.process, worker.load, worker.is_ready = Fake(pid), 0, True  # type: ignore[assignment]
-        host._workers[pid] = worker
-        started.append(pid)
-
-    host._spawn_worker = spawn  # type: ignore[method-assign]
-    for load in loads:
-        spawn()
-        host._workers[len(host._workers)].load = load
-    started.clear()
-    return host, started
+def test_a_host_grows_only_after_a_while_of_full_hands() -> None:
+    scaling = Scaling(1, 3, 0.0)
+    assert [scaling.decide([20], now) for now in (0.0, 0.5, 0.9, 1.0)] == [0, 0, 0, 1]
+    # The new one must have had time to take its share, and to get ready before.
+    assert scaling.decide([20, None], 1.5) == 0
+    assert scaling.decide([20, 20], 2.1) == 0
+    assert scaling.decide([20, 20], 2.6) == 1
+    assert [scaling.decide([20, 20, 20], now) for now in (4.0, 9.0)] == [0, 0], "more than the most"
 
 
-def test_a_host_grows_only_after_a_while_of_full_hands(tmp_path: Path) -> None:
-    host, started = host_of(tmp_path, [20], 1, 3)
-    for now in (0.0, 0.5, 0.9):
-        host._scale(now)
-    assert started == []
-    host._scale(1.0)
-    assert started == [2]
-    # The new one must have had time to take its share.
-    host._scale(1.5)
-    assert started == [2]
-    host._workers[2].load = 20
-    host._scale(2.1)
-    assert started == [2]
-    host._scale(2.6)
-    assert started == [2, 3]
-    for now in (4.0, 9.0):
-        host._scale(now)
-    assert started == [2, 3], "more than the most"
+def test_a_short_rush_does_not_count() -> None:
+    scaling = Scaling(1, 3, 0.0)
+    assert [scaling.decide([load], now) for load, now in ((20, 0.6), (0, 1.2), (20, 1.8))] == [0, 0, 0]
 
 
-def test_a_short_rush_does_not_count(tmp_path: Path) -> None:
-    host, started = host_of(tmp_path, [20], 1, 3)
-    host._scale(0.6)
-    host._workers[1].load = 0
-    host._scale(1.2)
-    host._workers[1].load = 20
-    host._scale(1.8)
-    assert started == []
-
-
-def test_a_host_that_is_idle_for_long_shrinks_to_its_least(tmp_path: Path) -> None:
-    host, _ = host_of(tmp_path, [0, 0, 0], 1, 3)
-    now = 0.0
-    while now < 200:
-        host._scale(now)
-        now += 0.5
-    ended = [pid for pid, worker in host._workers.items() if worker.process.ended]  # type: ignore[attr-defined]
-    assert ended == [2, 3]
-    assert host._leaving == {2, 3}
+def test_a_host_that_is_idle_for_long_shrinks_to_its_least() -> None:
+    scaling, workers, changes = Scaling(1, 3, 0.0), 3, []
+    for tick in range(400):
+        if change := scaling.decide([0] * workers, tick / 2):
+            workers += change
+            changes.append(tick / 2)
+    assert (workers, changes) == (1, [30.0, 60.0])

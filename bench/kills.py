@@ -1,0 +1,129 @@
+"""SIGKILL in every stage of a training: each must go on, complete, and be as good as one that nobody disturbed.
+
+    python bench/kills.py [--rounds 10] [--out kills.json]
+
+A round kills one training of each family in each stage, at a random moment of it; whoever looks next starts it again.
+Trainings are small, of the same seed and images, so that what differs is what the kill did: threads add up in another
+order each time, and that noise is measured beside. tests/process/ kills everything else (`RCL_KILL_ROUNDS`).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import signal
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+os.environ |= {"RCL_OFFLINE": "1"}
+
+from rcl_cli.compute.folder import WorkFolder
+from rcl_cli.compute.launcher import launcher
+from rcl_cli.compute.places import making_of
+from tests.conftest import Home, box_images, colour_images, make_home
+
+STAGES = ("starting", "preparing", "training", "exporting", "evaluating", "saving")
+OPTIONS = {
+    "classifier": {"rcl:epochs": "6", "rcl:image_size": "64", "rcl:model": "mobilenet_v3_small", "rcl:weights": "none"},
+    "detector": {"rcl:epochs": "30", "rcl:image_size": "128", "rcl:weights": "none"},
+}
+_LONGEST_S = 300.0
+
+
+def stage_of(folder: WorkFolder) -> str:
+    """Where a training stands: `starting` before it said anything, empty when it has ended."""
+    if folder.outcome() is not None or not folder.path.exists():
+        return ""
+    return str((folder.last_event() or {}).get("stage") or "starting")
+
+
+def kill_in(folder: WorkFolder, stage: str, chance: random.Random) -> str:
+    """Kill the trainer while it is in a stage, or in one behind it; says in which, empty if it was too late."""
+    deadline = time.monotonic() + _LONGEST_S
+    while time.monotonic() < deadline:
+        now = stage_of(folder)
+        if not now or STAGES.index(now if now in STAGES else "training") >= STAGES.index(stage):
+            break
+        time.sleep(0.002)
+    time.sleep(chance.uniform(0.0, {"starting": 1.5, "training": 1.5}.get(stage, 0.15)))
+    now = stage_of(folder)
+    if now and folder.handle:
+        os.kill(int(json.loads(folder.handle)[0]), signal.SIGKILL)
+        return now
+    return ""
+
+
+def ended(home: Home, project: str, name: str) -> tuple[str, float]:
+    """How a training ended, and how good the model is: macro F1."""
+    status, message = home.wait(project, name, seconds=_LONGEST_S)
+    found = home.call("DescribeProjectVersions", ProjectArn=project, VersionNames=[name])["ProjectVersionDescriptions"]
+    f1 = found[0].get("EvaluationResult", {}).get("F1Score", 0.0)
+    return (status if status == "TRAINING_COMPLETED" else f"{status}: {message}"), f1
+
+
+def train(home: Home, project: str, number: int, family: str) -> WorkFolder:
+    output = {"S3Bucket": "out", "S3KeyPrefix": f"{number}"}
+    made = home.call(
+        "CreateProjectVersion", ProjectArn=project, VersionName=f"v{number}", OutputConfig=output, Tags=OPTIONS[family]
+    )
+    with home.context.database.read() as db:
+        version = db.execute("SELECT id FROM versions WHERE arn = ?", (made["ProjectVersionArn"],)).fetchone()[0]
+    return making_of(home.context.layout, version)
+
+
+def matrix(folder: Path, family: str, rounds: int) -> list[dict[str, Any]]:
+    """One row a training: the stage that it was killed in, how it ended, how often it was started."""
+    home, chance = make_home(folder), random.Random(family)
+    project = home.project()
+    training, testing = box_images(home) if family == "detector" else colour_images(home)
+    home.dataset(project, "TRAIN", training)
+    home.dataset(project, "TEST", testing)
+    rows = []
+    # Those that nobody disturbs show the noise.
+    for number, stage in enumerate([""] * 3 + [stage for _ in range(rounds) for stage in STAGES]):
+        work = train(home, project, number, family)
+        killed = kill_in(work, stage, chance) if stage else ""
+        while killed and launcher().is_at_work(work):
+            time.sleep(0.01)
+        starts = work.starts
+        status, f1 = ended(home, project, f"v{number}")
+        rows.append({"family": family, "aim": stage, "killed": killed, "status": status, "f1": f1, "starts": starts})
+        print(json.dumps(rows[-1]), flush=True)
+        left = [path.name for path in (home.path / "jobs").iterdir() if path.is_dir()]
+        assert not left, left
+    home.context.database.close()
+    return rows
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=10)
+    parser.add_argument("--out", type=Path, default=Path("kills.json"))
+    given = parser.parse_args()
+    rows: list[dict[str, Any]] = []
+    with tempfile.TemporaryDirectory(prefix="rcl-kills-") as place:
+        for family in OPTIONS:
+            rows += matrix(Path(place) / family, family, given.rounds)
+            given.out.write_text(json.dumps(rows, indent=1))
+    for family in OPTIONS:
+        calm = [row["f1"] for row in rows if row["family"] == family and not row["aim"]]
+        print(f"\n{family}: undisturbed F1 {min(calm):.4f} to {max(calm):.4f}")
+        for stage in STAGES:
+            killed = [row for row in rows if row["family"] == family and row["killed"] == stage]
+            completed = [row for row in killed if row["status"] == "TRAINING_COMPLETED"]
+            apart = [abs(row["f1"] - statistics.median(calm)) for row in completed]
+            worst = f"F1 at most {max(apart, default=0):.4f} apart"
+            print(f"  killed while {stage}: {len(killed)}, completed: {len(completed)}, {worst}")
+    if failed := [row for row in rows if row["status"] != "TRAINING_COMPLETED"]:
+        sys.exit(f"{len(failed)} of {len(rows)} did not complete: {failed[0]}")
+
+
+if __name__ == "__main__":
+    main()
