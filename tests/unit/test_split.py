@@ -1,3 +1,5 @@
+"""Test sets that are split off: every label keeps its share, and the same data gives the same split."""
+
 from __future__ import annotations
 
 from collections import Counter
