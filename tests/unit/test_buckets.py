@@ -6,9 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from rcl_cli.buckets.base import BucketWriteError, NoSuchObjectError
+from rcl_cli.buckets.base import Bucket, BucketWriteError, NoSuchObjectError
 from rcl_cli.buckets.local import LocalBucket
 from rcl_cli.buckets.resolve import Buckets
+
+
+def content(bucket: Bucket, key: str) -> bytes:
+    with bucket.open(key) as stream:
+        return stream.read()
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from rcl_cli.buckets.base import Bucket
 from rcl_cli.config import load_config
 from rcl_cli.context import make_context
 from rcl_cli.errors import ConfigError, InvalidParameter
@@ -64,11 +63,6 @@ def test_region_ladder(tmp_path: Path) -> None:
 
 
 # --- buckets ----------------------------------------------------------------------------------------------------------
-
-
-def content(bucket: Bucket, key: str) -> bytes:
-    with bucket.open(key) as stream:
-        return stream.read()
 
 
 # --- homes and processes ----------------------------------------------------------------------------------------------
