@@ -37,10 +37,10 @@ class Config(NamedTuple):
 
 
 def cpu_cores() -> int:
-    """Cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    """Cores that this process may use: of those that the system gives it, no more than `OMP_NUM_THREADS` says."""
+    given = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    wanted = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
+    return min(given, int(wanted)) if wanted.isdecimal() and int(wanted) else given
 
 
 def _absolute(text: str) -> Path:

@@ -74,12 +74,28 @@ def new_folder(folder: Path) -> Iterator[None]:
 
 
 def remove_abandoned(place: Path, prefix: str) -> None:
-    """Remove new folders whose makers died."""
+    """Remove new folders whose makers died; where folders can't be locked, that can't be told, and they stay."""
+    for folder in place.glob(f"{prefix}*"):
+        with suppress(OSError):
+            _remove_unless_locked(folder)
+
+
+def _remove_unless_locked(folder: Path) -> None:
+    """Remove a folder; who has just made it, and waits for its lock meanwhile, sees that and makes it again.
+
+    Raises:
+        OSError: it is locked, or gone.
+    """
+    import fcntl
     import shutil
 
-    for folder in place.glob(f"{prefix}*"):
-        if not _is_locked(folder):
+    descriptor = _open_folder(folder)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if _is(descriptor, folder):
             shutil.rmtree(folder, ignore_errors=True)
+    finally:
+        os.close(descriptor)
 
 
 def _locked_folder(folder: Path) -> int:
@@ -87,30 +103,27 @@ def _locked_folder(folder: Path) -> int:
     import fcntl
 
     while True:
-        folder.mkdir(mode=0o700, parents=True)
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        # Where folders can't be locked, as on NFS, those of the dead stay.
-        with suppress(OSError):
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-        with suppress(OSError):
-            if os.path.samestat(os.fstat(descriptor), folder.stat()):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = -1
+        with suppress(FileNotFoundError):
+            descriptor = _open_folder(folder)
+            with suppress(OSError):
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+            if _is(descriptor, folder):
                 return descriptor
         # Somebody removed it before it was locked.
-        os.close(descriptor)
+        if descriptor >= 0:
+            os.close(descriptor)
 
 
-def _is_locked(folder: Path) -> bool:
-    """Whether its maker is at work, as far as can be told."""
-    import fcntl
+def _open_folder(folder: Path) -> int:
+    return os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
 
-    try:
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    except OSError:
-        return True
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return True
-    finally:
-        os.close(descriptor)
-    return False
+
+def _is(descriptor: int, folder: Path) -> bool:
+    """Whether a descriptor is that of the folder of this name.
+
+    Raises:
+        FileNotFoundError: there is none any more.
+    """
+    return os.path.samestat(os.fstat(descriptor), folder.stat())

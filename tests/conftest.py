@@ -152,6 +152,9 @@ def clean_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None
         kept = {"RCL_KILL_ROUNDS", "RCL_FUZZ_REQUESTS", "RCL_FUZZ_SEED", "RCL_CONCURRENCY_ROUNDS", "RCL_EXAMPLES"}
         for name in [name for name in os.environ if name.startswith(("RCL_", "AWS_")) and name not in kept]:
             patch.delenv(name)
+        if "PYTEST_XDIST_WORKER" in os.environ:
+            # Others work beside this: threads that spin for each other take twice the time for the same.
+            patch.setenv("OMP_NUM_THREADS", "1")
         patch.setenv("RCL_OFFLINE", "1")
         patch.setenv("AWS_CONFIG_FILE", str(tmp_path_factory.getbasetemp() / "none"))
         yield

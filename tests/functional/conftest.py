@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.conftest import Home
-from tests.functional.models import Trained, trained
+from tests.functional.models import Trained, copied
 
 
-def running(folder: Path, *, boxes: bool) -> Iterator[Trained]:
-    """A trained model that is stopped at the end."""
-    made = trained(folder, boxes=boxes)
+def running(factory: pytest.TempPathFactory, name: str, *, boxes: bool) -> Iterator[Trained]:
+    """A trained model that runs, and is stopped at the end.
+
+    Args:
+        name: of the folder of its home.
+    """
+    base = factory.getbasetemp()
+    place = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    made = copied(place, factory.mktemp(name) / "home", boxes=boxes)
+    made.home.call("StartProjectVersion", ProjectVersionArn=made.version, MinInferenceUnits=1)
+    assert made.home.wait(made.project, "v", leaving="STARTING")[0] == "RUNNING"
     yield made
     made.home.call("StopProjectVersion", ProjectVersionArn=made.version)
     assert made.home.wait(made.project, "v", leaving="STOPPING")[0] == "STOPPED"
@@ -53,12 +61,12 @@ def unchanged(made: Trained) -> Iterator[Trained]:
 
 @pytest.fixture(scope="session")
 def shared_classifier(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trained]:
-    yield from running(tmp_path_factory.mktemp("classifier") / "home", boxes=False)
+    yield from running(tmp_path_factory, "classifier", boxes=False)
 
 
 @pytest.fixture(scope="session")
 def shared_detector(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trained]:
-    yield from running(tmp_path_factory.mktemp("detector") / "home", boxes=True)
+    yield from running(tmp_path_factory, "detector", boxes=True)
 
 
 @pytest.fixture

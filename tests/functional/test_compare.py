@@ -27,7 +27,7 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 @pytest.fixture(scope="module", params=["classifier", "detector"])
 def two(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trained]:
     """A project with the versions v and w."""
-    for found in running(tmp_path_factory.mktemp("two"), boxes=request.param == "detector"):
+    for found in running(tmp_path_factory, "two", boxes=request.param == "detector"):
         found.home.train(found.project, "w", tags={"rcl:epochs": "3"})
         assert found.home.wait(found.project, "w")[0] == "TRAINING_COMPLETED"
         yield found
