@@ -10,6 +10,7 @@ import os
 import signal
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from itertools import chain, islice, pairwise
 from pathlib import Path
 
@@ -82,7 +83,8 @@ class Store:
         found: dict[str, None] = {}
         for file, _ in self.rows(query, dataset_arn):
             names = self.rows("SELECT name, '' FROM labels ORDER BY name", file=f"datasets/{file}/entries.db")
-            found |= dict.fromkeys(name for name, _ in names)
+            with suppress(sqlite3.Error):
+                found |= dict.fromkeys(name for name, _ in names)
             if len(found) >= _MOST:
                 break
         return ((name, "") for name in sorted(found))

@@ -6,16 +6,14 @@ from typing import Any
 
 from rcl_cli.context import Context
 from rcl_cli.errors import ResourceInUse
-from rcl_cli.operations.contents import discard_orphans, settle_datasets
+from rcl_cli.operations.contents import described, discard_orphans
 from rcl_cli.operations.resources import find_dataset
 from rcl_cli.status import CHANGING
 from rcl_cli.store import datasets, tags
 
 
 def describe_dataset(context: Context, params: dict[str, Any]) -> dict[str, Any]:
-    settle_datasets(context)
-    with context.database.read() as db:
-        dataset = find_dataset(db, params["DatasetArn"])
+    dataset = described(context, params["DatasetArn"])
     return {
         "DatasetDescription": {
             "CreationTimestamp": dataset.created_ms / 1000,

@@ -54,10 +54,13 @@ def distribute_dataset_entries(context: Context, params: dict[str, Any]) -> dict
     with ExitStack() as stack:
         # Always in the same order, so that two at once don't wait for each other.
         arns = sorted({item["Arn"] for item in params["Datasets"]})
-        locked = [stack.enter_context(changing(context, one, _check_distributable)) for one in arns]
+        locked = [stack.enter_context(changing(context, one, lambda _: None)) for one in arns]
         found = {dataset.type: dataset for dataset, _ in locked}
         if set(found) != {"TRAIN", "TEST"} or len({dataset.project_id for dataset, _ in locked}) > 1:
             raise InvalidParameter("Datasets must be one TRAIN and one TEST dataset of the same project.")
+        for dataset in found.values():
+            if not dataset.status.endswith("_COMPLETE"):
+                raise ResourceNotReady(f"The dataset {dataset.arn} is not ready: its status is {dataset.status}.")
         if found["TEST"].total_entries:
             raise InvalidParameter("The TEST dataset must be empty.")
         if not found["TRAIN"].total_entries:
@@ -71,11 +74,6 @@ def distribute_dataset_entries(context: Context, params: dict[str, Any]) -> dict
                 entries.settle(db, failed, message, "CLIENT_ERROR", context.now_ms(), dataset.counts)
     discard_orphans(context)
     return {}
-
-
-def _check_distributable(dataset: Dataset) -> None:
-    if not dataset.status.endswith("_COMPLETE"):
-        raise ResourceNotReady(f"The dataset {dataset.arn} is not ready: its status is {dataset.status}.")
 
 
 def _distribute(context: Context, train: Dataset, test: Dataset) -> None:

@@ -13,7 +13,7 @@ from rcl_cli.errors import InvalidParameter, InvalidS3Object, ResourceAlreadyExi
 from rcl_cli.manifest import codes
 from rcl_cli.manifest.apart import reader_of
 from rcl_cli.manifest.reader import MAX_LABELS, MAX_MANIFEST_BYTES, TerminalManifestError
-from rcl_cli.operations.contents import reading
+from rcl_cli.operations.contents import discard_orphans, reading
 from rcl_cli.operations.resources import arn, find_project, unused_ms
 from rcl_cli.status import COPYABLE, DatasetStatus
 from rcl_cli.store import datasets, entries, tags
@@ -30,7 +30,7 @@ def create_dataset(context: Context, params: dict[str, Any]) -> dict[str, Any]:
     """The dataset is there, complete or failed, when this returns; a crash before that leaves nothing of it."""
     kind, source, began_ms = params["DatasetType"], params.get("DatasetSource"), context.now_ms()
     with context.database.read() as db:
-        _project_for(db, params["ProjectArn"], kind)
+        find_project(db, params["ProjectArn"])
     if source is not None and ("GroundTruthManifest" in source) == ("DatasetArn" in source):
         raise InvalidParameter("DatasetSource needs exactly one of GroundTruthManifest and DatasetArn.")
     manifest = (source or {}).get("GroundTruthManifest")
@@ -38,11 +38,12 @@ def create_dataset(context: Context, params: dict[str, Any]) -> dict[str, Any]:
         raise InvalidParameter("GroundTruthManifest needs S3Object with Bucket and Name.")
     with contextlib.ExitStack() as stack:
         opened = _open_manifest(context, manifest["S3Object"], stack) if manifest else None
-        context.entry_files.sweep()
+        with context.database.read() as db:
+            _project_for(db, params["ProjectArn"], kind)
         # Others go on with the store until all of it is there.
         made = stack.enter_context(context.entry_files.draft(context.new_nonce()))
         if opened:
-            outcome = _import(made.db, *opened)
+            outcome = _import(made, *opened)
         elif source:
             outcome = (*_CREATED, _copy(context, source["DatasetArn"], made))
         else:
@@ -56,6 +57,7 @@ def create_dataset(context: Context, params: dict[str, Any]) -> dict[str, Any]:
             state = state._replace(updated_ms=max(state.updated_ms, created_ms))
             datasets.insert(db, dataset_arn, project.id, kind, created_ms, made.keep(), state)
             tags.put(db, dataset_arn, params.get("Tags", {}))
+    discard_orphans(context)
     return {"DatasetArn": dataset_arn}
 
 
@@ -104,15 +106,15 @@ def _open_manifest(context: Context, s3_object: dict[str, str], stack: contextli
         ) from error
 
 
-def _import(db: sqlite3.Connection, stream: BinaryIO, size_bytes: int) -> tuple[str, str, str, Counts]:
+def _import(made: Draft, stream: BinaryIO, size_bytes: int) -> tuple[str, str, str, Counts]:
     """Read a manifest into a new dataset; what is wrong with the file ends up in the dataset's status."""
     try:
         reader = reader_of(stream, size_bytes)
-        counts = entries.put(db, reader)
+        counts = entries.put(made.db, reader)
         reader.check()
-        if entries.label_count(db) > MAX_LABELS:
+        if entries.label_count(made.db) > MAX_LABELS:
             raise TerminalManifestError(codes.MANIFEST_TOO_MANY_LABELS)
     except TerminalManifestError as error:
-        entries.clear(db)
+        made.empty()
         return DatasetStatus.CREATE_FAILED, error.code.message, "CLIENT_ERROR", Counts()
     return DatasetStatus.CREATE_COMPLETE, CREATED_FROM_MANIFEST, "SUCCESS", counts

@@ -10,7 +10,9 @@ from typing import Any
 from rcl_cli.api.model import load
 from rcl_cli.api.validate import validated
 from rcl_cli.context import Context
-from rcl_cli.errors import InternalServerError, UnknownOperation
+from rcl_cli.errors import InternalServerError, ResourceNotFound, UnknownOperation
+from rcl_cli.operations.resources import NOT_FOUND
+from rcl_cli.store.entry_files import EntriesDamagedError, EntriesGoneError
 
 _OPERATIONS = {
     "CreateProject": "projects",
@@ -68,5 +70,10 @@ def invoke(context: Context, operation: str, params: Mapping[str, Any]) -> dict[
     request = validated(load().operation(operation), params)
     try:
         return function(context, request)
+    except EntriesGoneError as error:
+        # Somebody deleted the dataset in the middle of it.
+        raise ResourceNotFound(NOT_FOUND) from error
+    except EntriesDamagedError as error:
+        raise InternalServerError(str(error)) from error
     except (sqlite3.DatabaseError, OSError) as error:
         raise InternalServerError(f"The store can't be used: {error}.") from error

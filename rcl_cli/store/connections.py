@@ -5,6 +5,8 @@ from __future__ import annotations
 import sqlite3
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import cache
 from pathlib import Path
 
 from rcl_cli.errors import ConfigError
@@ -37,17 +39,23 @@ def file_system(path: Path) -> str:
     return kind
 
 
-def connect(path: Path, migrations: Sequence[Migration]) -> sqlite3.Connection:
-    """Open a file, which is made if need be, for changes that survive power cuts.
+def connect(
+    path: Path, migrations: Sequence[Migration], patience_ms: int = BUSY_TIMEOUT_MS, *, is_new: bool = True
+) -> sqlite3.Connection:
+    """Open a file for changes that survive power cuts.
+
+    Args:
+        patience_ms: how long to wait for others, here and later.
+        is_new: it may be, and is made then.
 
     Raises:
         ConfigError: a newer rcl wrote it.
         sqlite3.Error: it can't be opened.
     """
-    connection = _open(path)
+    connection = _open(path, patience_ms, "rwc" if is_new else "rw")
     try:
         # WAL needs shared memory between all processes, which network mounts do not give.
-        mode = "DELETE" if file_system(path.parent.resolve()) in NETWORK_FILE_SYSTEMS else "WAL"
+        mode = "DELETE" if _is_on_network(path.parent) else "WAL"
         connection.execute(f"PRAGMA journal_mode = {mode}")
         connection.execute("PRAGMA synchronous = FULL")
         _migrate(connection, path, migrations)
@@ -59,20 +67,32 @@ def connect(path: Path, migrations: Sequence[Migration]) -> sqlite3.Connection:
 
 def draft(path: Path, migrations: Sequence[Migration]) -> sqlite3.Connection:
     """Open a new file that nobody knows of yet: whatever happens before it is synced ends with throwing it away."""
-    connection = _open(path)
-    for setting in ("journal_mode = OFF", "synchronous = OFF", "locking_mode = EXCLUSIVE"):
-        connection.execute(f"PRAGMA {setting}")
-    _migrate(connection, path, migrations)
+    connection = _open(path, BUSY_TIMEOUT_MS, "rwc")
+    try:
+        for setting in ("journal_mode = OFF", "synchronous = OFF", "locking_mode = EXCLUSIVE"):
+            connection.execute(f"PRAGMA {setting}")
+        _migrate(connection, path, migrations)
+    except BaseException:
+        connection.close()
+        raise
     return connection
 
 
-def _open(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_MS / 1000, isolation_level=None)
+@cache
+def _is_on_network(folder: Path) -> bool:
+    return file_system(folder.resolve()) in NETWORK_FILE_SYSTEMS
+
+
+def _open(path: Path, patience_ms: int, mode: str) -> sqlite3.Connection:
+    uri = f"{path.absolute().as_uri()}?mode={mode}"
+    connection = sqlite3.connect(uri, uri=True, timeout=patience_ms / 1000, isolation_level=None)
     connection.row_factory = sqlite3.Row
     # Of a new file only: manifests' lines are long, and this writes them with fewer pages.
     connection.execute("PRAGMA page_size = 16384")
-    connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+    connection.execute(f"PRAGMA busy_timeout = {patience_ms}")
     connection.execute("PRAGMA foreign_keys = ON")
+    # Overwriting what is deleted costs as much again; a home is its owner's.
+    connection.execute("PRAGMA secure_delete = OFF")
     return connection
 
 
@@ -93,7 +113,14 @@ def _migrate(connection: sqlite3.Connection, path: Path, migrations: Sequence[Mi
                     connection.execute(step) if isinstance(step, str) else step(connection, path.parent)
                 connection.execute("INSERT INTO migrations VALUES (?)", (name,))
         connection.execute(f"PRAGMA user_version = {len(names)}")
+        connection.execute("COMMIT")
     except BaseException:
-        connection.execute("ROLLBACK")
+        # A full disk ends a transaction by itself.
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
         raise
-    connection.execute("COMMIT")
+    free, pages = (connection.execute(f"PRAGMA {name}_count").fetchone()[0] for name in ("freelist", "page"))
+    if free > pages // 4:
+        # What moved out leaves its room to others; where the disk has none for that now, nothing is lost.
+        with suppress(sqlite3.OperationalError):
+            connection.execute("VACUUM")

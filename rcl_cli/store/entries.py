@@ -246,12 +246,6 @@ def move(source: sqlite3.Connection, target: sqlite3.Connection, positions: Sequ
     source.execute("DROP TABLE moved")
 
 
-def clear(db: sqlite3.Connection) -> None:
-    """Remove all entries."""
-    for table in ("entry_labels", "labels", "entries"):
-        db.execute(f"DELETE FROM {table}")
-
-
 def settle(
     db: sqlite3.Connection, status: str, message: str, message_code: str, updated_ms: int, counts: Counts
 ) -> State:
@@ -271,7 +265,15 @@ def settle(
 
 
 def state(db: sqlite3.Connection) -> State:
-    return State(*tuple(db.execute("SELECT * FROM state").fetchone())[1:])
+    """What the last change left.
+
+    Raises:
+        sqlite3.DatabaseError: the file does not say: it is not what was written.
+    """
+    row = db.execute("SELECT * FROM state").fetchone()
+    if row is None:
+        raise sqlite3.DatabaseError("it does not say what is in it")
+    return State(*tuple(row)[1:])
 
 
 def count(db: sqlite3.Connection) -> Counts:

@@ -7,12 +7,14 @@ row that names it. Names are never used again. What no row names is nobody's, an
 from __future__ import annotations
 
 import sqlite3
+import threading
 from collections.abc import Collection, Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
 from rcl_cli.durable import new_folder, remove_abandoned, replace_durably, sync_tree
+from rcl_cli.errors import RclError
 from rcl_cli.store.connections import BUSY_TIMEOUT_MS, Migration, connect, draft
 
 _FILE = "entries.db"
@@ -48,8 +50,23 @@ _INITIAL = (
 MIGRATIONS: tuple[Migration, ...] = (("initial", _INITIAL),)
 
 
+# Threads of one process that change the same file stand in line: SQLite would let them try again and again.
+_QUEUES: dict[Path, threading.Lock] = {}
+
+
+_DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR)
+
+
 class EntriesGoneError(Exception):
     """There is no such file: its dataset was deleted, or has another one now."""
+
+
+class EntriesBusyError(Exception):
+    """Somebody else changes the file for a long time."""
+
+
+class EntriesDamagedError(RclError):
+    """The file is not what was written."""
 
 
 class EntryFiles(NamedTuple):
@@ -70,10 +87,16 @@ class EntryFiles(NamedTuple):
 
         Raises:
             EntriesGoneError: there is no such file.
+            EntriesDamagedError: it can't be read, now or later on.
         """
-        with self._open(name) as connection:
+        with closing(self._connect(name)) as connection:
             connection.execute("BEGIN")
-            yield connection
+            try:
+                yield connection
+            except sqlite3.DatabaseError as error:
+                if _code(error) in _DAMAGED:
+                    raise self._meant(name, error) from error
+                raise
 
     @contextmanager
     def writing(self, name: str, patience_s: float | None = None) -> Iterator[sqlite3.Connection]:
@@ -84,35 +107,47 @@ class EntryFiles(NamedTuple):
 
         Raises:
             EntriesGoneError: there is no such file.
-            sqlite3.OperationalError: another writer was not done in time.
+            EntriesBusyError: another writer was not done in time.
+            EntriesDamagedError: it can't be read or changed.
         """
-        with self._open(name) as connection:
-            if patience_s is not None:
-                connection.execute(f"PRAGMA busy_timeout = {round(patience_s * 1000)}")
-            try:
-                connection.execute("BEGIN IMMEDIATE")
-            except sqlite3.OperationalError as error:
-                raise self._gone_or(name, error) from error
-            connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
-            yield connection
+        queue = _QUEUES.setdefault(self.path(name), threading.Lock())
+        if not queue.acquire(timeout=-1 if patience_s is None else patience_s):
+            raise EntriesBusyError(name)
+        try:
+            with closing(self._connect(name, patience_s)) as connection:
+                try:
+                    connection.execute("BEGIN IMMEDIATE")
+                except sqlite3.DatabaseError as error:
+                    raise self._meant(name, error) from error
+                yield connection
+        finally:
+            queue.release()
 
-    @contextmanager
-    def _open(self, name: str) -> Iterator[sqlite3.Connection]:
+    def _connect(self, name: str, patience_s: float | None = None) -> sqlite3.Connection:
+        path = self.path(name)
+        patience_ms = BUSY_TIMEOUT_MS if patience_s is None else round(patience_s * 1000)
+        try:
+            if not path.stat().st_size:
+                raise sqlite3.DatabaseError("it is empty")
+            return connect(path, MIGRATIONS, patience_ms, is_new=False)
+        except FileNotFoundError as error:
+            raise EntriesGoneError(name) from error
+        except sqlite3.DatabaseError as error:
+            raise self._meant(name, error) from error
+
+    def _meant(self, name: str, error: sqlite3.DatabaseError) -> Exception:
+        """What an error of SQLite means: that the file is gone, taken, or damaged; or itself."""
         path = self.path(name)
         if not path.is_file():
-            raise EntriesGoneError(name)
-        try:
-            connection = connect(path, MIGRATIONS)
-        except sqlite3.OperationalError as error:
-            raise self._gone_or(name, error) from error
-        try:
-            yield connection
-        finally:
-            connection.close()
-
-    def _gone_or(self, name: str, error: Exception) -> Exception:
-        """Why a file can't be opened: somebody took it away between two looks, or the error itself."""
-        return error if self.path(name).is_file() else EntriesGoneError(name)
+            return EntriesGoneError(name)
+        if _code(error) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            return EntriesBusyError(name)
+        if _code(error) in _DAMAGED:
+            return EntriesDamagedError(
+                f"The entries of a dataset can't be read: {path}: {error}. Put the file back from a backup, or delete "
+                "the dataset."
+            )
+        return error
 
     @contextmanager
     def draft(self, name: str) -> Iterator[Draft]:
@@ -160,8 +195,7 @@ class Draft:
 
     def __init__(self, folder: Path, final: Path) -> None:
         self._folder, self._final = folder, final
-        self.db = draft(folder / _FILE, MIGRATIONS)
-        self.db.execute("BEGIN")
+        self.db = self._begun()
 
     def replace_by(self, other: sqlite3.Connection) -> None:
         """Take over everything that another file has.
@@ -171,7 +205,22 @@ class Draft:
         """
         self.db.execute("COMMIT")
         other.backup(self.db)
+        # The other file's way of writing came along.
+        self.db.execute("PRAGMA journal_mode = OFF")
         self.db.execute("BEGIN")
+
+    def empty(self) -> None:
+        """Begin anew: what was written takes no room."""
+        self.db.close()
+        (self._folder / _FILE).unlink()
+        self.db = self._begun()
+
+    def _begun(self) -> sqlite3.Connection:
+        path = self._folder / _FILE
+        path.touch(mode=0o600)
+        connection = draft(path, MIGRATIONS)
+        connection.execute("BEGIN")
+        return connection
 
     def close(self) -> None:
         self.db.close()
@@ -196,3 +245,8 @@ class Draft:
         """
         replace_durably(self._folder, self._final)
         return self._final.name
+
+
+def _code(error: sqlite3.DatabaseError) -> int:
+    """SQLite's primary result code; ours are about damaged files."""
+    return int(getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT)) & 0xFF

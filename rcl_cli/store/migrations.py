@@ -139,13 +139,21 @@ _WORK_IN_FOLDERS = ("DROP TABLE processes", "UPDATE versions SET progress = NULL
 
 
 def _entries_to_files(db: sqlite3.Connection, home: Path) -> None:
-    """Give each dataset a file of its own for its entries; those of a try that died are swept like all that is left."""
+    """Give each dataset a file of its own for its entries."""
     files = EntryFiles(home / "datasets")
-    for (dataset_id,) in db.execute("SELECT id FROM datasets").fetchall():
-        with files.draft(os.urandom(16).hex()) as made:
-            _copy_entries(db, dataset_id, made.db)
-            made.finish()
-            db.execute("UPDATE datasets SET file = ? WHERE id = ?", (made.keep(), dataset_id))
+    # No row names a file yet: what is there is of a try that died.
+    files.put_aside_all_but(())
+    files.sweep()
+    try:
+        for (dataset_id,) in db.execute("SELECT id FROM datasets").fetchall():
+            with files.draft(os.urandom(16).hex()) as made:
+                _copy_entries(db, dataset_id, made.db)
+                made.finish()
+                db.execute("UPDATE datasets SET file = ? WHERE id = ?", (made.keep(), dataset_id))
+    except BaseException:
+        files.put_aside_all_but(())
+        files.sweep()
+        raise
 
 
 def _copy_entries(db: sqlite3.Connection, dataset_id: int, target: sqlite3.Connection) -> None:

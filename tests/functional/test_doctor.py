@@ -104,7 +104,7 @@ def test_planted_faults_are_named_with_what_to_do(home: Home, rcl: Run, tmp_path
         ("leftovers", "jobs/98", "rm -r"),
         ("p/train", "entries.db is not there", "delete-dataset --dataset-arn p/train"),
         ("p/test", "entries.db is damaged", "backup"),
-        ("leftovers", "datasets/97", "rm -r"),
+        ("leftovers", "datasets/97", "takes it along"),
         ("weights", "is not what was downloaded", "rm "),
         ("buckets", "photos is mapped to", "Mend `buckets`"),
         ("buckets", "RCL_BUCKETS_DIR", "Make it"),

@@ -7,21 +7,24 @@ import os
 import random
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from rcl_cli.durable import new_folder, remove_abandoned
 from rcl_cli.errors import ConfigError, InternalServerError, ResourceInUse, ResourceNotFound
 from rcl_cli.operations import contents
+from rcl_cli.operations import entries as entries_operations
 from rcl_cli.store import datasets, entry_files
-from tests.conftest import Home, image_line, wait_until, write_manifest
+from tests.conftest import Home, Run, image_line, wait_until, write_manifest
 
 LINES = int(os.environ.get("RCL_STOPPED_LINES", "40000"))
 # 5 MB at most.
@@ -286,3 +289,119 @@ def test_a_draft_is_not_swept_while_it_is_written(home: Home) -> None:
     files.put_aside_all_but(["other"])
     files.sweep()
     assert folders(home) == []
+
+
+def test_sweeps_and_makers_at_once(home: Home) -> None:
+    """Whoever makes a draft has it, however many sweep meanwhile."""
+    place, done, failures = home.context.layout.datasets, threading.Event(), []
+
+    def sweep() -> None:
+        while not done.is_set():
+            remove_abandoned(place, ".new-")
+
+    def make(number: int) -> None:
+        for turn in range(300):
+            folder = place / f".new-{number}-{turn}"
+            try:
+                with new_folder(folder):
+                    (folder / "file").write_text("x")
+                    folder.rename(place / f"{number}-{turn}")
+            except OSError as error:
+                failures.append(error)
+
+    sweepers = [threading.Thread(target=sweep) for _ in range(2)]
+    makers = [threading.Thread(target=make, args=(number,)) for number in range(2)]
+    for thread in [*sweepers, *makers]:
+        thread.start()
+    for thread in makers:
+        thread.join()
+    done.set()
+    for thread in sweepers:
+        thread.join()
+    assert failures == []
+    assert len(folders(home)) == 600
+
+
+@pytest.mark.parametrize("spoil", ["cut", "empty", "other", "unsaid"])
+def test_one_damaged_file_is_one_datasets_trouble(home: Home, spoil: str, rcl: Run) -> None:
+    project = home.project()
+    bad, good = (home.dataset(project, kind, lines(0, 300)) for kind in ("TRAIN", "TEST"))
+    path = home.context.entry_files.path(file_of(home, bad))
+    if spoil == "unsaid":
+        with closing(sqlite3.connect(path)) as db, db:
+            db.execute("DELETE FROM state")
+    else:
+        path.write_bytes({"cut": path.read_bytes()[:20_000], "empty": b"", "other": b"no database at all" * 999}[spoil])
+    with home.context.database.write() as db:
+        # As after a change that died.
+        db.execute("UPDATE datasets SET expected = 9 WHERE arn = ?", (bad,))
+    assert home.describe(good)["DatasetStats"]["TotalEntries"] == 300
+    assert home.describe(bad)["DatasetStats"]["TotalEntries"] == 300
+    assert len(datasets_of(home, "p")) == 2
+    for words in (("list-dataset-entries", "--dataset-arn", bad), ("dataset", "export", "p/train", "--format", "csv")):
+        done = rcl(*words, *(("-o", str(home.path / "out")) if words[0] == "dataset" else ()))
+        assert done.returncode in (253, 254, 255), done.stderr
+        assert "Traceback" not in done.stderr
+        assert "entries.db" in done.stderr
+    assert "entries.db is damaged" in rcl("doctor", "--quick").stdout
+    assert rcl("status").returncode == 0
+    home.call("DeleteDataset", DatasetArn=bad)
+    assert len(folders(home)) == 1
+
+
+def test_what_is_done_is_not_said_to_have_failed(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    dataset = home.dataset(home.project(), "TRAIN", lines(0, 3))
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(entry_files.EntryFiles, "put_aside_all_but", full)
+    assert home.call("DeleteDataset", DatasetArn=dataset) == {}
+
+
+def test_a_dataset_that_is_deleted_while_it_is_distributed(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    project = home.project()
+    train = home.dataset(project, "TRAIN", lines(0, 20))
+    test = home.call("CreateDataset", ProjectArn=project, DatasetType="TEST")["DatasetArn"]
+    split = entries_operations.stratified_split
+
+    def slow(*given: Any) -> Any:
+        home.call("DeleteDataset", DatasetArn=train)
+        return split(*given)
+
+    monkeypatch.setattr(entries_operations, "stratified_split", slow)
+    with pytest.raises(ResourceNotFound):
+        home.call("DistributeDatasetEntries", Datasets=[{"Arn": train}, {"Arn": test}])
+    assert home.describe(test)["DatasetStats"]["TotalEntries"] == 0
+    assert len(folders(home)) == 1
+
+
+def test_a_store_that_is_taken_does_not_hide_what_was_acknowledged(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    dataset = home.dataset(home.project(), "TRAIN", lines(0, 10))
+    with monkeypatch.context() as patch:
+        patch.setattr(datasets, "catch_up", lambda *_: None)
+        put(home, dataset, 10, 5)
+    with closing(sqlite3.connect(home.context.layout.database, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        assert home.describe(dataset)["DatasetStats"]["TotalEntries"] == 15
+        other.execute("ROLLBACK")
+
+
+def test_what_is_wrong_with_the_disk_is_said_so(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    dataset = home.dataset(home.project(), "TRAIN", lines(0, 10))
+
+    def broken(*_: object, **__: object) -> None:
+        error = sqlite3.OperationalError("disk I/O error")
+        error.sqlite_errorcode = sqlite3.SQLITE_IOERR
+        raise error
+
+    monkeypatch.setattr(entry_files, "connect", broken)
+    with pytest.raises(InternalServerError, match="disk I/O error"):
+        put(home, dataset, 10, 1)
+
+
+def test_a_manifest_that_can_not_be_taken_takes_no_room(home: Home) -> None:
+    odd = image_line("elsewhere", "x.jpg", "cat")
+    dataset = home.dataset(home.project(), "TRAIN", [*lines(0, 3000), odd])
+    assert home.describe(dataset)["Status"] == "CREATE_FAILED"
+    assert home.context.entry_files.path(file_of(home, dataset)).stat().st_size < 300_000

@@ -119,7 +119,7 @@ def test_changes_keep_order_counts_and_labels(
         entries.move(copied.db, other.db, positions)
         check(other.db, [text for number, text in enumerate(expected) if number % 3 == 0])
         check(copied.db, [text for number, text in enumerate(expected) if number % 3])
-        entries.clear(copied.db)
+        copied.empty()
         check(copied.db, [])
         check(one.db, expected)
 
@@ -165,3 +165,30 @@ def test_an_older_store_is_brought_up_to_date(tmp_path: Path) -> None:
         assert entries.state(db).total_entries == 7
     assert database.connection.execute("SELECT COUNT(*) FROM sqlite_master WHERE name = 'entries'").fetchone()[0] == 0
     database.close()
+
+
+def test_a_migration_that_fails_leaves_the_old_store_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    texts = [some_line(number, "image", "cat") for number in range(30)]
+    old_store(tmp_path / "rcl.db", texts)
+    with monkeypatch.context() as patch:
+        patch.setattr("rcl_cli.store.entry_files.Draft.keep", full)
+        for _ in range(2):
+            with pytest.raises(OSError, match="No space"):
+                _ = Database(tmp_path / "rcl.db").connection
+    assert list((tmp_path / "datasets").iterdir()) == []
+    # What one that was killed had made goes with the next try.
+    (tmp_path / "datasets" / "of-the-dead").mkdir()
+    database = Database(tmp_path / "rcl.db")
+    dataset = datasets.by_arn(database.connection, "d")
+    assert dataset is not None
+    assert [path.name for path in (tmp_path / "datasets").iterdir()] == [dataset.file]
+    with EntryFiles(tmp_path / "datasets").reading(dataset.file) as db:
+        check(db, texts)
+    assert database.connection.execute("PRAGMA freelist_count").fetchone()[0] == 0
+    database.close()
+
+
+def full(*_: object) -> None:
+    raise OSError(28, "No space left on device")

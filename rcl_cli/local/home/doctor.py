@@ -9,7 +9,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -283,6 +283,8 @@ def _store(layout: Layout) -> Iterator[Check]:
     if not path.exists() or not path.stat().st_size:
         yield Check("store", "ok", "empty")
         return
+    # Before the rows are read: what is made or replaced meanwhile is nobody's leftover.
+    folders = sorted(layout.datasets.glob("[!.]*"))
     try:
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=5)) as db:
             problem = db.execute("PRAGMA quick_check(1)").fetchone()[0]
@@ -298,28 +300,46 @@ def _store(layout: Layout) -> Iterator[Check]:
             for version_id, name, status in rows:
                 yield from _version(layout, db, version_id, name, status)
             # An older store gets files of entries with the first command that uses it.
-            files = db.execute(_DATASETS).fetchall() if schema == len(MIGRATIONS) else []
-            for file, name in files:
-                yield from _entries(EntryFiles(layout.datasets).path(file), name)
+            if schema == len(MIGRATIONS):
+                yield from _datasets(layout, db, folders)
     except sqlite3.DatabaseError as error:
         yield _damaged(path, str(error))
         return
-    yield from _leftovers(layout, {version_id: status for version_id, _, status in rows}, {file for file, _ in files})
+    yield from _leftovers(layout, {version_id: status for version_id, _, status in rows})
 
 
-def _entries(path: Path, name: str) -> Iterator[Check]:
-    """The file of a dataset's entries."""
-    fix = f"Put it back from a backup, or delete the dataset: rcl delete-dataset --dataset-arn {name}"
+def _datasets(layout: Layout, db: sqlite3.Connection, folders: Sequence[Path]) -> Iterator[Check]:
+    """The files of datasets' entries.
+
+    Args:
+        folders: those that were there before.
+    """
+    for file, name in db.execute(_DATASETS).fetchall():
+        path = EntryFiles(layout.datasets).path(file)
+        problem = _problem(path)
+        # Somebody may have given the dataset another file meanwhile, or deleted it.
+        if problem and db.execute("SELECT 1 FROM datasets WHERE file = ?", (file,)).fetchone():
+            fix = f"Put it back from a backup, or delete the dataset: rcl delete-dataset --dataset-arn {name}"
+            yield Check(name, "fault", f"{path} {problem}", fix)
+    named = {row[0] for row in db.execute("SELECT file FROM datasets")}
+    for folder in folders:
+        if folder.name not in named and folder.exists():
+            fix = "Nothing: the next dataset that is made or deleted takes it along"
+            yield Check("leftovers", "warning", f"{folder} belongs to nothing any more", fix)
+
+
+def _problem(path: Path) -> str:
+    """What is wrong with a file of entries; empty for nothing."""
     if not path.is_file():
-        yield Check(name, "fault", f"{path} is not there", fix)
-        return
+        return "is not there"
     try:
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=5)) as db:
-            problem = db.execute("PRAGMA quick_check(1)").fetchone()[0]
+            found = db.execute("PRAGMA quick_check(1)").fetchone()[0]
+            if found == "ok" and not db.execute("SELECT COUNT(*) FROM state").fetchone()[0]:
+                found = "it does not say what is in it"
     except sqlite3.DatabaseError as error:
-        problem = str(error)
-    if problem != "ok":
-        yield Check(name, "fault", f"{path} is damaged: {problem}", fix)
+        found = str(error)
+    return "" if found == "ok" else f"is damaged: {found}"
 
 
 def _damaged(path: Path, problem: str) -> Check:
@@ -353,11 +373,8 @@ def _version(layout: Layout, db: sqlite3.Connection, version_id: int, name: str,
             yield Check(name, "fault", detail, "Train it again, or put the file back from a backup.")
 
 
-def _leftovers(layout: Layout, statuses: Mapping[int, str], files: Collection[str]) -> Iterator[Check]:
-    """Models and entries that nothing in the store names, and job folders that nobody works on any more."""
-    for path in sorted(layout.datasets.glob("[!.]*")):
-        if path.name not in files:
-            yield Check("leftovers", "warning", f"{path} belongs to nothing any more", f"rm -r {path}")
+def _leftovers(layout: Layout, statuses: Mapping[int, str]) -> Iterator[Check]:
+    """Models that no version has, and job folders of trainings that nobody works on any more."""
     for folder, needed in (("models", TRAINED), ("jobs", MAKING)):
         place = layout.home / folder
         for path in sorted(place.iterdir()) if place.is_dir() else []:
