@@ -175,10 +175,10 @@ class EntryFiles(NamedTuple):
 
     def sweep(self) -> None:
         """Remove what was put aside, and drafts whose writers died."""
-        import shutil
-
         remove_abandoned(self.folder, _NEW)
         for path in self.folder.glob(f"{_GONE}*"):
+            import shutil
+
             shutil.rmtree(path, ignore_errors=True)
 
 
