@@ -92,8 +92,10 @@ class LocalBucket:
                 os.fsync(out.fileno())
             Path(partial).chmod(0o644)
             replace_durably(Path(partial), path)
-        except OSError as error:
+        except BaseException as error:
             if partial:
                 with contextlib.suppress(OSError):
                     Path(partial).unlink()
-            raise BucketWriteError(f"{path}: {error.strerror or error}") from error
+            if isinstance(error, OSError):
+                raise BucketWriteError(f"{path}: {error.strerror or error}") from error
+            raise

@@ -6,36 +6,41 @@ A flow is a function that is given `tell`, and calls it with each event. It neve
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rcl_cli.errors import ServiceError
     from rcl_cli.local.datasets.sources import Count
 
 
-class Counted(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Counted:
     """So many are done of work whose length nobody knows."""
 
     what: str
     done: int
 
 
-class Planned(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Planned:
     """So much is to be done; what is done of it is told one by one."""
 
     what: str
     total: int
 
 
-class Answered(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Answered:
     """A model said something about an image, or why it could not."""
 
     source_ref: str
     error: ServiceError | None
 
 
-class Understood(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Understood:
     """Labelled images that were read.
 
     Args:
@@ -47,13 +52,15 @@ class Understood(NamedTuple):
     notes: tuple[str, ...]
 
 
-class Noted(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Noted:
     """What was left out of what was read, a line a reason."""
 
     notes: tuple[str, ...]
 
 
-class Called(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Called:
     """A call of the API that was made, and that whoever asked may repeat.
 
     Args:
@@ -67,7 +74,8 @@ class Called(NamedTuple):
     is_elsewhere: bool = False
 
 
-class Moved(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Moved:
     """Datasets that went from one account to another.
 
     Args:
@@ -82,7 +90,8 @@ class Moved(NamedTuple):
     is_elsewhere: bool
 
 
-class Agreement(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Agreement:
     """What the exported model's own script says of the test images, beside what the model said in its evaluation.
 
     Args:
@@ -99,13 +108,15 @@ class Agreement(NamedTuple):
     ap_before: float
 
 
-class Tried(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Tried:
     """An exported model's own script was held against the evaluation, or why it was not."""
 
     agreement: Agreement | str
 
 
-class Begun(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Begun:
     """A training began. From here on it goes on whatever becomes of who watches it.
 
     Args:
@@ -116,7 +127,27 @@ class Begun(NamedTuple):
     short: str
 
 
-class Standing(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Left:
+    """Whoever watched a training does so no more.
+
+    Args:
+        is_training: it goes on; else the model is trained.
+    """
+
+    short: str
+    is_training: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A model is trained and does not run, as was asked for."""
+
+    short: str
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
     """Where a training stands.
 
     Args:
@@ -129,40 +160,46 @@ class Standing(NamedTuple):
     progress: Mapping[str, Any] | None
 
 
-class Evaluated(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Evaluated:
     """What a trained model does on its test images: the evaluation summary of the API."""
 
     version_arn: str
     summary: Mapping[str, Any]
 
 
-class Warned(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Warned:
     """Something that whoever asked should know; the flow goes on."""
 
     text: str
 
 
-class Relaxed(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Relaxed:
     """The thresholds of a version were set as low as leaves its figures."""
 
     short: str
 
 
-class Preceded(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Preceded:
     """There is a version that was trained before it, to compare with."""
 
     before: str
     short: str
 
 
-class Wrote(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Wrote:
     """A file was written; `what` says what it is."""
 
     what: str
     path: Path
 
 
-class Running(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Running:
     """A model runs."""
 
     version_arn: str
@@ -170,7 +207,7 @@ class Running(NamedTuple):
 
 
 Event = (
-    Counted | Planned | Answered | Understood | Noted | Called | Moved | Tried | Begun | Standing | Evaluated | Warned
-    | Relaxed | Preceded | Wrote | Running
+    Counted | Planned | Answered | Understood | Noted | Called | Moved | Tried | Begun | Left | Ready | Standing
+    | Evaluated | Warned | Relaxed | Preceded | Wrote | Running
 )  # fmt: skip
 Tell = Callable[[Event], None]

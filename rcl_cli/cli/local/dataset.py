@@ -55,8 +55,9 @@ def import_(
     from rcl_cli.cli.local.showing import Shown
     from rcl_cli.local.datasets.imports import Request, import_images
 
+    request = Request(source, project, out, form, images, part)
     with Shown(calls=False) as shown:
-        made = import_images(settings.context(), Request(source, project, out, form, images, part), shown)
+        made = import_images(settings.context(), request, shown)
     for line in made:
         click.echo(line)
 
@@ -140,10 +141,11 @@ def check(
     Example: rcl dataset check circuits
     """
     from rcl_cli.cli.local.showing import Shown
-    from rcl_cli.local.datasets.checks import check_images, is_bad_enough
+    from rcl_cli.local.datasets.checks import Request, check_images, is_bad_enough
 
+    request = Request(sources, form, images)
     with Shown() as shown:
-        found = check_images(ctx.obj.context(), sources, form, images, shown)
+        found = check_images(ctx.obj.context(), request, shown)
     if as_json:
         for one in found:
             click.echo(json.dumps({**one._asdict(), "severity": one.severity, "fix": one.fix}, ensure_ascii=False))

@@ -7,8 +7,6 @@ from pathlib import Path
 
 import click
 
-from rcl_cli.errors import UsageError
-
 
 @click.command()
 @click.argument("image", type=click.Path(exists=True, dir_okay=False, path_type=Path))
@@ -29,10 +27,7 @@ def draw(image: Path, labels_file: str, out: Path) -> None:
     """
     from rcl_cli.local.detecting.drawing import draw_answer
 
-    try:
-        answer = sys.stdin.read() if labels_file == "-" else Path(labels_file).read_text("utf-8")
-    except UnicodeDecodeError as error:
-        raise UsageError("--labels needs the JSON that detect-custom-labels prints.") from error
-    except OSError as error:
-        raise UsageError(f"{labels_file}: {error.strerror or error}") from error
+    def answer() -> str:
+        return sys.stdin.read() if labels_file == "-" else Path(labels_file).read_text("utf-8")
+
     click.echo(f"{out}: {draw_answer(image, answer, out)} label(s) drawn", err=True)

@@ -35,9 +35,10 @@ def push(
     from rcl_cli.local.exchange.pushing import Place
     from rcl_cli.local.exchange.pushing import push as bring
 
+    place = Place(bucket, prefix)
     context: Context = settings.context()
     remote = remote_of(context, endpoint_url, s3_endpoint_url, region, profile, no_sign_request)
     with Shown() as shown:
-        bring(context, remote, source, to, Place(bucket, prefix), shown)
+        bring(context, remote, source, to, place, shown)
     for arn in shown.made:
         click.echo(arn)

@@ -29,12 +29,10 @@ class Shown:
         calls: whether calls are shown as the command lines that make them.
 
     Attributes:
-        begun: the training that began, if one did.
         made: ARNs of the datasets that were made.
     """
 
     def __init__(self, *, calls: bool = True) -> None:
-        self.begun: events.Begun | None = None
         self.made: list[str] = []
         self._calls = calls
         self._open = ExitStack()
@@ -100,9 +98,6 @@ class Shown:
                 click.echo(_agreement(agreement), err=True)
             case events.Evaluated(_, found):
                 _evaluation(found)
-            case events.Begun():
-                self.begun = event
-                click.echo(_said(event), err=True)
             case events.Noted(notes):
                 for line in notes:
                     click.echo(line, err=True)
@@ -126,6 +121,14 @@ def _said(event: events.Event) -> str:
     match event:
         case events.Begun(_, short):
             return f"\nTraining {short}. To look at it from elsewhere: rcl logs {short} --follow"
+        case events.Left(short, is_training):
+            what = "The training goes on. When it is done:" if is_training else f"{short} is trained. To go on:"
+            return (
+                f"\n{what} rcl thresholds {short} --relax; rcl report {short}; "
+                f"rcl start-project-version --project-version-arn {short} --min-inference-units 1"
+            )
+        case events.Ready(short):
+            return f"\nStart it with: rcl start-project-version --project-version-arn {short} --min-inference-units 1"
         case events.Warned(text):
             return f"\n{text}"
         case events.Relaxed(short):

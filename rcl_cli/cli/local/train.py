@@ -42,23 +42,7 @@ def train(
 
     request = Request(source, name, form, images, _options(settings_given), report, start)
     with Shown() as shown:
-        try:
-            version_arn = train_model(settings.context(), request, shown)
-        except KeyboardInterrupt:
-            if shown.begun is not None:
-                short = shown.begun.short
-                click.echo(
-                    f"\nThe training goes on. When it is done: rcl thresholds {short} --relax; rcl report {short}; "
-                    f"rcl start-project-version --project-version-arn {short} --min-inference-units 1",
-                    err=True,
-                )
-            raise
-    if not start and shown.begun is not None:
-        click.echo(
-            f"\nStart it with: rcl start-project-version --project-version-arn {shown.begun.short} "
-            "--min-inference-units 1",
-            err=True,
-        )
+        version_arn = train_model(settings.context(), request, shown)
     click.echo(version_arn)
 
 

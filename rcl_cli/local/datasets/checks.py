@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from rcl_cli.buckets.fetch import ImageFetcher
@@ -18,32 +19,49 @@ from rcl_cli.local.datasets.sources import PARTS, fetched, records_of
 from rcl_cli.local.events import Counted, Tell
 
 
-def check_images(
-    context: Context, sources: Sequence[str], form: str | None, images: Path | None, tell: Tell
-) -> list[Finding]:
-    """What is wrong with labelled images, errors first.
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What to check.
 
     Args:
-        sources: as for `records_of`. Of two files, the first is for training, the second for testing.
+        sources: as for `records_of`. Of two, the first is for training, the second for testing.
+        form: their format, found out if it is not given.
+        images: where to look for images that lie elsewhere than the sources say.
+    """
+
+    sources: tuple[str, ...]
+    form: str | None = None
+    images: Path | None = None
+
+    def __post_init__(self) -> None:
+        """Whether it makes sense.
+
+        Raises:
+            UsageError: there are more than two sources.
+        """
+        if len(self.sources) > 2:
+            raise UsageError("Give one source, or two: the first for training, the second for testing.")
+
+
+def check_images(context: Context, request: Request, tell: Tell) -> list[Finding]:
+    """What is wrong with labelled images, errors first.
 
     Raises:
-        UsageError: there are more than two.
         FormatError, ResourceNotFound: as `records_of`.
     """
-    if len(sources) > 2:
-        raise UsageError("Give one source, or two: the first for training, the second for testing.")
     notes = Notes(most=sys.maxsize)
 
     def step(number: int) -> None:
         tell(Counted("looking at images", number))
 
+    step(0)
     with tempfile.TemporaryDirectory(prefix="rcl-check-") as cache:
         fetcher = ImageFetcher(context.buckets, Path(cache))
 
         def records() -> Iterator[tuple[str, Record]]:
-            for number, source in enumerate(sources):
-                for record in records_of(context, source, form, images, notes):
-                    whole = PARTS[number] if len(sources) > 1 else ""
+            for number, source in enumerate(request.sources):
+                for record in records_of(context, source, request.form, request.images, notes):
+                    whole = PARTS[number] if len(request.sources) > 1 else ""
                     yield whole or part_of(record.split, ()), record
 
         return check(records(), lambda record: fetched(fetcher, record, Notes()), notes, step)

@@ -51,6 +51,7 @@ def make_example(
         RclError: it can't be written.
     """
     from rcl_cli.examples.drawing import make_project
+    from rcl_cli.formats.writers import whole_folder
 
     bucket = folder.resolve().name
     if not is_bucket_name(bucket):
@@ -60,9 +61,8 @@ def make_example(
         )
     counts = {"train": training or EXAMPLES[name], "test": testing, "new": _NEW}
     try:
-        if folder.exists() and any(folder.iterdir()):
-            raise UsageError(f"{folder} is not an empty folder: choose another one.")
-        make_project(folder, bucket, import_module(f"rcl_cli.examples.{name}").pictures, counts, seed)
+        with whole_folder(folder) as partial:
+            make_project(partial, bucket, import_module(f"rcl_cli.examples.{name}").pictures, counts, seed)
         picture = min((folder / "new").iterdir())
     except OSError as error:
         raise RclError(f"{folder} can't be written: {error.strerror or error}") from error

@@ -23,13 +23,16 @@ def export_images(
 
     Args:
         source: as for `records_of`.
-        form: a name of `writers.FORMS`.
+        form: of `registry.WRITTEN`.
         folder: empty, or not there yet.
         images: where to look for images that lie elsewhere than the source says.
 
     Raises:
-        FormatError: the format can't hold what there is, or the folder is not empty.
+        UsageError: the folder is not empty.
+        FormatError: the format can't hold what there is.
+        ResourceNotFound: there is no such source.
     """
+    tell(Counted("writing", 0))
     notes = Notes()
     counts: dict[str, Count] = {}
     records = records_of(context, source, None, images, notes)

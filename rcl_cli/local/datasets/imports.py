@@ -5,13 +5,15 @@ from __future__ import annotations
 import contextlib
 import shutil
 import tempfile
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol, TextIO
+from typing import Protocol, TextIO
 
+from rcl_cli.api.model import load as load_model
+from rcl_cli.api.validate import validated
 from rcl_cli.buckets.base import BucketWriteError, NoSuchObjectError
 from rcl_cli.context import Context
 from rcl_cli.errors import RclError, UsageError
@@ -20,6 +22,7 @@ from rcl_cli.formats.lines import LineWriter, part_of, usable
 from rcl_cli.formats.record import FormatError, Notes, Record
 from rcl_cli.local.datasets.sources import PARTS, Count, Step, created_now
 from rcl_cli.local.events import Called, Counted, Tell, Understood
+from rcl_cli.local.making import Making, uninterrupted
 from rcl_cli.local.writing import write_file
 from rcl_cli.manifest.line import split_s3_url
 from rcl_cli.operations.invoke import invoke
@@ -53,22 +56,30 @@ class Request:
     images: Path | None = None
     part: str | None = None
 
+    def __post_init__(self) -> None:
+        """Whether it makes sense.
+
+        Raises:
+            UsageError: not one of `project` and `out` is given.
+        """
+        if (self.project is None) == (self.out is None):
+            raise UsageError("Give either --project, to make its datasets, or --out, to write manifests.")
+
 
 def import_images(context: Context, request: Request, tell: Tell) -> list[str]:
     """Make datasets, or manifests, from labelled images of other tools; returns the datasets' ARNs, or the files.
 
     Raises:
-        UsageError: not one of `project` and `out` is given.
+        ValidationError: no project can have this name.
         FormatError: the source is in no known format, or holds nothing to use; or there are such manifests already.
         RclError: the project has such datasets already, or they can't be made.
     """
-    if (request.project is None) == (request.out is None):
-        raise UsageError("Give either --project, to make its datasets, or --out, to write manifests.")
     notes = Notes()
 
     def step(number: int) -> None:
         tell(Counted("reading", number))
 
+    step(0)
     with collected(request.source, request.form, request.images, request.part, notes, step) as found:
         for bucket in buckets_not_there(context, found):
             notes.add(f"buckets are not there ({WHERE_BUCKETS_LIE})", bucket)
@@ -76,7 +87,7 @@ def import_images(context: Context, request: Request, tell: Tell) -> list[str]:
         if request.out is not None:
             made = [str(path) for path in write_manifests(found, request.out)]
         else:
-            called = make_datasets(context, found, str(request.project), notes)
+            called = make_datasets(context, found, str(request.project), notes).called
             made = [str(one.result["DatasetArn"]) for one in called if one.operation == "CreateDataset"]
         tell(Understood(found.parts(), tuple(notes.lines())))
     for one in called:
@@ -193,19 +204,22 @@ def write_manifests(found: Collected, folder: Path) -> list[Path]:
     there = [str(path) for path in paths.values() if path.exists()]
     if there:
         raise FormatError(f"{', '.join(there)} is there already: choose another folder.")
-    written: list[Path] = []
+    is_new = not folder.exists()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for part, path in paths.items():
             write_file(path, partial(found.write, part))
-            written.append(path)
     except BaseException as error:
-        for path in written:
-            path.unlink(missing_ok=True)
+        with uninterrupted():
+            for path in paths.values():
+                path.unlink(missing_ok=True)
+            if is_new:
+                with contextlib.suppress(OSError):
+                    folder.rmdir()
         if isinstance(error, OSError):
             raise RclError(f"{folder}: {error.strerror or error}") from error
         raise
-    return written
+    return list(paths.values())
 
 
 def check_free(context: Context, parts: Iterable[str], project_name: str) -> None:
@@ -224,38 +238,45 @@ def check_free(context: Context, parts: Iterable[str], project_name: str) -> Non
         )
 
 
-def make_datasets(context: Context, found: Manifests, project_name: str, notes: Notes) -> list[Called]:
-    """Make datasets of a project, which is made where it is not there.
+def check_project_name(name: str) -> None:
+    """Whether a project can have this name.
+
+    Raises:
+        ValidationError: it can't.
+    """
+    validated(load_model().operation("CreateProject"), {"ProjectName": name})
+
+
+def make_datasets(context: Context, found: Manifests, project_name: str, notes: Notes) -> Making:
+    """Make datasets of a project, which is made where it is not there; all of them, or nothing.
 
     Args:
         notes: takes what the datasets find wrong with their entries.
 
     Raises:
+        ValidationError: no project can have this name.
         RclError: it has such datasets already, or they can't be made.
     """
+    check_project_name(project_name)
     check_free(context, found.parts(), project_name)
     keys = _put_manifests(context, found, project_name)
     with context.database.read() as db:
         project = projects.by_name(db, project_name)
-    called: list[Called] = []
+    making = Making(partial(invoke, context))
     try:
-        arn = (
-            project.arn if project else _call(context, called, "CreateProject", ProjectName=project_name)["ProjectArn"]
-        )
+        arn = project.arn if project else making("CreateProject", ProjectName=project_name)["ProjectArn"]
         for part, key in keys.items():
             source = {"GroundTruthManifest": {"S3Object": {"Bucket": BUCKET, "Name": key}}}
-            made = _call(
-                context, called, "CreateDataset", ProjectArn=arn, DatasetType=part.upper(), DatasetSource=source
-            )
+            made = making("CreateDataset", ProjectArn=arn, DatasetType=part.upper(), DatasetSource=source)
             described = invoke(context, "DescribeDataset", {"DatasetArn": made["DatasetArn"]})["DatasetDescription"]
             if described["Status"] == DatasetStatus.CREATE_FAILED:
                 raise RclError(f"The {part} dataset of {project_name} could not be made: {described['StatusMessage']}")
             if errors := described["DatasetStats"]["ErrorEntries"]:
                 notes.add("entries have errors; rcl list-dataset-entries --has-errors says which", part, errors)
-    except BaseException:
-        undo(lambda operation, params: invoke(context, operation, params), called)
+    except BaseException as error:
+        making.undo(error)
         raise
-    return called
+    return making
 
 
 def _put_manifests(context: Context, found: Manifests, project_name: str) -> dict[str, str]:
@@ -274,19 +295,3 @@ def _put_manifests(context: Context, found: Manifests, project_name: str) -> dic
     except (BucketWriteError, NoSuchObjectError, OSError) as error:
         raise RclError(f"The manifests can't be written into the bucket {BUCKET}: {error}") from error
     return keys
-
-
-def _call(context: Context, called: list[Called], operation: str, **params: object) -> dict[str, Any]:
-    result = invoke(context, operation, params)
-    called.append(Called(operation, params, result))
-    return result
-
-
-def undo(call: Callable[[str, Mapping[str, Any]], object], called: Iterable[Called]) -> None:
-    """Delete what calls made, the last first; what can't be deleted stays."""
-    for one in reversed(list(called)):
-        with contextlib.suppress(RclError):
-            if one.operation == "CreateDataset":
-                call("DeleteDataset", {"DatasetArn": one.result["DatasetArn"]})
-            elif one.operation == "CreateProject":
-                call("DeleteProject", {"ProjectArn": one.result["ProjectArn"]})

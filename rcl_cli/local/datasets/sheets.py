@@ -78,29 +78,44 @@ class Request:
     form: str | None = None
     images: Path | None = None
 
+    def __post_init__(self) -> None:
+        """Whether it makes sense.
+
+        Raises:
+            UsageError: the file's name says neither page nor picture, or so many images are too much for a picture.
+        """
+        suffix = self.target.suffix.lower()
+        if suffix in _PAGES:
+            return
+        if suffix not in _PICTURES:
+            raise UsageError(f"--out {self.target}: the name must end in .html, .png or .jpg")
+        if -(-self.wanted.most // self.columns) * _TILE_PX > _MOST_PICTURE_PX:
+            raise UsageError(
+                f"--count {self.wanted.most} is too much for one picture: use more --columns, or a page (.html)."
+            )
+
+    @property
+    def target(self) -> Path:
+        # An ARN is no good name of a file.
+        return self.out or Path(f"{Path(self.source.rpartition(':')[2]).name or 'dataset'}-images.html")
+
 
 def show(context: Context, request: Request, tell: Tell) -> Path:
     """Write a contact sheet, as a page or as a picture; returns the file.
 
     Raises:
-        UsageError: the file's name says neither, or is that of an image; or so many images are too much for a picture.
+        UsageError: the file is one of the images.
         FormatError, ResourceNotFound: as `records_of`.
         RclError: there are no such images, or the file can't be written.
     """
-    # An ARN is no good name of a file.
-    target = request.out or Path(f"{Path(request.source.rpartition(':')[2]).name or 'dataset'}-images.html")
-    is_page, most = target.suffix.lower() in _PAGES, request.wanted.most
-    if not is_page and target.suffix.lower() not in _PICTURES:
-        raise UsageError(f"--out {target}: the name must end in .html, .png or .jpg")
-    if not is_page and -(-most // request.columns) * _TILE_PX > _MOST_PICTURE_PX:
-        raise UsageError(f"--count {most} is too much for one picture: use more --columns, or a page (.html).")
-    notes = Notes()
+    target, notes = request.target, Notes()
 
     def step(number: int) -> None:
         tell(Counted("looking at images", number))
 
+    step(0)
     sheet = sheet_of(context, request, _TILE_PX, target, notes, step)
-    if is_page:
+    if target.suffix.lower() in _PAGES:
         write_text(target, sheet_page(sheet))
     else:
         write_file(target, sheet_picture(sheet, request.columns, _TILE_PX).save)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from rcl_cli.buckets.base import NoSuchObjectError
 from rcl_cli.buckets.resolve import local_file
 from rcl_cli.errors import UsageError
 from rcl_cli.local.detecting.sources import read_image
+from rcl_cli.local.writing import write_file
 from rcl_cli.manifest.line import split_s3_url
 from rcl_cli.render.boxes import draw_labels
 
@@ -23,24 +24,33 @@ if TYPE_CHECKING:
 _SUFFIXES = (".png", ".jpg", ".jpeg")
 
 
-def draw_answer(image: Path, answer: str, out: Path) -> int:
+def draw_answer(image: Path, answer: Callable[[], str], out: Path) -> int:
     """Draw what a model said about an image into a copy of it; returns how many labels there were.
 
     Args:
-        answer: the JSON of DetectCustomLabels.
+        answer: gives the JSON of DetectCustomLabels.
         out: a PNG or JPEG.
 
     Raises:
-        UsageError: the name is of neither, the answer is none, or a file can't be read or written.
+        UsageError: the name is of neither, the answer is none, or a file can't be read.
+        ServiceError: the image can't be decoded.
+        RclError: the file can't be written; what was there stays.
     """
     if out.suffix.lower() not in (".png", ".jpg", ".jpeg"):
         raise UsageError(f"--out {out}: the name must end in .png or .jpg")
     try:
-        return draw_labels(image, json.loads(answer)["CustomLabels"], out)
+        return _drawn(image, json.loads(answer())["CustomLabels"], out)
     except (ValueError, KeyError, TypeError) as error:
         raise UsageError("--labels needs the JSON that detect-custom-labels prints.") from error
     except OSError as error:
         raise UsageError(f"{error.filename or out}: {error.strerror or error}") from error
+
+
+def _drawn(image: Path, labels: Sequence[dict[str, Any]], out: Path) -> int:
+    """Draw labels; the file is there whole, or as it was."""
+    counts: list[int] = []
+    write_file(out, lambda path: counts.append(draw_labels(image, labels, path)))
+    return counts[0]
 
 
 class Drawing:

@@ -16,15 +16,13 @@ from rcl_cli.context import Context
 from rcl_cli.errors import RclError
 from rcl_cli.formats.record import Notes
 from rcl_cli.imaging.limits import MAX_FILE_BYTES
-from rcl_cli.local.datasets.imports import check_free, make_datasets
+from rcl_cli.local.datasets.imports import check_free, check_project_name, make_datasets
 from rcl_cli.local.datasets.sources import PARTS, Step
 from rcl_cli.local.events import Counted, Moved, Noted, Tell
 from rcl_cli.local.exchange.remote import (
     MOVED,
     S3,
-    Call,
     Remote,
-    check_project_name,
     each,
     project_name_of,
     remote_datasets,
@@ -32,6 +30,7 @@ from rcl_cli.local.exchange.remote import (
     sense,
     size_of,
 )
+from rcl_cli.local.making import Call
 from rcl_cli.manifest.document import SOURCE_REF, compact, load
 from rcl_cli.manifest.line import split_s3_url
 
@@ -99,6 +98,7 @@ def pull(context: Context, remote: Remote, name: str, to: str | None, *, with_im
     def step(number: int) -> None:
         tell(Counted("images", number))
 
+    step(0)
     with tempfile.TemporaryDirectory(prefix="rcl-pull-") as folder:
         found = _Pulled(Path(folder))
         with sense():
@@ -113,7 +113,7 @@ def pull(context: Context, remote: Remote, name: str, to: str | None, *, with_im
         if with_images and not moved and not kept:
             reasons = "; ".join(notes.lines())
             raise RclError(f"None of the images can be had ({reasons}). --no-images brings only the entries.")
-        for one in make_datasets(context, found, to, notes):
+        for one in make_datasets(context, found, to, notes).called:
             tell(one)
         tell(Moved(found.counts, moved, kept, is_elsewhere=False))
         tell(Noted(tuple(notes.lines())))

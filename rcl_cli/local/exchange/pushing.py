@@ -6,8 +6,8 @@ import hashlib
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple
 
 from rcl_cli.buckets.base import BucketOutOfReachError, BucketWriteError, NoSuchObjectError
 from rcl_cli.buckets.fetch import ImageFetcher
@@ -16,14 +16,12 @@ from rcl_cli.buckets.s3 import S3Bucket
 from rcl_cli.context import Context
 from rcl_cli.errors import RclError, ResourceNotFound, UsageError
 from rcl_cli.formats.record import Notes
-from rcl_cli.local.datasets.imports import undo
+from rcl_cli.local.datasets.imports import check_project_name
 from rcl_cli.local.datasets.sources import lines_of, named_datasets
-from rcl_cli.local.events import Called, Counted, Moved, Noted, Tell
+from rcl_cli.local.events import Called, Counted, Moved, Noted, Tell, Warned
 from rcl_cli.local.exchange.remote import (
     MOVED,
-    Call,
     Remote,
-    check_project_name,
     each,
     project_name_of,
     remote_datasets,
@@ -31,15 +29,20 @@ from rcl_cli.local.exchange.remote import (
     sense,
     size_of,
 )
+from rcl_cli.local.making import Call, Making
 from rcl_cli.manifest.document import SOURCE_REF, compact, load
 from rcl_cli.manifest.line import split_s3_url
 from rcl_cli.status import DatasetStatus
 from rcl_cli.store.datasets import Dataset
 
 _POLL_S = 1.0
+_LONGEST_S = 4 * 3600
+# What a service is just making can't be deleted at once.
+_UNDOING_S = 60.0
 
 
-class Place(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Place:
     """Where images and manifests go.
 
     Args:
@@ -48,6 +51,15 @@ class Place(NamedTuple):
 
     bucket: str
     prefix: str = ""
+
+    def __post_init__(self) -> None:
+        """Whether it makes sense.
+
+        Raises:
+            UsageError: there is no name of a bucket.
+        """
+        if not self.bucket.strip():
+            raise UsageError("--bucket needs the name of an S3 bucket.")
 
     def key(self, rest: str) -> str:
         """The key of something that goes there."""
@@ -58,20 +70,17 @@ def push(context: Context, remote: Remote, source: str, to: str | None, place: P
     """Bring local datasets, and their images, into another account.
 
     Images that do not lie in the bucket there are put into it, by what they hold: a second push moves none twice.
+    Entries of images that can't be had are left out.
 
     Args:
         source: a project's name, PROJECT/train, or a dataset's ARN.
-        to: the project's name there, None for the same one; the project is made if need be. Entries of images that
-            can't be had are left out.
+        to: the project's name there, None for the same one; the project is made if need be.
 
     Raises:
-        UsageError: there is no name of a bucket.
         ResourceNotFound: there is no such source.
         RclError: the project there has such datasets already, or they could not be made.
         ServiceError: what the account there answers.
     """
-    if not place.bucket.strip():
-        raise UsageError("--bucket needs the name of an S3 bucket.")
     to = to or project_name_of(source)
     check_project_name(to)
     notes = Notes()
@@ -79,6 +88,7 @@ def push(context: Context, remote: Remote, source: str, to: str | None, place: P
     def step(number: int) -> None:
         tell(Counted("images", number))
 
+    step(0)
     local = named_datasets(context, source)
     with sense():
         arn, there = _project_to_push_to(remote.call, to)
@@ -101,7 +111,7 @@ def push(context: Context, remote: Remote, source: str, to: str | None, place: P
             if not counts[part]:
                 raise RclError(f"None of the images of the {part} dataset can be had: nothing was made there.")
     # Images and manifests are there now: what may still fail is the account's own affair.
-    for called in _make_there(remote.call, arn, to, place.bucket, keys, notes):
+    for called in _make_there(remote.call, arn, to, place.bucket, keys, notes, tell):
         tell(called)
     tell(Moved(counts, moved, kept, is_elsewhere=True))
     tell(Noted(tuple(notes.lines())))
@@ -127,7 +137,7 @@ def _put_manifest(context: Context, dataset: Dataset, uploads: _Uploads, key: st
 
 
 def _make_there(
-    call: Call, arn: str | None, name: str, bucket: str, keys: Mapping[str, str], notes: Notes
+    call: Call, arn: str | None, name: str, bucket: str, keys: Mapping[str, str], notes: Notes, tell: Tell
 ) -> list[Called]:
     """Make the project, if need be, and its datasets; all of them, or none.
 
@@ -135,33 +145,35 @@ def _make_there(
         arn: of the project where it is there.
         keys: of the manifests, by part.
     """
-    called: list[Called] = []
+    making = Making(call, is_elsewhere=True, patience_s=_UNDOING_S)
     try:
-        if arn is None:
-            params: dict[str, object] = {"ProjectName": name}
-            called.append(Called("CreateProject", params, call("CreateProject", params), is_elsewhere=True))
-            arn = str(called[0].result["ProjectArn"])
-        for part, key in keys.items():
-            source = {"GroundTruthManifest": {"S3Object": {"Bucket": bucket, "Name": key}}}
-            params = {"ProjectArn": arn, "DatasetType": part.upper(), "DatasetSource": source}
-            called.append(Called("CreateDataset", params, call("CreateDataset", params), is_elsewhere=True))
-            _wait_for(call, str(called[-1].result["DatasetArn"]), part, notes)
-    except BaseException:
-        undo(call, called)
+        with sense():
+            if arn is None:
+                arn = str(making("CreateProject", ProjectName=name)["ProjectArn"])
+            for part, key in keys.items():
+                source = {"GroundTruthManifest": {"S3Object": {"Bucket": bucket, "Name": key}}}
+                made = making("CreateDataset", ProjectArn=arn, DatasetType=part.upper(), DatasetSource=source)
+                _wait_for(call, str(made["DatasetArn"]), part, notes)
+    except BaseException as error:
+        for left in making.undo(error):
+            tell(Warned(f"{left} was made there, and could not be deleted again: delete it by hand."))
         raise
-    return called
+    return making.called
 
 
 def _wait_for(call: Call, arn: str, part: str, notes: Notes) -> None:
     """Wait until a dataset is made.
 
     Raises:
-        RclError: it could not be.
+        RclError: it could not be, or takes too long.
     """
+    deadline = time.monotonic() + _LONGEST_S
     while True:
         described = call("DescribeDataset", {"DatasetArn": arn})["DatasetDescription"]
         if not described["Status"].endswith("_IN_PROGRESS"):
             break
+        if time.monotonic() > deadline:
+            raise RclError(f"The {part} dataset is not made there after {_LONGEST_S // 3600} hours.")
         time.sleep(_POLL_S)
     if described["Status"] == DatasetStatus.CREATE_FAILED:
         raise RclError(f"The {part} dataset could not be made there: {described.get('StatusMessage', 'no reason')}")

@@ -8,15 +8,13 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-from rcl_cli.api.model import load as load_model
-from rcl_cli.api.validate import validated
 from rcl_cli.buckets.base import Bucket, BucketOutOfReachError, NoSuchObjectError
 from rcl_cli.buckets.s3 import S3Bucket
 from rcl_cli.errors import RclError, ResourceNotFound
 from rcl_cli.formats.record import Notes
 from rcl_cli.local.datasets.sources import Step
+from rcl_cli.local.making import Call
 
-Call = Callable[[str, Mapping[str, Any]], dict[str, Any]]
 S3 = Callable[[str], S3Bucket]
 # What a transfer says that moved something.
 MOVED = "moved"
@@ -44,15 +42,6 @@ def sense() -> Iterator[None]:
         raise RclError(
             f"The answer from there makes no sense ({type(error).__name__}: {error}): look at --endpoint-url."
         ) from error
-
-
-def check_project_name(name: str) -> None:
-    """Whether a project can have this name.
-
-    Raises:
-        ValidationError: it can't.
-    """
-    validated(load_model().operation("CreateProject"), {"ProjectName": name})
 
 
 def remote_project(call: Call, name: str) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,7 +23,7 @@ from rcl_cli.config import (
     read_document,
 )
 from rcl_cli.durable import replace_durably
-from rcl_cli.errors import ConfigError, InvalidParameter, UsageError
+from rcl_cli.errors import ConfigError, InvalidParameter, RclError, UsageError
 from rcl_cli.local.home.yaml_edit import edited
 from rcl_cli.store.layout import Layout
 from rcl_cli.training.options import TRAINING_OPTIONS, resolve_options
@@ -207,7 +207,10 @@ def change(key: str, value: str | None, environment: Mapping[str, str]) -> Chang
         raise ConfigError(f"{path} can't be written: {error.strerror or error}") from error
     except RuntimeError as error:
         raise ConfigError(f"{path} can't be written: it is a link that leads to itself.") from error
-    winner = None if value is None else setting_of(key, environment).winner
+    winner = None
+    # Something else may be wrong with the settings; this one was changed.
+    with suppress(RclError):
+        winner = None if value is None else setting_of(key, environment).winner
     return Changed(path, winner if winner is not None and winner.place != str(path) else None)
 
 

@@ -34,12 +34,14 @@ def export_model(context: Context, version: Version, form: str, out: Path, tell:
         out: empty, or not there yet.
 
     Raises:
+        ResourceNotReady: the version is not trained.
         UsageError: the folder is not empty.
         ConfigError: a package is missing.
         RclError: the script does not run.
     """
     folder = folder_of(context, version)
     card, extra = read_card(folder)
+    tell(Counted("trying the export on test images", 0))
     with whole_folder(out) as partial:
         write_export(form, card, folder, {**extra["thresholds"], **read_thresholds(folder)}, partial)
         tried = FORMS[form].cannot_run() or _agreement(context, folder, card.labels, partial, tell)

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from rcl_cli.backends.base import THRESHOLDS_FILE
 from rcl_cli.backends.registry import read_card, read_thresholds
 from rcl_cli.context import Context
-from rcl_cli.durable import write_durably
+from rcl_cli.durable import sync_folder, write_durably
 from rcl_cli.errors import ResourceNotReady, UsageError
 from rcl_cli.evaluation import evidence
 from rcl_cli.evaluation.evidence import NotKeptError, Point, figures_at, points_of
@@ -56,7 +56,7 @@ class Change:
     reset: bool = False
     labels: tuple[str, ...] = ()
 
-    def check(self) -> None:
+    def __post_init__(self) -> None:
         """Whether it makes sense.
 
         Raises:
@@ -77,11 +77,10 @@ def change_thresholds(context: Context, name: str, change: Change) -> list[Thres
         name: ARN, PROJECT/VERSION, or a PROJECT.
 
     Raises:
-        UsageError: the change makes no sense, there is no such label, or none reaches what is aimed at.
+        UsageError: there is no such label, or none reaches what is aimed at.
         ResourceNotFound, ResourceNotReady: there is no such version, or it is not trained.
         NotKeptError: the model was trained before predictions were kept.
     """
-    change.check()
     version = named_version(context, name)
     if change.values:
         set_thresholds(context, version, change.values)
@@ -228,5 +227,9 @@ def _check_label(label: str, labels: Sequence[str]) -> None:
 
 
 def _write(folder: Path, values: Mapping[str, float]) -> None:
-    """Replace the file as a whole: a running model may read it at any moment."""
+    """Replace the file as a whole, or take it away: a running model may read it at any moment."""
+    if not values:
+        (folder / THRESHOLDS_FILE).unlink(missing_ok=True)
+        sync_folder(folder)
+        return
     write_durably(folder / THRESHOLDS_FILE, (json.dumps(values, indent=1, ensure_ascii=False) + "\n").encode())

@@ -18,7 +18,9 @@ from rcl_cli.local.events import (
     Called,
     Counted,
     Evaluated,
+    Left,
     Preceded,
+    Ready,
     Relaxed,
     Running,
     Standing,
@@ -28,6 +30,7 @@ from rcl_cli.local.events import (
     Wrote,
 )
 from rcl_cli.local.home.overview import versions_of
+from rcl_cli.local.making import Making
 from rcl_cli.local.models.report import write_report
 from rcl_cli.local.models.thresholds import relax
 from rcl_cli.local.models.watching import evaluation_of, named_version
@@ -69,25 +72,74 @@ class Request:
     report: bool = True
     start: bool = True
 
+    def __post_init__(self) -> None:
+        """Whether it makes sense: what is wrong with options must not be found out when the datasets are there.
+
+        Raises:
+            UsageError: there is nothing to train on.
+            InvalidParameter: an option makes no sense.
+        """
+        if self.source is None and self.name is None:
+            raise UsageError(
+                "Give a folder, a manifest or an export to train on, or --name of a project with datasets."
+            )
+        resolve_options(self.options)
+
 
 def train(context: Context, request: Request, tell: Tell) -> str:
     """From labelled images to a running model; returns the version's ARN.
 
     Raises:
-        UsageError: there is nothing to train on, or an option makes no sense; nothing was made.
-        RclError: the training failed, or the model did not start.
+        UsageError: there is nothing to train on.
+        RclError: the training did not begin, and nothing was made; or it failed, or the model did not start.
         KeyboardInterrupt: a training that has begun goes on.
     """
-    if request.source is None and request.name is None:
-        raise UsageError("Give a folder, a manifest or an export to train on, or --name of a project with datasets.")
-    # What is wrong with them must not be found out when the datasets are there.
-    resolve_options(request.options)
+    making = None
     project_name = request.name or project_name_of(request.source or Path())
     if request.source is not None:
-        _make_datasets(context, request, request.source, project_name, tell)
-    version_arn = begin_training(context, project_name, request.options, tell)
+        making = _make_datasets(context, request, request.source, project_name, tell)
+    version_arn, short = _begun(context, project_name, request, making, tell)
+    try:
+        _go_through(context, request, project_name, version_arn, short, tell)
+    except KeyboardInterrupt:
+        tell(Left(short, named_version(context, version_arn).status == VersionStatus.TRAINING_IN_PROGRESS))
+        raise
+    return version_arn
+
+
+def _begun(context: Context, project_name: str, request: Request, making: Making | None, tell: Tell) -> tuple[str, str]:
+    """Begin to train; the ARN and the short name of the version.
+
+    Args:
+        making: the datasets that were made for it: they go if it does not begin, so that it can be tried again.
+    """
+    name = next_version_name(context, project_name)
+    try:
+        version_arn = begin_training(context, project_name, request.options, tell)
+    except BaseException as error:
+        # Ctrl-C may have come when it had begun already.
+        if (begun := _version_arn(context, project_name, name)) is not None:
+            tell(Begun(begun, f"{project_name}/{name}"))
+            tell(Left(f"{project_name}/{name}", is_training=True))
+        elif making is not None:
+            making.undo(error)
+        raise
     short = "/".join(version_arn.split(":")[5].split("/")[1:4:2])
     tell(Begun(version_arn, short))
+    return version_arn, short
+
+
+def _version_arn(context: Context, project_name: str, name: str) -> str | None:
+    with context.database.read() as db:
+        project = projects.by_name(db, project_name)
+        version = versions.by_name(db, project.id, name) if project else None
+    return version.arn if version else None
+
+
+def _go_through(
+    context: Context, request: Request, project_name: str, version_arn: str, short: str, tell: Tell
+) -> None:  # fmt: skip
+    """Everything from the beginning of a training on."""
     follow(context, version_arn, tell)
     tell(Evaluated(version_arn, evaluation_of(context, version_arn)))
     version = named_version(context, version_arn)
@@ -100,25 +152,28 @@ def train(context: Context, request: Request, tell: Tell) -> str:
     _tell_of_the_one_before(context, project_name, version.name, tell)
     if request.report:
         _write_report(context, version, Path(f"{short.replace('/', '-')}-report.html"), tell)
-    if request.start:
-        _start(context, version_arn, tell)
-        tell(Running(version_arn, short))
-    return version_arn
+    if not request.start:
+        tell(Ready(short))
+        return
+    _start(context, version_arn, tell)
+    tell(Running(version_arn, short))
 
 
-def _make_datasets(context: Context, request: Request, source: Path, project_name: str, tell: Tell) -> None:
+def _make_datasets(context: Context, request: Request, source: Path, project_name: str, tell: Tell) -> Making:
     notes = Notes()
 
     def step(number: int) -> None:
         tell(Counted("reading", number))
 
+    step(0)
     with collected(source, request.form, request.images, None, notes, step) as found:
         if missing := buckets_not_there(context, found):
             raise RclError(f"Images are in buckets that are not there: {', '.join(missing)}. {WHERE_BUCKETS_LIE}.")
-        called = make_datasets(context, found, project_name, notes)
+        making = make_datasets(context, found, project_name, notes)
         tell(Understood(found.parts(), tuple(notes.lines())))
-    for one in called:
+    for one in making.called:
         tell(one)
+    return making
 
 
 def follow(context: Context, version_arn: str, tell: Tell) -> None:
