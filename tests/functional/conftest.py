@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator
 from typing import Any
@@ -44,12 +43,8 @@ def everything(home: Home) -> Any:
         for path in sorted((home.path / "models").rglob("*"))
         if path.is_file()
     }
-    return found, {name: held for name, held in files.items() if not is_empty(name, held)}
-
-
-def is_empty(name: str, held: bytes | int) -> bool:
-    """Whether it says that no threshold was set, as no file does."""
-    return name.endswith("thresholds.json") and isinstance(held, bytes) and json.loads(held) == {}
+    buckets = sorted(str(path.relative_to(home.buckets)) for path in home.buckets.rglob("*") if path.is_file())
+    return found, files, buckets, (home.path / "config.yaml").exists()
 
 
 def unchanged(made: Trained) -> Iterator[Trained]:

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+from PIL import Image
 
 from rcl_cli.context import Context
-from rcl_cli.errors import RclError, UsageError
+from rcl_cli.errors import InternalServerError, RclError, ResourceInUse, UsageError
 from rcl_cli.local import events
+from rcl_cli.local.datasets.checks import Request as CheckRequest
 from rcl_cli.local.datasets.checks import check_images, is_bad_enough
 from rcl_cli.local.datasets.examples import make_example
 from rcl_cli.local.datasets.exports import export_images
@@ -24,9 +28,11 @@ from rcl_cli.local.datasets.sheets import Request as SheetRequest
 from rcl_cli.local.datasets.sheets import Wanted, show
 from rcl_cli.local.detecting import flow as detecting
 from rcl_cli.local.detecting.drawing import draw_answer
+from rcl_cli.local.exchange.pushing import Place
 from rcl_cli.local.home.doctor import examine
 from rcl_cli.local.home.overview import overview, versions_of
 from rcl_cli.local.home.settings import Changed, Source, change, setting_of
+from rcl_cli.local.making import Making
 from rcl_cli.local.models.comparison import compare, write_comparison
 from rcl_cli.local.models.exporting import export_model
 from rcl_cli.local.models.report import write_report
@@ -107,9 +113,7 @@ def test_events_are_values_that_a_test_can_look_at(home: Home, photos: Path, mon
 @pytest.mark.parametrize(
     ("request_", "error", "message"),
     [
-        (Request(), UsageError, "Give a folder"),
         (Request(name="nobody"), UsageError, "has no images to train on"),
-        (Request(Path("nowhere"), options={"epochs": "many"}), RclError, "epochs can't be 'many'"),
         (Request(Path("nowhere")), RclError, "is not there"),
     ],
 )
@@ -119,7 +123,7 @@ def test_what_is_wrong_is_raised_before_anything_is_made(
     told: list[events.Event] = []
     with pytest.raises(error, match=message):
         train(home.context, request_, told.append)
-    assert told == []
+    assert told in ([], [events.Counted("reading", 0)])
     assert home.call("DescribeProjects")["ProjectDescriptions"] == []
 
 
@@ -164,7 +168,7 @@ def test_labelled_images_in_out_looked_at_and_checked(home: Home, photos: Path, 
     context = home.context
     arns = import_images(context, ImportRequest(photos, project="pets"), told.append)
     assert [home.describe(arn)["DatasetStats"]["TotalEntries"] for arn in arns] == [24]
-    assert told[:2] == [events.Counted("reading", 1), events.Counted("reading", 2)]
+    assert told[:3] == [events.Counted("reading", number) for number in range(3)]
     understood = [event for event in told if isinstance(event, events.Understood)]
     assert understood[0].parts["train"].labels == {"red": 12, "green": 12}
     assert [event.operation for event in told if isinstance(event, events.Called)] == ["CreateProject", "CreateDataset"]
@@ -179,11 +183,11 @@ def test_labelled_images_in_out_looked_at_and_checked(home: Home, photos: Path, 
     told.clear()
     sheet = show(context, SheetRequest("pets", Wanted(most=5, labels=("red",)), tmp_path / "sheet.png"), told.append)
     assert sheet.read_bytes().startswith(b"\x89PNG")
-    assert told == [*(events.Counted("looking at images", number) for number in range(1, 6)), events.Noted(())]
+    assert told == [*(events.Counted("looking at images", number) for number in range(6)), events.Noted(())]
 
     told.clear()
     shutil.copy(photos / "red" / "0.jpg", photos / "green" / "copy.jpg")
-    found = check_images(context, [str(photos)], None, None, told.append)
+    found = check_images(context, CheckRequest((str(photos),)), told.append)
     assert any(one.severity == "error" and "copy.jpg" in str(one.images) for one in found)
     assert told[-1] == events.Counted("looking at images", 25)
     assert (is_bad_enough(found, "error"), is_bad_enough(found, "never"), is_bad_enough([], "warning")) == (
@@ -194,24 +198,25 @@ def test_labelled_images_in_out_looked_at_and_checked(home: Home, photos: Path, 
 @pytest.mark.parametrize(
     ("flow", "error", "message"),
     [
-        (lambda context, _: import_images(context, ImportRequest(Path("x")), print), UsageError, "Give either"),
+        (lambda *_: ImportRequest(Path("x")), UsageError, "Give either"),
         (
-            lambda context, folder: import_images(context, ImportRequest(folder, "p", folder), print),
-            UsageError, "Give either",
+            lambda _, folder: ImportRequest(folder, "p", folder), UsageError, "Give either",
         ),
-        (lambda context, _: check_images(context, ["a", "b", "c"], None, None, print), UsageError, "or two"),
+        (lambda *_: CheckRequest(("a", "b", "c")), UsageError, "or two"),
         (
-            lambda context, folder: show(context, SheetRequest("p", out=folder / "x.gif"), print),
-            UsageError, r"must end in \.html",
+            lambda _, folder: SheetRequest("p", out=folder / "x.gif"), UsageError, r"must end in \.html",
         ),
         (
-            lambda context, folder: show(context, SheetRequest("p", Wanted(2000), folder / "x.png", 1), print),
+            lambda _, folder: SheetRequest("p", Wanted(2000), folder / "x.png", 1),
             UsageError, "too much for one picture",
         ),
-        (lambda context, _: change_thresholds(context, "p", Change(relax=True, reset=True)), UsageError, "Give one of"),
-        (lambda context, _: change_thresholds(context, "p", Change(labels=("a",))), UsageError, "--label goes with"),
+        (lambda *_: Change(relax=True, reset=True), UsageError, "Give one of"),
+        (lambda *_: Change(labels=("a",)), UsageError, "--label goes with"),
         (lambda context, folder: make_example(context, "rooms", folder / "A B"), UsageError, "can't be one"),
-        (lambda _, folder: draw_answer(folder, "{}", folder / "x.gif"), UsageError, "must end in"),
+        (lambda _, folder: draw_answer(folder, lambda: "{}", folder / "x.gif"), UsageError, "must end in"),
+        (lambda *_: Request(), UsageError, "Give a folder"),
+        (lambda *_: Request(Path("nowhere"), options={"epochs": "many"}), RclError, "epochs can't be 'many'"),
+        (lambda *_: Place(" "), UsageError, "--bucket needs"),
         (lambda context, _: list(log_of(context, "p", host=False)), RclError, "There is no version p"),
     ],
 )  # fmt: skip
@@ -226,27 +231,151 @@ def test_what_makes_no_sense_is_said_and_changes_nothing(
     assert home.call("DescribeProjects")["ProjectDescriptions"] == []
 
 
-@pytest.mark.parametrize("moment", ["CreateDataset", "DescribeDataset"])
+@pytest.mark.parametrize("is_done", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize(
+    ("moment", "count"), [("CreateProject", 1), ("CreateDataset", 1), ("CreateDataset", 2), ("DescribeDataset", 2)]
+)
 def test_an_import_that_is_stopped_leaves_no_half_project(
-    moment: str, home: Home, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    moment: str, count: int, is_done: bool, home: Home, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Ctrl-C before a call has done its work, or after it and before it could be remembered."""
     for part in ("train", "test"):
         shutil.copytree(photos, tmp_path / "both" / part)
     calls = []
 
     def interrupted(context: Context, operation: str, params: dict[str, object]) -> dict[str, object]:
         calls.append(operation)
-        if operation == moment and calls.count(moment) == 2:
+        stop = operation == moment and calls.count(moment) == count
+        if stop and not is_done:
             raise KeyboardInterrupt
-        return invoke(context, operation, params)
+        if operation.startswith("Delete"):
+            # Once more: what puts things in order is not stopped.
+            signal.raise_signal(signal.SIGINT)
+        result = invoke(context, operation, params)
+        if stop:
+            raise KeyboardInterrupt
+        return result
 
     monkeypatch.setattr("rcl_cli.local.datasets.imports.invoke", interrupted)
-    # The undoing of it is not interrupted.
     with pytest.raises(KeyboardInterrupt):
         import_images(home.context, ImportRequest(tmp_path / "both", project="pets"), lambda _: None)
-    assert calls[:3] == ["CreateProject", "CreateDataset", "DescribeDataset"]
-    assert calls[-1] == "DeleteProject"
     assert home.call("DescribeProjects")["ProjectDescriptions"] == []
+    # The same command again.
+    monkeypatch.undo()
+    assert len(import_images(home.context, ImportRequest(tmp_path / "both", project="pets"), lambda _: None)) == 2
+
+
+def test_a_name_that_no_project_can_have_leaves_nothing(home: Home, photos: Path) -> None:
+    with pytest.raises(RclError, match="projectName"):
+        import_images(home.context, ImportRequest(photos, project="a b"), lambda _: None)
+    assert list(home.buckets.rglob("*.manifest")) == []
+
+
+def test_a_project_that_was_there_stays(home: Home, photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home.dataset(home.project("pets"), "TEST", [image_line("data", "a.jpg", "cat")])
+
+    def interrupted(context: Context, operation: str, params: dict[str, object]) -> dict[str, object]:
+        result = invoke(context, operation, params)
+        if operation == "CreateDataset":
+            raise KeyboardInterrupt
+        return result
+
+    monkeypatch.setattr("rcl_cli.local.datasets.imports.invoke", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        import_images(home.context, ImportRequest(photos, project="pets"), lambda _: None)
+    (project,) = home.call("DescribeProjects")["ProjectDescriptions"]
+    assert [one["DatasetType"] for one in project["Datasets"]] == ["TEST"]
+
+
+def test_a_training_that_does_not_begin_can_be_tried_again(
+    home: Home, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(context: Context, operation: str, params: dict[str, object]) -> dict[str, object]:
+        raise InternalServerError("No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("rcl_cli.local.models.training.invoke", full)
+        with pytest.raises(InternalServerError):
+            train(home.context, Request(photos, name="pets", options=QUICK), lambda _: None)
+    assert home.call("DescribeProjects")["ProjectDescriptions"] == []
+
+    def interrupted(context: Context, operation: str, params: dict[str, object]) -> dict[str, object]:
+        invoke(context, operation, params)
+        raise KeyboardInterrupt
+
+    # It began, and its answer was not heard.
+    told: list[events.Event] = []
+    with monkeypatch.context() as patch:
+        patch.setattr("rcl_cli.local.models.training.invoke", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            train(home.context, Request(photos, name="pets", options=QUICK), told.append)
+    assert told[-1] == events.Left("pets/v1", is_training=True)
+    project = home.call("DescribeProjects")["ProjectDescriptions"][0]["ProjectArn"]
+    assert home.wait(project, "v1")[0] == "TRAINING_COMPLETED"
+
+
+@pytest.mark.parametrize("is_slow", [False, True])
+def test_what_a_push_made_elsewhere_is_deleted_or_named(is_slow: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A service that makes and deletes in the background, as Amazon's does."""
+    monkeypatch.setattr("rcl_cli.local.making._POLL_S", 0.01)
+    there: dict[str, int] = {}
+
+    def call(operation: str, params: Mapping[str, Any]) -> dict[str, Any]:
+        if operation == "CreateProject":
+            there["arn:project/p/1"] = 0
+            return {"ProjectArn": "arn:project/p/1"}
+        if operation == "CreateDataset":
+            there["arn:project/p/dataset/train/2"] = 10**9 if is_slow else 3
+            raise KeyboardInterrupt
+        if operation == "DescribeProjects":
+            datasets = [{"DatasetType": "TRAIN", "DatasetArn": "arn:project/p/dataset/train/2"}]
+            return {"ProjectDescriptions": [{"ProjectArn": "arn:project/p/1", "Datasets": datasets}]}
+        arn = str(next(iter(params.values())))
+        if there[arn] > 0 or (operation == "DeleteProject" and len(there) > 1):
+            there[arn] -= 1
+            raise ResourceInUse("It is being made.")
+        del there[arn]
+        return {}
+
+    making = Making(call, patience_s=0.3)
+    making("CreateProject", ProjectName="p")
+    with pytest.raises(KeyboardInterrupt) as caught:
+        making("CreateDataset", ProjectArn="arn:project/p/1", DatasetType="TRAIN")
+    left = making.undo(caught.value)
+    assert (left == []) == (not is_slow)
+    assert sorted(left) == sorted(there)
+
+
+def test_an_example_that_is_stopped_is_not_there(home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stopped(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("rcl_cli.examples.drawing.write_lines", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        make_example(home.context, "rooms", tmp_path / "rooms", training=2, testing=1)
+    assert list(tmp_path.glob("**/*.jpg")) == []
+    monkeypatch.undo()
+    assert make_example(home.context, "rooms", tmp_path / "rooms", training=2, testing=1).picture.is_file()
+
+
+def test_a_drawing_that_can_not_be_written_leaves_the_old_one(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image, out = photos / "red" / "0.jpg", tmp_path / "out.png"
+    answer = json.dumps({"CustomLabels": [{"Name": "red", "Confidence": 90.0}]})
+    assert draw_answer(image, lambda: answer, out) == 1
+    before = out.read_bytes()
+    save = Image.Image.save
+
+    def full(self: Image.Image, path: Path) -> None:
+        save(self, path)
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Image.Image, "save", full)
+    with pytest.raises(RclError, match="No space"):
+        draw_answer(image, lambda: answer, out)
+    assert out.read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["out.png"]
 
 
 def test_manifests_are_all_there_or_none(
@@ -265,7 +394,7 @@ def test_manifests_are_all_there_or_none(
     out = tmp_path / "out"
     with pytest.raises(RclError, match="No space left"):
         import_images(home.context, ImportRequest(tmp_path / "both", out=out), lambda _: None)
-    assert list(out.iterdir()) == []
+    assert not out.exists()
 
 
 def test_an_example_and_what_there_is(home: Home, tmp_path: Path) -> None:
@@ -313,7 +442,7 @@ def test_a_model_judged_changed_and_taken_away(classifier: Trained, tmp_path: Pa
 
     image = classifier.home.buckets / "data" / "0.jpg"
     answer = json.dumps({"CustomLabels": classifier.detect(image.read_bytes(), MinConfidence=0)})
-    assert draw_answer(image, answer, tmp_path / "drawn.png") == len(json.loads(answer)["CustomLabels"])
+    assert draw_answer(image, lambda: answer, tmp_path / "drawn.png") == len(json.loads(answer)["CustomLabels"])
     assert (tmp_path / "drawn.png").read_bytes().startswith(b"\x89PNG")
 
 

@@ -16,7 +16,6 @@ from moto.server import ThreadedMotoServer
 
 from rcl_cli.api.names import kebab
 from rcl_cli.buckets.s3 import S3Bucket
-from rcl_cli.errors import UsageError
 from rcl_cli.local import events
 from rcl_cli.local.exchange.pulling import pull
 from rcl_cli.local.exchange.pushing import Place, push
@@ -263,5 +262,3 @@ def test_the_flows_without_a_terminal(account: Account, home: Home) -> None:
     assert pull(home.context, there, "copied", "again", with_images=True, tell=told.append) == "again"
     assert told[-2] == events.Moved({"train": len(training)}, len(training), 0, is_elsewhere=False)
     assert [event.operation for event in told if isinstance(event, events.Called)] == ["CreateProject", "CreateDataset"]
-    with pytest.raises(UsageError, match="--bucket needs"):
-        push(home.context, there, "boards", None, Place(" "), told.append)

@@ -46,7 +46,7 @@ def draw_answer(image: Path, answer: Callable[[], str], out: Path) -> int:
         raise UsageError(f"{error.filename or out}: {error.strerror or error}") from error
 
 
-def _drawn(image: Path, labels: Sequence[dict[str, Any]], out: Path) -> int:
+def _drawn(image: bytes | Path, labels: Sequence[dict[str, Any]], out: Path) -> int:
     """Draw labels; the file is there whole, or as it was."""
     counts: list[int] = []
     write_file(out, lambda path: counts.append(draw_labels(image, labels, path)))
@@ -97,7 +97,7 @@ class Drawing:
         out = self._target if self._is_file else self._target / self._name(answer.source_ref)
         out.parent.mkdir(parents=True, exist_ok=True)
         labels = answer.found.labels if answer.found is not None else []
-        draw_labels(read_image(self._context, answer.source_ref), labels, out)
+        _drawn(read_image(self._context, answer.source_ref), labels, out)
 
     def _name(self, source_ref: str) -> str:
         """The image's own name; a number more where another image has it."""
