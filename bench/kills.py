@@ -44,7 +44,7 @@ def stage_of(folder: WorkFolder) -> str:
     """Where a training stands: `starting` before it said anything, empty when it has ended."""
     if folder.outcome() is not None or not folder.path.exists():
         return ""
-    return str((folder.last_event() or {}).get("stage") or "starting")
+    return str(((folder.last_event() or {}).get("progress") or {}).get("stage") or "starting")
 
 
 def kill_in(folder: WorkFolder, stage: str, chance: random.Random) -> str:
