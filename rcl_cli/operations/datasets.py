@@ -17,7 +17,7 @@ def describe_dataset(context: Context, params: dict[str, Any]) -> dict[str, Any]
     return {
         "DatasetDescription": {
             "CreationTimestamp": dataset.created_ms / 1000,
-            "LastUpdatedTimestamp": dataset.updated_ms / 1000,
+            "LastUpdatedTimestamp": max(dataset.created_ms, dataset.updated_ms) / 1000,
             "Status": dataset.status,
             "StatusMessage": dataset.message,
             "StatusMessageCode": dataset.message_code,
