@@ -127,7 +127,7 @@ def ultralytics_ap50(model_dir: Path, images: list[dict[str, Any]], data: Path, 
 
         from rcl_cli.backends.registry import read_card
         from rcl_cli.backends.weights.checkpoints import load_tensors
-        from rcl_cli.backends.yolo.trainer import DetectionModel
+        from rcl_cli.backends.yolo.network import DetectionModel
 
         card, _ = read_card(model_dir)
         root = Path(scratch)

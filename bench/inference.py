@@ -136,7 +136,7 @@ def ultralytics_file(model: Path, folder: Path) -> Path:
 
     from rcl_cli.backends.registry import read_card
     from rcl_cli.backends.weights.checkpoints import load_tensors
-    from rcl_cli.backends.yolo.trainer import DetectionModel
+    from rcl_cli.backends.yolo.network import DetectionModel
 
     card, _ = read_card(model)
     network = DetectionModel(f"{card.model}.yaml", ch=3, nc=len(card.labels), verbose=False)

@@ -91,8 +91,8 @@ def _same(size_px: int) -> Any:
 FAMILY = Family(
     task="classification",
     licence="CC0-1.0",
-    module="tests.tiny_family",
-    trainer="Trainer",
+    network="tests.tiny_family",
+    trainer="tests.tiny_family:Trainer",
     predictor="tests.tiny_family:Predictor",
     free={0: "batch"},
     whole_size=_same,

@@ -46,9 +46,9 @@ class Family:
 
     Args:
         licence: SPDX expression of what the weights of its trained models fall under.
-        module: has the trainer class, `load_network(card, weights_file)`, `in_half(network)`, `example_input(card)`
-            and `offers(model, device, images)`.
-        trainer: the trainer's name in `module`.
+        network: a module with `load_network(card, weights_file)`, `in_half(network)`, `example_input(card)` and
+            `offers(model, device, images)`.
+        trainer: `module:class`.
         predictor: `module:class`, which needs numpy and no torch.
         free: dimensions of the network's input, (N, H, W, 3), that may change, by name.
         whole_size: an image size that was asked for, in pixels, to one that the network takes.
@@ -60,7 +60,7 @@ class Family:
 
     task: Task
     licence: str
-    module: str
+    network: str
     trainer: str
     predictor: str
     free: Mapping[int, str]

@@ -44,30 +44,34 @@ def family_for(task: Task, model: str) -> str:
 
 
 def trainer(name: str) -> Trainer:
-    found = family(name)
-    made: Trainer = getattr(import_module(found.module), found.trainer)()
+    made: Trainer = _named(family(name).trainer)()
     return made
 
 
 def offers(name: str, model: str, device: str, images: int) -> list[Offer]:
     """Architectures with their weights, best first; `model` is `auto` or one architecture's name."""
-    found: list[Offer] = import_module(family(name).module).offers(model, device, images)
+    found: list[Offer] = import_module(family(name).network).offers(model, device, images)
     return found
 
 
 def load_network(card: ModelCard, folder: Path) -> Any:
     """The trained torch module, taking uint8 pixels."""
-    return import_module(family(card.family).module).load_network(card, folder / WEIGHTS_FILE)
+    return import_module(family(card.family).network).load_network(card, folder / WEIGHTS_FILE)
 
 
 def example_input(card: ModelCard) -> Any:
-    return import_module(family(card.family).module).example_input(card)
+    return import_module(family(card.family).network).example_input(card)
 
 
 def _predictor_class(card: ModelCard) -> Callable[[Runner, ModelCard], Predictor]:
-    module, _, name = family(card.family).predictor.partition(":")
-    made: Callable[[Runner, ModelCard], Predictor] = getattr(import_module(module), name)
+    made: Callable[[Runner, ModelCard], Predictor] = _named(family(card.family).predictor)
     return made
+
+
+def _named(words: str) -> Any:
+    """What `module:class` means."""
+    module, _, name = words.partition(":")
+    return getattr(import_module(module), name)
 
 
 def load_predictor(folder: Path, device: str = "cpu", threads: int = 0) -> Predictor:
@@ -99,7 +103,7 @@ def on_torch(card: ModelCard, folder: Path, device: str, *, half: bool = False) 
 
     network = load_network(card, folder)
     if half:
-        network = import_module(family(card.family).module).in_half(network)
+        network = import_module(family(card.family).network).in_half(network)
     return _predictor_class(card)(TorchRunner(network, device), card)
 
 

@@ -27,9 +27,9 @@ def saved(family: str, folder: Path) -> ModelCard:
     """A model with random weights."""
     torch.manual_seed(0)
     if family == "yolo":
-        from rcl_cli.backends.yolo.trainer import _detector
+        from rcl_cli.backends.yolo.network import detector
 
-        network: torch.nn.Module = _detector("yolo11n", 2)
+        network: torch.nn.Module = detector("yolo11n", 2)
         preprocessing: dict[str, Any] = {"size_px": 96}
     else:
         from rcl_cli.backends.classifier.backbones import build
@@ -227,7 +227,7 @@ def test_a_pass_on_cuda_never_waits_for_the_cpu(model: tuple[ModelCard, Path], h
     card, folder = model
     network = registry.load_network(card, folder)
     if half:
-        network = import_module(registry.family(card.family).module).in_half(network)
+        network = import_module(registry.family(card.family).network).in_half(network)
     fake = FakeTensorMode()
 
     def moved(tensor: torch.Tensor) -> torch.Tensor:
@@ -249,14 +249,13 @@ def test_a_pass_on_cuda_never_waits_for_the_cpu(model: tuple[ModelCard, Path], h
 
 
 def test_anchors_are_where_ultralytics_has_them() -> None:
-    from ultralytics.utils.tal import make_anchors
 
-    from rcl_cli.backends.yolo.trainer import _anchors
+    from rcl_cli.backends.yolo.network import anchors
 
     feats = [torch.zeros(1, 1, *size) for size in ((12, 8), (6, 4), (3, 2))]
     strides = [8.0, 16.0, 32.0]
     points, steps = make_anchors(feats, strides)
-    for ours, theirs in zip(_anchors(feats, strides), (points.T, steps.T), strict=True):
+    for ours, theirs in zip(anchors(feats, strides), (points.T, steps.T), strict=True):
         torch.testing.assert_close(ours, theirs)
 
 

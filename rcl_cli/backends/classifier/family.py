@@ -51,8 +51,8 @@ def _as_asked(size_px: int) -> int:
 FAMILY = Family(
     task="classification",
     licence="BSD-3-Clause",
-    module="rcl_cli.backends.classifier.trainer",
-    trainer="ClassifierTrainer",
+    network="rcl_cli.backends.classifier.trainer",
+    trainer="rcl_cli.backends.classifier.trainer:ClassifierTrainer",
     predictor="rcl_cli.backends.classifier.predictor:ClassifierPredictor",
     free={0: "batch"},
     whole_size=_as_asked,

@@ -70,8 +70,8 @@ def _defaults(data: Data) -> Defaults:
 FAMILY = Family(
     task="detection",
     licence="AGPL-3.0-only",
-    module="rcl_cli.backends.yolo.trainer",
-    trainer="YoloTrainer",
+    network="rcl_cli.backends.yolo.network",
+    trainer="rcl_cli.backends.yolo.trainer:YoloTrainer",
     predictor="rcl_cli.backends.yolo.predictor:YoloPredictor",
     free={0: "batch", 1: "height", 2: "width"},
     whole_size=whole_strides,

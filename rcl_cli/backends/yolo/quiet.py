@@ -5,7 +5,11 @@ from __future__ import annotations
 import json
 import logging
 import os
+import tempfile
+from functools import cache
 from pathlib import Path
+
+from rcl_cli.config import cpu_cores
 
 _INTEGRATIONS = ("clearml", "comet", "dvc", "mlflow", "raytune", "tensorboard", "wandb", "neptune", "hub")
 
@@ -15,6 +19,12 @@ def has_native_bf16() -> bool:
     import torch
 
     return torch.cuda.is_bf16_supported(including_emulation=False)
+
+
+@cache
+def quieted() -> None:
+    """Import Ultralytics quietly, once; whoever imports something of it calls this before."""
+    quiet_ultralytics(Path(os.environ.get("RCL_WORK_DIR") or tempfile.mkdtemp(prefix="rcl-")), cpu_cores())
 
 
 def quiet_ultralytics(work_dir: Path, threads: int) -> None:

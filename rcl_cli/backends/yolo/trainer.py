@@ -7,118 +7,36 @@ from rcl's own decoder, so training sees exactly what serving will see.
 from __future__ import annotations
 
 import multiprocessing
-import os
 import shutil
 import sys
-import tempfile
 import time
-from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from safetensors.torch import save_file
-from torch import nn
 
 from rcl_cli.backends.base import WEIGHTS_FILE, Cancelled, Report, TrainingCancelled, WeightsChoice
-from rcl_cli.backends.pixels import ResizedImages
 from rcl_cli.backends.resuming import NO_CHECKPOINTS, Checkpoints, random_state, restore_random_state
 from rcl_cli.backends.weights.checkpoints import load_matching, load_tensors
-from rcl_cli.backends.weights.choice import Offer
-from rcl_cli.backends.yolo.family import STRIDE, knows
-from rcl_cli.backends.yolo.quiet import has_native_bf16, quiet_ultralytics
+from rcl_cli.backends.yolo.family import STRIDE
+from rcl_cli.backends.yolo.images import ManifestDataset
+from rcl_cli.backends.yolo.network import detector
+from rcl_cli.backends.yolo.quiet import has_native_bf16, quieted
 from rcl_cli.config import cpu_cores
-from rcl_cli.domain import ModelCard, Progress, Sample, TrainingPlan
+from rcl_cli.domain import ModelCard, Progress, TrainingPlan
 from rcl_cli.errors import ConfigError, TrainingFailed
-from rcl_cli.imaging.decode import decode, read_header
-from rcl_cli.imaging.geometry import fitted_size, resize
 
-quiet_ultralytics(Path(os.environ.get("RCL_WORK_DIR") or tempfile.mkdtemp(prefix="rcl-")), cpu_cores())
+quieted()
 
-from ultralytics.data.dataset import YOLODataset  # noqa: E402 - must follow quiet_ultralytics
-from ultralytics.models.yolo.detect import DetectionTrainer  # noqa: E402
+from ultralytics.models.yolo.detect import DetectionTrainer  # noqa: E402 - must follow
 from ultralytics.nn.tasks import DetectionModel  # noqa: E402
 
-_ASSETS = "https://github.com/ultralytics/assets/releases/download"
-# As published with the release; of other files the hash of the first download is kept.
-_SHA256 = {
-    "yolo11n": "0ebbc80d4a7680d14987a577cd21342b65ecfd94632bd9a8da63ae6417644ee1",
-    "yolo11s": "85a76fe86dd8afe384648546b56a7a78580c7cb7b404fc595f97969322d502d5",
-}
 _MIN_FILLED = 0.5
 _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - the system's own
 _BATCHES_UNDER_WAY = 5
 _ALL_OOM_RETRIES = 3
-
-
-class ManifestDataset(YOLODataset):
-    """A YOLO dataset over samples in memory.
-
-    Args:
-        step: told how many of how many images have been read.
-        folder: for images that memory does not hold.
-    """
-
-    def __init__(
-        self,
-        samples: tuple[Sample, ...],
-        labels: tuple[str, ...],
-        *,
-        step: Callable[[int, int], None],
-        folder: Path,
-        **kwargs: Any,
-    ) -> None:
-        self._samples = {s.path: s for s in samples}
-        self._class_ids = {name: i for i, name in enumerate(labels)}
-        super().__init__(img_path=[s.path for s in samples], data={"names": dict(enumerate(labels))}, **kwargs)
-        # Only now: rectangular batches bring the files into an order of their own.
-        self._originals = [_size_of(self._samples[path]) for path in self.im_files]
-        self._fitted = [fitted_size(height, width, self.imgsz) for height, width in self._originals]
-        self._images = ResizedImages(self._fitted, self._read, folder, step)
-
-    def get_img_files(self, img_path: list[str]) -> list[str]:
-        return list(img_path)
-
-    def get_labels(self) -> list[dict[str, Any]]:
-        return [self._label(self._samples[path]) for path in self.im_files]
-
-    def _label(self, sample: Sample) -> dict[str, Any]:
-        boxes = [(self._class_ids[name], box) for name, box in sample.boxes]
-        xywh = [(b.left + b.width / 2, b.top + b.height / 2, b.width, b.height) for _, b in boxes]
-        return {
-            "im_file": sample.path,
-            "shape": _size_of(sample),
-            "cls": np.array([[c] for c, _ in boxes], dtype=np.float32).reshape(-1, 1),
-            "bboxes": np.array(xywh, dtype=np.float32).reshape(-1, 4),
-            "segments": [],
-            "keypoints": None,
-            "normalized": True,
-            "bbox_format": "xywh",
-        }
-
-    def build_transforms(self, hyp: Any) -> Any:
-        # Mosaic draws from a sliding buffer of recent images unless all images are at hand, which they are here.
-        self.cache = "ram"
-        return super().build_transforms(hyp)
-
-    def _read(self, i: int) -> np.ndarray:
-        """An image at the training size in BGR, Ultralytics' order."""
-        rgb = decode(self.im_files[i], longer_px=self.imgsz)
-        return np.ascontiguousarray(resize(rgb, *self._fitted[i])[..., ::-1])
-
-    def load_image(self, i: int, **_modes: Any) -> tuple[np.ndarray, tuple[int, int], tuple[int, int]]:
-        """The image resized to the training size in BGR, its original and its resized (h, w)."""
-        image = self._images[i]
-        return image, self._originals[i], image.shape[:2]
-
-
-def _size_of(sample: Sample) -> tuple[int, int]:
-    """(height, width) of a sample's upright image."""
-    if sample.height:
-        return sample.height, sample.width
-    header = read_header(sample.path)
-    return header.height, header.width
 
 
 # Ultralytics adds its online-platform callbacks to every class whose name contains "Trainer"; this one must not.
@@ -222,52 +140,6 @@ class ManifestDetection(DetectionTrainer):
 
     def final_eval(self) -> None:
         return None
-
-
-class YoloNet(nn.Module):
-    """The detector with its preprocessing inside: (N, H, W, 3) uint8 RGB in, (N, 4 + classes, anchors) out."""
-
-    def __init__(self, model: DetectionModel) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
-        out = self.model(pixels.permute(0, 3, 1, 2).to(next(self.model.parameters()).dtype) / 255)
-        return out[0] if isinstance(out, (list, tuple)) else out
-
-
-def _detector(model: str, classes: int) -> DetectionModel:
-    """A detector with random weights.
-
-    Raises:
-        ConfigError: Ultralytics ships no such architecture.
-    """
-    try:
-        return DetectionModel(f"{model}.yaml", ch=3, nc=classes, verbose=False)
-    except (FileNotFoundError, KeyError) as error:
-        raise ConfigError(f"Ultralytics has no detection model {model!r}; try yolo11n, yolo11s or yolov8n.") from error
-
-
-def offers(model: str, device: str, images: int) -> list[Offer]:
-    """YOLO architectures in order of preference.
-
-    | device | images | model |
-    |---|---|---|
-    | CPU | any | yolo11n |
-    | GPU | under 1000 | yolo11n |
-    | GPU | 1000 and more | yolo11s |
-
-    bench/RESULTS.md has the measurements behind the first row; the last two are from published tables and unmeasured.
-
-    Raises:
-        ConfigError: no such model.
-    """
-    if model == "auto":
-        model = "yolo11s" if device != "cpu" and images >= 1000 else "yolo11n"
-    if not knows(model):
-        raise ConfigError(f"There is no detection model {model!r}; try yolo11n, yolo11s or yolov8n.")
-    release = "v8.4.0" if model.startswith("yolo26") else "v8.3.0"
-    return [Offer(model, url=f"{_ASSETS}/{release}/{model}.pt", sha256=_SHA256.get(model))]
 
 
 class _Watch:
@@ -394,7 +266,7 @@ class YoloTrainer:
         checkpoints: Checkpoints = NO_CHECKPOINTS,
     ) -> ModelCard:
         torch.manual_seed(plan.seed)
-        model = _detector(plan.model, len(plan.labels))
+        model = detector(plan.model, len(plan.labels))
         if weights.path is not None:
             filled, wanted = load_matching(model, load_tensors(weights.path)), len(model.state_dict())
             if filled < _MIN_FILLED * wanted:
@@ -435,81 +307,3 @@ class YoloTrainer:
             choice=f"epoch {loop.best_epoch} of {loop.epochs}; best AP50:95 on {len(plan.holdout)} held-out images",
             history=tuple(watch.history),
         )
-
-
-def load_network(card: ModelCard, weights_file: Path) -> YoloNet:
-    """The trained detector, fused, on the CPU, in evaluation mode."""
-    model = _detector(card.model, len(card.labels))
-    model.load_state_dict(load_tensors(weights_file))
-    head = model.model[-1]
-    if getattr(head, "end2end", False):
-        # Two-headed models answer through the one-to-many head and our own suppression, as they were validated.
-        head.end2end = False
-    model = model.eval().fuse(verbose=False)
-    head = model.model[-1]
-    head.export, head.format, head.dynamic = True, "onnx", True
-    _keep_anchors_on_device(head)
-    return YoloNet(model)
-
-
-def _keep_anchors_on_device(head: Any) -> None:
-    """Let a detector's last part make its anchors on the GPU.
-
-    Ultralytics counts them out on the CPU and reads strides back from the device. Both wait for it, which costs time at
-    every pass, and work that waits can't be recorded as a CUDA graph.
-    """
-    elsewhere, strides = head._get_decode_boxes, [float(s) for s in head.stride]
-
-    def decoded(raw: dict[str, Any]) -> Any:
-        feats = raw["feats"]
-        if feats[0].device.type != "cuda":
-            return elsewhere(raw)
-        points, steps = _anchors(feats, strides)
-        return head.decode_bboxes(head.dfl(raw["boxes"]), points.unsqueeze(0), raw.get("angle")) * steps
-
-    head._get_decode_boxes = decoded
-
-
-def _anchors(feats: Sequence[torch.Tensor], strides: Sequence[float]) -> tuple[torch.Tensor, torch.Tensor]:
-    """Centres of the cells of feature maps, and their strides.
-
-    Args:
-        feats: (N, C, H, W) each; only shape, type and device matter.
-        strides: pixels a cell, one number a map.
-
-    Returns:
-        (2, A): x and y in cells; (1, A): pixels. A is the number of all cells.
-    """
-    points, steps = [], []
-    for feat, stride in zip(feats, strides, strict=True):
-        like: dict[str, Any] = {"dtype": feat.dtype, "device": feat.device}
-        height, width = feat.shape[2:]
-        y, x = torch.meshgrid(torch.arange(height, **like), torch.arange(width, **like), indexing="ij")
-        points.append(torch.stack([x.flatten(), y.flatten()]) + 0.5)
-        steps.append(torch.full((1, height * width), stride, **like))
-    return torch.cat(points, 1), torch.cat(steps, 1)
-
-
-def in_half(net: YoloNet) -> YoloNet:
-    """A loaded network in half precision, but for its boxes: from 1024 pixels on, half has whole ones only."""
-    net.half()
-    head = net.model.model[-1]
-    head.dfl.float()
-    decode = head._inference
-
-    def in_single(raw: dict[str, Any]) -> torch.Tensor:
-        # Of the features only shape, type and device are looked at.
-        features = [torch.empty(f.shape, device=f.device) for f in raw["feats"]]
-        out: torch.Tensor = decode(
-            {**raw, "boxes": raw["boxes"].float(), "scores": raw["scores"].float(), "feats": features}
-        )
-        return out
-
-    head._inference = in_single
-    return net
-
-
-def example_input(card: ModelCard) -> torch.Tensor:
-    """A uint8 batch of a size that is not square, so that a mixed-up side shows."""
-    short = max(STRIDE, card.image_size // 2 // STRIDE * STRIDE)
-    return torch.zeros(2, short, card.image_size // STRIDE * STRIDE, 3, dtype=torch.uint8)
