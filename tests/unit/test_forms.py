@@ -249,7 +249,6 @@ def test_a_pass_on_cuda_never_waits_for_the_cpu(model: tuple[ModelCard, Path], h
 
 
 def test_anchors_are_where_ultralytics_has_them() -> None:
-
     from ultralytics.utils.tal import make_anchors
 
     from rcl_cli.backends.yolo.network import anchors
