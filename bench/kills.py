@@ -1,6 +1,6 @@
 """SIGKILL in every stage of a training: each must go on, complete, and be as good as one that nobody disturbed.
 
-    python bench/kills.py [--rounds 10] [--out kills.json]
+    python bench/kills.py [--rounds 10] [--family detector] [--out kills.json]
 
 A round kills one training of each family in each stage, at a random moment of it; whoever looks next starts it again.
 Trainings are small, of the same seed and images, so that what differs is what the kill did: threads add up in another
@@ -15,7 +15,6 @@ import json
 import os
 import random
 import signal
-import statistics
 import sys
 import tempfile
 import time
@@ -25,6 +24,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 os.environ |= {"RCL_OFFLINE": "1"}
 
+from rcl_cli.backends.registry import read_card
 from rcl_cli.compute.folder import WorkFolder
 from rcl_cli.compute.launcher import launcher
 from rcl_cli.compute.places import making_of
@@ -35,8 +35,9 @@ from tests.conftest import Home, box_images, colour_images, make_home, wait_unti
 STAGES = {"starting": 1.5, "preparing": 0.15, "training": 1.5, "exporting": 0.8, "evaluating": 0.0, "saving": 0.0}
 OPTIONS = {
     "classifier": {"rcl:epochs": "6", "rcl:image_size": "64", "rcl:model": "mobilenet_v3_small", "rcl:weights": "none"},
-    "detector": {"rcl:epochs": "30", "rcl:image_size": "128", "rcl:weights": "none"},
+    "detector": {"rcl:epochs": "12", "rcl:image_size": "64", "rcl:weights": "none"},
 }
+FIGURES = ("f1", "loss")
 _LONGEST_S = 300.0
 
 
@@ -64,12 +65,15 @@ def kill_in(folder: WorkFolder, stage: str, chance: random.Random) -> str:
     return ""
 
 
-def ended(home: Home, project: str, name: str) -> tuple[str, float]:
-    """How a training ended, and how good the model is: macro F1."""
+def ended(home: Home, project: str, name: str, model: Path) -> tuple[str, float, float]:
+    """How a training ended, how good the model is, as macro F1, and the loss of its last epoch."""
     status, message = home.wait(project, name, seconds=_LONGEST_S)
     found = home.call("DescribeProjectVersions", ProjectArn=project, VersionNames=[name])["ProjectVersionDescriptions"]
     f1 = found[0].get("EvaluationResult", {}).get("F1Score", 0.0)
-    return (status if status == "TRAINING_COMPLETED" else f"{status}: {message}"), f1
+    if status != "TRAINING_COMPLETED":
+        return f"{status}: {message}", f1, 0.0
+    card, _ = read_card(model)
+    return status, f1, float(card.history[-1]["loss"])
 
 
 def train(home: Home, project: str, number: int, family: str) -> WorkFolder:
@@ -99,8 +103,9 @@ def matrix(folder: Path, family: str, rounds: int) -> list[dict[str, Any]]:
         # The look that starts it again.
         home.status(project, f"v{number}")
         starts = work.starts or 1
-        status, f1 = ended(home, project, f"v{number}")
-        rows.append({"family": family, "aim": stage, "killed": killed, "status": status, "f1": f1, "starts": starts})
+        status, f1, loss = ended(home, project, f"v{number}", home.context.layout.model(int(work.path.name)))
+        row = {"family": family, "aim": stage, "killed": killed, "status": status, "f1": f1, "loss": loss}
+        rows.append({**row, "starts": starts})
         print(json.dumps(rows[-1]), flush=True)
         left = [path.name for path in (home.path / "jobs").iterdir() if path.is_dir()]
         assert not left, left
@@ -111,22 +116,28 @@ def matrix(folder: Path, family: str, rounds: int) -> list[dict[str, Any]]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=10)
+    parser.add_argument("--family", choices=tuple(OPTIONS), action="append")
     parser.add_argument("--out", type=Path, default=Path("kills.json"))
     given = parser.parse_args()
     rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory(prefix="rcl-kills-") as place:
-        for family in OPTIONS:
+        for family in given.family or OPTIONS:
             rows += matrix(Path(place) / family, family, given.rounds)
             given.out.write_text(json.dumps(rows, indent=1))
     wrong = [f"{row}" for row in rows if row["status"] != "TRAINING_COMPLETED"]
-    for family in OPTIONS:
-        calm = [row["f1"] for row in rows if row["family"] == family and not row["aim"]]
-        print(f"\n{family}: undisturbed F1 {min(calm):.4f} to {max(calm):.4f}")
+    for family in given.family or OPTIONS:
+        calm = [row for row in rows if row["family"] == family and not row["aim"]]
+        noise = ", ".join(
+            f"{key} {min(r[key] for r in calm):.4f} to {max(r[key] for r in calm):.4f}" for key in FIGURES
+        )
+        print(f"\n{family}, undisturbed: {noise}")
         for stage in STAGES:
             killed = [row for row in rows if row["family"] == family and row["killed"] == stage]
             completed = [row for row in killed if row["status"] == "TRAINING_COMPLETED"]
-            apart = [abs(row["f1"] - statistics.median(calm)) for row in completed]
-            worst = f"F1 at most {max(apart, default=0):.4f} apart"
+            worst = ", ".join(
+                f"{key} {min(r[key] for r in completed):.4f} to {max(r[key] for r in completed):.4f}"
+                for key in FIGURES if completed
+            )  # fmt: skip
             again = sum(row["starts"] > 1 for row in killed)
             print(f"  while {stage}: {len(killed)} killed, {again} started again, {len(completed)} completed, {worst}")
             # The last two are over in milliseconds.

@@ -138,7 +138,8 @@ class RemoteError(ServiceError):
 
 
 def _leaves(root: type[ServiceError]) -> dict[str, type[ServiceError]]:
-    return {cls.code: cls for cls in root.__subclasses__()}
+    # A remote error has whatever code the other service gave.
+    return {cls.code: cls for cls in root.__subclasses__() if "code" in vars(cls)}
 
 
 def service_error(code: str, message: str) -> ServiceError:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from rcl_cli.errors import InternalServerError, ResourceNotReady
+from rcl_cli.errors import InternalServerError, ResourceNotReady, ServiceError
 from rcl_cli.inference import client
 from rcl_cli.inference.client import HostConnection
 from rcl_cli.inference.protocol import receive_frame, send_frame
@@ -81,3 +81,16 @@ def test_a_late_answer_is_not_the_next_ones(tmp_path: Path, monkeypatch: pytest.
             host.detect(b"a", None, None)
         late.set()
         assert host.detect(b"b", None, None) == [{"Name": "b"}]
+
+
+@pytest.mark.parametrize("code", sorted({one.code for one in ServiceError.__subclasses__()} | {"NobodyKnowsException"}))
+def test_every_error_of_a_host_reaches_its_client(tmp_path: Path, code: str) -> None:
+    def refuse(connection: socket.socket) -> None:
+        receive_frame(connection)
+        send_frame(connection, {"error": {"code": code, "message": "It did not go well."}})
+
+    with HostConnection(serve(tmp_path / "s", refuse), "n") as host, pytest.raises(ServiceError) as caught:
+        host.detect(b"a", None, None)
+    assert (caught.value.code, caught.value.message) == (
+        "InternalServerError" if code == "NobodyKnowsException" else code, "It did not go well.",
+    )  # fmt: skip
