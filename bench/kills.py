@@ -113,6 +113,12 @@ def matrix(folder: Path, family: str, rounds: int) -> list[dict[str, Any]]:
     return rows
 
 
+def _ranges(rows: list[dict[str, Any]]) -> str:
+    """The smallest and the largest of each figure."""
+    spans = {key: [row[key] for row in rows] for key in FIGURES}
+    return ", ".join(f"{key} {min(span):.4f} to {max(span):.4f}" for key, span in spans.items() if span)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=10)
@@ -127,17 +133,12 @@ def main() -> None:
     wrong = [f"{row}" for row in rows if row["status"] != "TRAINING_COMPLETED"]
     for family in given.family or OPTIONS:
         calm = [row for row in rows if row["family"] == family and not row["aim"]]
-        noise = ", ".join(
-            f"{key} {min(r[key] for r in calm):.4f} to {max(r[key] for r in calm):.4f}" for key in FIGURES
-        )
+        noise = _ranges(calm)
         print(f"\n{family}, undisturbed: {noise}")
         for stage in STAGES:
             killed = [row for row in rows if row["family"] == family and row["killed"] == stage]
             completed = [row for row in killed if row["status"] == "TRAINING_COMPLETED"]
-            worst = ", ".join(
-                f"{key} {min(r[key] for r in completed):.4f} to {max(r[key] for r in completed):.4f}"
-                for key in FIGURES if completed
-            )  # fmt: skip
+            worst = _ranges(completed)
             again = sum(row["starts"] > 1 for row in killed)
             print(f"  while {stage}: {len(killed)} killed, {again} started again, {len(completed)} completed, {worst}")
             # The last two are over in milliseconds.
