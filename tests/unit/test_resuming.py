@@ -84,6 +84,35 @@ def test_a_training_that_is_killed_goes_on_and_ends_alike(plan: TrainingPlan, tm
     assert first.keys() == second.keys()
 
 
+def test_two_headed_models_go_on_with_the_weights_of_their_losses(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from rcl_cli.backends.yolo import trainer
+
+    found = samples(tmp_path, boxes=True)
+    plan = TrainingPlan(
+        family="yolo", model="yolo26n", labels=("green", "red"), train=found[:4], holdout=found[16:], multi_label=False,
+        device="cpu", image_size=64, batch=4, epochs=4, patience=50, seed=0, weights="none", time_budget_s=None,
+        offline=True,
+    )  # fmt: skip
+    weights: dict[int, list[float]] = {}
+    on_epoch = trainer._Watch.on_epoch
+
+    def watched(self: Any, loop: Any) -> None:
+        weights.setdefault(loop.epoch, []).append(loop.model.criterion.o2m)
+        on_epoch(self, loop)
+
+    monkeypatch.setattr(trainer._Watch, "on_epoch", watched)
+    train(plan, tmp_path / "whole", Checkpoints(None))
+    kept = tmp_path / "kept"
+    with pytest.raises(Killed):
+        train(plan, tmp_path / "resumed", each_epoch(kept), 3)
+    train(plan, tmp_path / "resumed", each_epoch(kept))
+    # Epochs 0 and 1 twice, then the one that was lost, and the last one, again.
+    assert [len(set(each)) for each in weights.values()] == [1] * 4
+    assert weights[0][0] > weights[3][0]
+
+
 def test_checkpoints_of_something_else_are_left_alone(tmp_path: Path) -> None:
     Checkpoints(tmp_path, "one").save({"epoch": 3})
     assert Checkpoints(tmp_path, "one").load() == {"epoch": 3}

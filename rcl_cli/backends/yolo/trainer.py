@@ -110,6 +110,11 @@ class ManifestDetection(DetectionTrainer):
         self.epochs = self.args.epochs = state["epochs"]
         self.args.close_mosaic = state["close_mosaic"]
         self._setup_scheduler()
+        if getattr(self.model.model[-1], "one2one_cv2", None) is not None:
+            # Two-headed models weigh their losses by the epoch.
+            self.model.criterion = self.model.init_criterion()
+            self.model.criterion.updates = self.start_epoch - 1
+            self.model.criterion.update()
         restore_random_state(state["random"], self.device)
 
     def state(self) -> dict[str, Any]:
