@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,15 +19,19 @@ def running(factory: pytest.TempPathFactory, name: str, *, boxes: bool) -> Itera
     Args:
         name: of the folder of its home.
     """
-    base = factory.getbasetemp()
-    place = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
-    made = copied(place, factory.mktemp(name) / "home", boxes=boxes)
+    made = copied(place_of(factory), factory.mktemp(name) / "home", boxes=boxes)
     made.home.call("StartProjectVersion", ProjectVersionArn=made.version, MinInferenceUnits=1)
     assert made.home.wait(made.project, "v", leaving="STARTING")[0] == "RUNNING"
     yield made
     made.home.call("StopProjectVersion", ProjectVersionArn=made.version)
     assert made.home.wait(made.project, "v", leaving="STOPPING")[0] == "STOPPED"
     made.home.context.database.close()
+
+
+def place_of(factory: pytest.TempPathFactory) -> Path:
+    """Where models are kept that all of a test run copy."""
+    base = factory.getbasetemp()
+    return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
 
 
 def everything(home: Home) -> Any:
@@ -72,3 +77,16 @@ def classifier(shared_classifier: Trained) -> Iterator[Trained]:
 @pytest.fixture
 def detector(shared_detector: Trained) -> Iterator[Trained]:
     yield from unchanged(shared_detector)
+
+
+@pytest.fixture
+def own_detector(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trained]:
+    """A detector that a test may do with what it likes; it does not run."""
+    made = copied(place_of(tmp_path_factory), tmp_path_factory.mktemp("own") / "home", boxes=True)
+    yield made
+    for project in made.home.call("DescribeProjects")["ProjectDescriptions"]:
+        found = made.home.call("DescribeProjectVersions", ProjectArn=project["ProjectArn"])
+        for version in found["ProjectVersionDescriptions"]:
+            if version["Status"] == "RUNNING":
+                made.home.call("StopProjectVersion", ProjectVersionArn=version["ProjectVersionArn"])
+    made.home.context.database.close()

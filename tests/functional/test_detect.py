@@ -285,6 +285,7 @@ def test_a_bucket_that_leads_into_itself(detector: Trained) -> None:
     (folder / "up").symlink_to(folder.parent, target_is_directory=True)
     done = detect(detector.home, "s3://round/")
     assert (done.returncode, complaints(done.stderr)) == (0, [])
+    shutil.rmtree(folder.parent)
     assert [line["source-ref"] for line in lines_of(done.stdout)] == ["s3://round/sub/a.jpg"]
 
 

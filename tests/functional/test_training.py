@@ -288,22 +288,15 @@ def test_a_running_model_is_in_use(classifier: Trained, operation: str) -> None:
     assert classifier.home.status(classifier.project, "v")[0] == "RUNNING"
 
 
-def test_a_model_without_a_runtime_form_is_served_by_torch(detector: Trained) -> None:
-    home = detector.home
-    image = {"S3Object": {"Bucket": "data", "Name": "box-20.jpg"}}
-    ask = {"ProjectVersionArn": detector.version, "Image": image, "MinConfidence": 0.0, "MaxResults": 3}
-    before = home.call("DetectCustomLabels", **ask)["CustomLabels"]
+def test_a_model_without_a_runtime_form_is_served_by_torch(detector: Trained, own_detector: Trained) -> None:
+    home = own_detector.home
+    ask = {"Image": {"S3Object": {"Bucket": "data", "Name": "box-20.jpg"}}, "MinConfidence": 0.0, "MaxResults": 3}
+    before = detector.home.call("DetectCustomLabels", ProjectVersionArn=detector.version, **ask)["CustomLabels"]
     card_file = home.context.layout.model(1) / "model.json"
-    card = card_file.read_text()
-    home.call("StopProjectVersion", ProjectVersionArn=detector.version)
-    assert home.wait(detector.project, "v", leaving="STOPPING")[0] == "STOPPED"
-    try:
-        card_file.write_text(json.dumps({**json.loads(card), "runtime": "torch"}))
-        home.call("StartProjectVersion", ProjectVersionArn=detector.version, MinInferenceUnits=2)
-        assert home.wait(detector.project, "v", leaving="STARTING")[0] == "RUNNING"
-        after = home.call("DetectCustomLabels", **ask)["CustomLabels"]
-    finally:
-        card_file.write_text(card)
+    card_file.write_text(json.dumps({**json.loads(card_file.read_text()), "runtime": "torch"}))
+    home.call("StartProjectVersion", ProjectVersionArn=own_detector.version, MinInferenceUnits=2)
+    assert home.wait(own_detector.project, "v", leaving="STARTING")[0] == "RUNNING"
+    after = home.call("DetectCustomLabels", ProjectVersionArn=own_detector.version, **ask)["CustomLabels"]
     assert [one["Name"] for one in after] == [one["Name"] for one in before]
     assert [one["Confidence"] for one in after] == pytest.approx([one["Confidence"] for one in before], abs=0.05)
     assert not Path("/ultralytics").exists()
@@ -458,14 +451,14 @@ def copy_of(model: Trained, destination: str, name: str = "v", **more: Any) -> s
     return str(model.home.call("CopyProjectVersion", **params)["ProjectVersionArn"])
 
 
-def test_a_copied_model_answers_alike_and_outlives_its_source(detector: Trained) -> None:
-    home = detector.home
+def test_a_copied_model_answers_alike_and_outlives_its_source(detector: Trained, own_detector: Trained) -> None:
+    home = own_detector.home
     destination = home.project("elsewhere")
-    arn = copy_of(detector, destination, Tags={"why": "a copy"}, KmsKeyId="key")
+    arn = copy_of(own_detector, destination, Tags={"why": "a copy"}, KmsKeyId="key")
     assert home.wait(destination, "v", leaving="COPYING_IN_PROGRESS")[0] == "COPYING_COMPLETED"
     (copied,) = home.call("DescribeProjectVersions", ProjectArn=destination)["ProjectVersionDescriptions"]
-    source = detector.describe()
-    assert copied["SourceProjectVersionArn"] == detector.version
+    source = own_detector.describe()
+    assert copied["SourceProjectVersionArn"] == own_detector.version
     assert copied["KmsKeyId"] == "key"
     assert copied["EvaluationResult"]["F1Score"] == source["EvaluationResult"]["F1Score"]
     assert copied["TrainingDataResult"]["Input"] == source["TrainingDataResult"]["Input"]
@@ -491,28 +484,28 @@ def test_a_copied_model_answers_alike_and_outlives_its_source(detector: Trained)
     assert not home.context.layout.model(2).exists()
 
 
-def test_copies_that_are_refused(detector: Trained) -> None:
-    home = detector.home
+def test_copies_that_are_refused(own_detector: Trained) -> None:
+    home = own_detector.home
     other = home.project("other")
     with pytest.raises(ResourceInUse):
-        copy_of(detector, detector.project)
+        copy_of(own_detector, own_detector.project)
     with pytest.raises(InvalidParameter):
-        copy_of(detector, other, SourceProjectArn=other)
+        copy_of(own_detector, other, SourceProjectArn=other)
     with pytest.raises(InvalidParameter):
-        copy_of(detector, other, OutputConfig={"S3KeyPrefix": "x"})
+        copy_of(own_detector, other, OutputConfig={"S3KeyPrefix": "x"})
     far = invoke(in_region(home.context, "eu-west-1"), "CreateProject", {"ProjectName": "far"})["ProjectArn"]
     with pytest.raises(InvalidParameter):
-        copy_of(detector, far)
+        copy_of(own_detector, far)
     assert home.call("DescribeProjectVersions", ProjectArn=other)["ProjectVersionDescriptions"] == []
 
 
-def test_a_copy_that_cannot_be_written_fails_and_can_be_deleted(detector: Trained) -> None:
-    home = detector.home
+def test_a_copy_that_cannot_be_written_fails_and_can_be_deleted(own_detector: Trained) -> None:
+    home = own_detector.home
     destination = home.project("full")
     (home.buckets / "blocked").mkdir()
     (home.buckets / "blocked" / "here").write_text("a file where a folder is needed")
     output = {"S3Bucket": "blocked", "S3KeyPrefix": "here"}
-    arn = copy_of(detector, destination, OutputConfig=output)
+    arn = copy_of(own_detector, destination, OutputConfig=output)
     outcome = home.wait(destination, "v", leaving="COPYING_IN_PROGRESS")
     assert outcome == ("COPYING_FAILED", "Unable to write to output S3 bucket.")
     with pytest.raises(InvalidParameter):
@@ -547,12 +540,12 @@ def test_a_source_that_is_deleted_around_its_copy(tmp_path: Path, moment: str, m
         assert (outcome["status"], outcome["message"]) == ("COPYING_FAILED", copier.SOURCE_GONE)
 
 
-def test_a_copier_that_is_killed_is_started_once_more(detector: Trained, monkeypatch: pytest.MonkeyPatch) -> None:
-    home = detector.home
+def test_a_copier_that_is_killed_is_started_once_more(own_detector: Trained, monkeypatch: pytest.MonkeyPatch) -> None:
+    home = own_detector.home
     destination = home.project("killed")
     for module in ("rcl_cli.operations.copying", "rcl_cli.operations.settle"):
         monkeypatch.setattr(f"{module}.COPIER", "tests.sleeper")
-    version = copy_of(detector, destination)
+    version = copy_of(own_detector, destination)
     with home.context.database.read() as db:
         found = versions.by_arn(db, version)
     assert found is not None
