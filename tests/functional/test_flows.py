@@ -7,6 +7,8 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -27,6 +29,7 @@ from rcl_cli.local.datasets.imports import Request as ImportRequest
 from rcl_cli.local.datasets.sheets import Request as SheetRequest
 from rcl_cli.local.datasets.sheets import Wanted, show
 from rcl_cli.local.detecting import flow as detecting
+from rcl_cli.local.detecting.detectors import Found
 from rcl_cli.local.detecting.drawing import draw_answer
 from rcl_cli.local.exchange.pushing import Place
 from rcl_cli.local.home.doctor import examine
@@ -158,6 +161,35 @@ def test_many_images_are_asked_about_without_a_terminal(detector: Trained, tmp_p
     again = detecting.detect(detector.home.context, request, lines.append, told.append)
     assert (again.asked, again.found, len(again.failed)) == (outcome.asked, outcome.found, len(outcome.failed))
     assert len(out.read_text("utf-8").splitlines()) == outcome.asked
+
+
+def test_a_detector_is_closed_when_nobody_asks_it_any_more(
+    detector: Trained, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever reads has gone in the middle of it."""
+
+    class Slow:
+        asking, asking_at_the_end = 0, -1
+
+        def __call__(self, *_: object) -> Found:
+            with lock:
+                self.asking += 1
+            time.sleep(0.05)
+            with lock:
+                self.asking -= 1
+            return Found([], 1, 1)
+
+        def close(self) -> None:
+            self.asking_at_the_end = self.asking
+
+    def gone(_: str) -> None:
+        raise BrokenPipeError
+
+    lock, slow = threading.Lock(), Slow()
+    monkeypatch.setattr(detecting, "detector_of", lambda *_, once: slow)
+    with pytest.raises(BrokenPipeError):
+        detecting.detect(detector.home.context, detecting.Request("p/v", (str(photos),)), gone, lambda _: None)
+    assert slow.asking_at_the_end == 0
 
 
 # --- datasets ---------------------------------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import NamedTuple
 
@@ -31,8 +31,8 @@ def detect_all(
     min_confidence: float | None,
     max_results: int | None,
     threads: int,
-) -> Iterator[Answer]:
-    """Ask about many images at once; answers come in the images' order.
+) -> Generator[Answer, None, None]:
+    """Ask about many images at once; answers come in the images' order. Closed early, it waits for those under way.
 
     Raises:
         ResourceNotReady: the model is gone.

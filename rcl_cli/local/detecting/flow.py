@@ -96,7 +96,9 @@ def detect(context: Context, request: Request, write: Callable[[str], object], t
             threads = min(request.threads, max(1, len(left)))
             answers = detect_all(context, detector, left, request.min_confidence, request.max_results, threads)
             try:
-                return _written(answers, len(left), request, drawing, lambda one: output.line(as_line(one)), tell)
+                # Before the detector is closed: threads that are asking it would wait for an answer that nobody hears.
+                with closing(answers):
+                    return _written(answers, len(left), request, drawing, lambda one: output.line(as_line(one)), tell)
             except BrokenPipeError:
                 raise
             except OSError as error:
