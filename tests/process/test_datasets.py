@@ -125,7 +125,7 @@ def test_a_stopped_change_keeps_only_those_waiting_who_change_the_same(
         # Readers see what was there before.
         assert home.describe(dataset)["DatasetStats"]["TotalEntries"] == 10
         assert len(home.entries(dataset)) == 10
-        monkeypatch.setattr("rcl_cli.store.connections.BUSY_TIMEOUT_MS", 300)
+        monkeypatch.setattr("rcl_cli.store.entry_files.BUSY_TIMEOUT_MS", 300)
         with pytest.raises(ResourceInUse, match="another process is changing it"):
             put(home, dataset, 50, 1)
     process.communicate(timeout=60)
