@@ -42,6 +42,15 @@ class Making:
         self._begun = None
         return result
 
+    @contextmanager
+    def or_undone(self) -> Iterator[None]:
+        """Within, whatever goes wrong takes back what was made."""
+        try:
+            yield
+        except BaseException as error:
+            self.undo(error)
+            raise
+
     def undo(self, error: BaseException) -> list[str]:
         """Delete what was made, the last first; returns the ARNs of what can't be deleted.
 

@@ -297,6 +297,22 @@ def test_an_import_that_is_stopped_leaves_no_half_project(
     assert len(import_images(home.context, ImportRequest(tmp_path / "both", project="pets"), lambda _: None)) == 2
 
 
+@pytest.mark.parametrize("event", [events.Understood, events.Called])
+@pytest.mark.parametrize("flow", ["import", "train"])
+def test_who_stops_while_it_is_told_finds_nothing_made(flow: str, event: type, home: Home, photos: Path) -> None:
+    def stop(told: events.Event) -> None:
+        if isinstance(told, event):
+            raise KeyboardInterrupt
+
+    flows = {
+        "import": lambda: import_images(home.context, ImportRequest(photos, project="pets"), stop),
+        "train": lambda: train(home.context, Request(photos, name="pets", options=QUICK), stop),
+    }
+    with pytest.raises(KeyboardInterrupt):
+        flows[flow]()
+    assert home.call("DescribeProjects")["ProjectDescriptions"] == []
+
+
 def test_a_name_that_no_project_can_have_leaves_nothing(home: Home, photos: Path) -> None:
     with pytest.raises(RclError, match="projectName"):
         import_images(home.context, ImportRequest(photos, project="a b"), lambda _: None)

@@ -21,7 +21,7 @@ from rcl_cli.formats import registry
 from rcl_cli.formats.lines import LineWriter, part_of, usable
 from rcl_cli.formats.record import FormatError, Notes, Record
 from rcl_cli.local.datasets.sources import PARTS, Count, Step, created_now
-from rcl_cli.local.events import Called, Counted, Tell, Understood
+from rcl_cli.local.events import Counted, Tell, Understood
 from rcl_cli.local.making import Making, uninterrupted
 from rcl_cli.local.writing import write_file
 from rcl_cli.manifest.line import split_s3_url
@@ -83,16 +83,16 @@ def import_images(context: Context, request: Request, tell: Tell) -> list[str]:
     with collected(request.source, request.form, request.images, request.part, notes, step) as found:
         for bucket in buckets_not_there(context, found):
             notes.add(f"buckets are not there ({WHERE_BUCKETS_LIE})", bucket)
-        called: list[Called] = []
         if request.out is not None:
-            made = [str(path) for path in write_manifests(found, request.out)]
-        else:
-            called = make_datasets(context, found, str(request.project), notes).called
-            made = [str(one.result["DatasetArn"]) for one in called if one.operation == "CreateDataset"]
-        tell(Understood(found.parts(), tuple(notes.lines())))
-    for one in called:
-        tell(one)
-    return made
+            written = write_manifests(found, request.out)
+            tell(Understood(found.parts(), tuple(notes.lines())))
+            return [str(path) for path in written]
+        making = make_datasets(context, found, str(request.project), notes)
+        with making.or_undone():
+            tell(Understood(found.parts(), tuple(notes.lines())))
+            for one in making.called:
+                tell(one)
+        return [str(one.result["DatasetArn"]) for one in making.called if one.operation == "CreateDataset"]
 
 
 class Manifests(Protocol):
@@ -263,7 +263,7 @@ def make_datasets(context: Context, found: Manifests, project_name: str, notes: 
     with context.database.read() as db:
         project = projects.by_name(db, project_name)
     making = Making(partial(invoke, context))
-    try:
+    with making.or_undone():
         arn = project.arn if project else making("CreateProject", ProjectName=project_name)["ProjectArn"]
         for part, key in keys.items():
             source = {"GroundTruthManifest": {"S3Object": {"Bucket": BUCKET, "Name": key}}}
@@ -273,9 +273,6 @@ def make_datasets(context: Context, found: Manifests, project_name: str, notes: 
                 raise RclError(f"The {part} dataset of {project_name} could not be made: {described['StatusMessage']}")
             if errors := described["DatasetStats"]["ErrorEntries"]:
                 notes.add("entries have errors; rcl list-dataset-entries --has-errors says which", part, errors)
-    except BaseException as error:
-        making.undo(error)
-        raise
     return making
 
 

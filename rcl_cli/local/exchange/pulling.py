@@ -113,10 +113,12 @@ def pull(context: Context, remote: Remote, name: str, to: str | None, *, with_im
         if with_images and not moved and not kept:
             reasons = "; ".join(notes.lines())
             raise RclError(f"None of the images can be had ({reasons}). --no-images brings only the entries.")
-        for one in make_datasets(context, found, to, notes).called:
-            tell(one)
-        tell(Moved(found.counts, moved, kept, is_elsewhere=False))
-        tell(Noted(tuple(notes.lines())))
+        making = make_datasets(context, found, to, notes)
+        with making.or_undone():
+            for one in making.called:
+                tell(one)
+            tell(Moved(found.counts, moved, kept, is_elsewhere=False))
+            tell(Noted(tuple(notes.lines())))
     return to
 
 

@@ -155,6 +155,8 @@ def _make_there(
                 made = making("CreateDataset", ProjectArn=arn, DatasetType=part.upper(), DatasetSource=source)
                 _wait_for(call, str(made["DatasetArn"]), part, notes)
     except BaseException as error:
+        if making.called:
+            tell(Warned("What was made there is deleted again, which may take a minute."))
         for left in making.undo(error):
             tell(Warned(f"{left} was made there, and could not be deleted again: delete it by hand."))
         raise

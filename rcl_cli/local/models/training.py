@@ -170,9 +170,10 @@ def _make_datasets(context: Context, request: Request, source: Path, project_nam
         if missing := buckets_not_there(context, found):
             raise RclError(f"Images are in buckets that are not there: {', '.join(missing)}. {WHERE_BUCKETS_LIE}.")
         making = make_datasets(context, found, project_name, notes)
-        tell(Understood(found.parts(), tuple(notes.lines())))
-    for one in making.called:
-        tell(one)
+        with making.or_undone():
+            tell(Understood(found.parts(), tuple(notes.lines())))
+            for one in making.called:
+                tell(one)
     return making
 
 
