@@ -29,7 +29,7 @@ from tests.conftest import Home, Run, image_line, wait_until, write_manifest
 LINES = int(os.environ.get("RCL_STOPPED_LINES", "40000"))
 # 5 MB at most.
 CHANGED = 13_000
-ROUNDS = int(os.environ.get("RCL_KILL_ROUNDS", "4"))
+ROUNDS = int(os.environ.get("RCL_KILL_ROUNDS", "3"))
 SOURCE = "GroundTruthManifest={S3Object={Bucket=data,Name=m.manifest}}"
 
 

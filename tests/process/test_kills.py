@@ -25,7 +25,7 @@ from rcl_cli.status import MAKING
 from rcl_cli.store import versions
 from tests.conftest import Home, colour_images, image_line, wait_until, write_manifest
 
-ROUNDS = int(os.environ.get("RCL_KILL_ROUNDS", "4"))
+ROUNDS = int(os.environ.get("RCL_KILL_ROUNDS", "3"))
 STUCK = {"TRAINING_IN_PROGRESS", "STARTING", "RUNNING", "STOPPING"}
 
 
