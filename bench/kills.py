@@ -28,6 +28,7 @@ from rcl_cli.backends.registry import read_card
 from rcl_cli.compute.folder import WorkFolder
 from rcl_cli.compute.launcher import launcher
 from rcl_cli.compute.places import making_of
+from rcl_cli.store import versions
 from tests.conftest import Home, box_images, colour_images, make_home, wait_until
 
 # The longest time, in seconds, from a stage's first word to a kill; nothing is said between exporting and the end of
@@ -82,8 +83,9 @@ def train(home: Home, project: str, number: int, family: str) -> WorkFolder:
         "CreateProjectVersion", ProjectArn=project, VersionName=f"v{number}", OutputConfig=output, Tags=OPTIONS[family]
     )
     with home.context.database.read() as db:
-        version = db.execute("SELECT id FROM versions WHERE arn = ?", (made["ProjectVersionArn"],)).fetchone()[0]
-    return making_of(home.context.layout, version)
+        version = versions.by_arn(db, made["ProjectVersionArn"])
+    assert version is not None
+    return making_of(home.context.layout, version.id)
 
 
 def matrix(folder: Path, family: str, rounds: int) -> list[dict[str, Any]]:

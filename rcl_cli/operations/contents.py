@@ -99,7 +99,7 @@ def changing(context: Context, dataset_arn: str, check: Check) -> Iterator[tuple
                 context, dataset_arn, check, lambda found: stack.enter_context(context.entry_files.writing(found.file))
             )
             with context.database.write() as db:
-                is_its_file = datasets.expect(db, dataset, dataset.revision + 1)
+                is_its_file = datasets.expect(db, dataset, dataset.state.revision + 1)
             if is_its_file:
                 break
             # It has got another file while we waited for this one.
@@ -132,7 +132,7 @@ def _opened(
             continue
         except EntriesBusyError as error:
             raise ResourceInUse(f"The dataset {dataset_arn} is in use: another process is changing it.") from error
-        now = dataset._replace(**entries.state(own)._asdict())
+        now = dataset._replace(state=entries.state(own))
         check(now)
         return now, own
 

@@ -17,15 +17,15 @@ def describe_dataset(context: Context, params: dict[str, Any]) -> dict[str, Any]
     return {
         "DatasetDescription": {
             "CreationTimestamp": dataset.created_ms / 1000,
-            "LastUpdatedTimestamp": max(dataset.created_ms, dataset.updated_ms) / 1000,
-            "Status": dataset.status,
-            "StatusMessage": dataset.message,
-            "StatusMessageCode": dataset.message_code,
+            "LastUpdatedTimestamp": max(dataset.created_ms, dataset.state.updated_ms) / 1000,
+            "Status": dataset.state.status,
+            "StatusMessage": dataset.state.message,
+            "StatusMessageCode": dataset.state.message_code,
             "DatasetStats": {
-                "LabeledEntries": dataset.labeled_entries,
-                "TotalEntries": dataset.total_entries,
-                "TotalLabels": dataset.total_labels,
-                "ErrorEntries": dataset.error_entries,
+                "LabeledEntries": dataset.state.labeled_entries,
+                "TotalEntries": dataset.state.total_entries,
+                "TotalLabels": dataset.state.total_labels,
+                "ErrorEntries": dataset.state.error_entries,
             },
         }
     }
@@ -34,8 +34,8 @@ def describe_dataset(context: Context, params: dict[str, Any]) -> dict[str, Any]
 def delete_dataset(context: Context, params: dict[str, Any]) -> dict[str, Any]:
     with context.database.write() as db:
         dataset = find_dataset(db, params["DatasetArn"])
-        if dataset.status in CHANGING:
-            raise ResourceInUse(f"The dataset {dataset.arn} is in use: its status is {dataset.status}.")
+        if dataset.state.status in CHANGING:
+            raise ResourceInUse(f"The dataset {dataset.arn} is in use: its status is {dataset.state.status}.")
         tags.drop(db, dataset.arn)
         datasets.delete(db, dataset.id)
     discard_orphans(context)

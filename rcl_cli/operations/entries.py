@@ -31,14 +31,14 @@ def update_dataset_entries(context: Context, params: dict[str, Any]) -> dict[str
         try:
             bucket = bucket_of(entries.first_source_ref(db))
             reader = DatasetReader(io.BytesIO(changes), len(changes), bucket)
-            counts = dataset.counts.plus(entries.put(db, reader))
+            counts = dataset.state.counts.plus(entries.put(db, reader))
             reader.check()
             if entries.label_count(db) > MAX_LABELS:
                 raise TerminalManifestError(codes.MANIFEST_TOO_MANY_LABELS)
             outcome = (DatasetStatus.UPDATE_COMPLETE, UPDATED, "SUCCESS")
         except TerminalManifestError as error:
             db.execute("ROLLBACK TO changes")
-            counts = dataset.counts
+            counts = dataset.state.counts
             outcome = (DatasetStatus.UPDATE_FAILED, error.code.message, "CLIENT_ERROR")
         db.execute("RELEASE changes")
         entries.settle(db, *outcome, context.now_ms(), counts)
@@ -46,8 +46,8 @@ def update_dataset_entries(context: Context, params: dict[str, Any]) -> dict[str
 
 
 def _check_updatable(dataset: Dataset) -> None:
-    if dataset.status in CHANGING or dataset.status == DatasetStatus.CREATE_FAILED:
-        raise ResourceInUse(f"The dataset {dataset.arn} can't be updated: its status is {dataset.status}.")
+    if dataset.state.status in CHANGING or dataset.state.status == DatasetStatus.CREATE_FAILED:
+        raise ResourceInUse(f"The dataset {dataset.arn} can't be updated: its status is {dataset.state.status}.")
 
 
 def distribute_dataset_entries(context: Context, params: dict[str, Any]) -> dict[str, Any]:
@@ -59,11 +59,11 @@ def distribute_dataset_entries(context: Context, params: dict[str, Any]) -> dict
         if set(found) != {"TRAIN", "TEST"} or len({dataset.project_id for dataset, _ in locked}) > 1:
             raise InvalidParameter("Datasets must be one TRAIN and one TEST dataset of the same project.")
         for dataset in found.values():
-            if not dataset.status.endswith("_COMPLETE"):
-                raise ResourceNotReady(f"The dataset {dataset.arn} is not ready: its status is {dataset.status}.")
-        if found["TEST"].total_entries:
+            if not dataset.state.status.endswith("_COMPLETE"):
+                raise ResourceNotReady(f"The dataset {dataset.arn} is not ready: its status is {dataset.state.status}.")
+        if found["TEST"].state.total_entries:
             raise InvalidParameter("The TEST dataset must be empty.")
-        if not found["TRAIN"].total_entries:
+        if not found["TRAIN"].state.total_entries:
             raise InvalidParameter("The TRAIN dataset must not be empty.")
         try:
             _distribute(context, found["TRAIN"], found["TEST"])
@@ -71,7 +71,7 @@ def distribute_dataset_entries(context: Context, params: dict[str, Any]) -> dict
             message = codes.INSUFFICIENT_IMAGES_FOR_DISTRIBUTE.message
             for dataset, db in locked:
                 failed = DatasetStatus.UPDATE_FAILED
-                entries.settle(db, failed, message, "CLIENT_ERROR", context.now_ms(), dataset.counts)
+                entries.settle(db, failed, message, "CLIENT_ERROR", context.now_ms(), dataset.state.counts)
     discard_orphans(context)
     return {}
 

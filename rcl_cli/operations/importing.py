@@ -54,7 +54,6 @@ def create_dataset(context: Context, params: dict[str, Any]) -> dict[str, Any]:
             project = _project_for(db, params["ProjectArn"], kind)
             created_ms = unused_ms(context, db, began_ms)
             dataset_arn = arn(context, f"project/{project.name}/dataset/{kind.lower()}/{created_ms}")
-            state = state._replace(updated_ms=max(state.updated_ms, created_ms))
             datasets.insert(db, dataset_arn, project.id, kind, created_ms, made.keep(), state)
             tags.put(db, dataset_arn, params.get("Tags", {}))
     discard_orphans(context)
@@ -78,12 +77,12 @@ def _copy(context: Context, dataset_arn: str, made: Draft) -> Counts:
     """Take over the entries of another dataset; returns how many there are."""
     with reading(context, dataset_arn, _check_copyable) as (copied, db):
         made.replace_by(db)
-        return copied.counts
+        return copied.state.counts
 
 
 def _check_copyable(dataset: Dataset) -> None:
-    if dataset.status not in COPYABLE:
-        raise InvalidParameter(f"The dataset {dataset.arn} can't be copied: its status is {dataset.status}.")
+    if dataset.state.status not in COPYABLE:
+        raise InvalidParameter(f"The dataset {dataset.arn} can't be copied: its status is {dataset.state.status}.")
 
 
 def _open_manifest(context: Context, s3_object: dict[str, str], stack: contextlib.ExitStack) -> tuple[BinaryIO, int]:

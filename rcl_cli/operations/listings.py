@@ -18,10 +18,10 @@ _PAGE = 100
 
 
 def _check_readable(dataset: Dataset) -> None:
-    if dataset.status in (DatasetStatus.CREATE_IN_PROGRESS, DatasetStatus.CREATE_FAILED):
-        raise ResourceNotReady(f"The dataset {dataset.arn} can't be listed: its status is {dataset.status}.")
-    if dataset.status in CHANGING:
-        raise ResourceInUse(f"The dataset {dataset.arn} is in use: its status is {dataset.status}.")
+    if dataset.state.status in (DatasetStatus.CREATE_IN_PROGRESS, DatasetStatus.CREATE_FAILED):
+        raise ResourceNotReady(f"The dataset {dataset.arn} can't be listed: its status is {dataset.state.status}.")
+    if dataset.state.status in CHANGING:
+        raise ResourceInUse(f"The dataset {dataset.arn} is in use: its status is {dataset.state.status}.")
 
 
 def list_dataset_entries(context: Context, params: dict[str, Any]) -> dict[str, Any]:

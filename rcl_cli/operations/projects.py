@@ -61,9 +61,9 @@ def _dataset_metadata(dataset: datasets.Dataset) -> dict[str, Any]:
         "CreationTimestamp": dataset.created_ms / 1000,
         "DatasetType": dataset.type,
         "DatasetArn": dataset.arn,
-        "Status": dataset.status,
-        "StatusMessage": dataset.message,
-        "StatusMessageCode": dataset.message_code,
+        "Status": dataset.state.status,
+        "StatusMessage": dataset.state.message,
+        "StatusMessageCode": dataset.state.message_code,
     }
 
 

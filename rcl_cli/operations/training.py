@@ -120,10 +120,10 @@ def _dataset_sources(db: sqlite3.Connection, project_id: int, params: dict[str, 
 
 
 def _check_trainable(dataset: Dataset) -> None:
-    if dataset.status in CHANGING:
-        raise ResourceInUse(f"The dataset {dataset.arn} is in use: its status is {dataset.status}.")
-    if dataset.status == DatasetStatus.CREATE_FAILED:
-        raise InvalidParameter(f"The dataset {dataset.arn} can't be trained on: {dataset.message}")
+    if dataset.state.status in CHANGING:
+        raise ResourceInUse(f"The dataset {dataset.arn} is in use: its status is {dataset.state.status}.")
+    if dataset.state.status == DatasetStatus.CREATE_FAILED:
+        raise InvalidParameter(f"The dataset {dataset.arn} can't be trained on: {dataset.state.message}")
 
 
 def _write_snapshot(context: Context, folder: Path, sources: dict[str, Dataset], params: dict[str, Any]) -> None:

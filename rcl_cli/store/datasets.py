@@ -7,15 +7,15 @@ from __future__ import annotations
 import sqlite3
 from typing import NamedTuple
 
-from rcl_cli.store.entries import Counts, State
+from rcl_cli.store.entries import State
 
 
 class Dataset(NamedTuple):
     """A row.
 
     Args:
-        revision: of the file, as far as the row knows.
         file: name of the file of its entries.
+        state: of the file, as far as the row knows.
     """
 
     id: int
@@ -24,26 +24,17 @@ class Dataset(NamedTuple):
     type: str
     created_ms: int
     file: str
-    revision: int
-    status: str
-    message: str
-    message_code: str
-    updated_ms: int
-    total_entries: int
-    labeled_entries: int
-    error_entries: int
-    total_labels: int
-
-    @property
-    def counts(self) -> Counts:
-        return Counts(self.total_entries, self.labeled_entries, self.error_entries)
+    state: State
 
 
-_STATE = (
-    "revision, status, message, message_code, updated_ms, total_entries, labeled_entries, error_entries, total_labels"
-)
+_STATE = ", ".join(State._fields)
 _COLUMNS = f"id, arn, project_id, type, created_ms, file, {_STATE}"
-_SET_STATE = ", ".join(f"{name} = ?" for name in _STATE.split(", "))
+_SET_STATE = ", ".join(f"{name} = ?" for name in State._fields)
+
+
+def _dataset(row: sqlite3.Row) -> Dataset:
+    dataset_id, arn, project_id, kind, created_ms, file, *state = tuple(row)
+    return Dataset(dataset_id, arn, project_id, kind, created_ms, file, State(*state))
 
 
 def insert(
@@ -52,25 +43,25 @@ def insert(
     """A new dataset."""
     db.execute(
         f"INSERT INTO datasets (arn, project_id, type, created_ms, file, expected, {_STATE}) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        f"VALUES (?, ?, ?, ?, ?, ?{', ?' * len(state)})",
         (arn, project_id, kind, created_ms, file, state.revision, *state),
     )
 
 
 def by_arn(db: sqlite3.Connection, arn: str) -> Dataset | None:
     row = db.execute(f"SELECT {_COLUMNS} FROM datasets WHERE arn = ?", (arn,)).fetchone()
-    return Dataset(*row) if row else None
+    return _dataset(row) if row else None
 
 
 def of_project(db: sqlite3.Connection, project_id: int) -> list[Dataset]:
     """Oldest first."""
     rows = db.execute(f"SELECT {_COLUMNS} FROM datasets WHERE project_id = ? ORDER BY created_ms, id", (project_id,))
-    return [Dataset(*row) for row in rows]
+    return [_dataset(row) for row in rows]
 
 
 def behind(db: sqlite3.Connection) -> list[Dataset]:
     """Those whose file may know of a change that their row does not."""
-    return [Dataset(*row) for row in db.execute(f"SELECT {_COLUMNS} FROM datasets WHERE revision < expected")]
+    return [_dataset(row) for row in db.execute(f"SELECT {_COLUMNS} FROM datasets WHERE revision < expected")]
 
 
 def expect(db: sqlite3.Connection, dataset: Dataset, revision: int) -> bool:

@@ -158,7 +158,7 @@ def test_an_older_store_is_brought_up_to_date(tmp_path: Path) -> None:
     database = Database(tmp_path / "rcl.db")
     dataset = datasets.by_arn(database.connection, "d")
     assert dataset is not None
-    assert (dataset.total_entries, dataset.revision) == (7, 0)
+    assert (dataset.state.total_entries, dataset.state.revision) == (7, 0)
     with EntryFiles(tmp_path / "datasets").reading(dataset.file) as db:
         check(db, texts)
         assert all_pages(db, EntryFilter(labels=("dog",), has_errors=True), 3)

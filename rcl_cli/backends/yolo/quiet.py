@@ -24,16 +24,8 @@ def has_native_bf16() -> bool:
 @cache
 def quieted() -> None:
     """Import Ultralytics quietly, once; whoever imports something of it calls this before."""
-    quiet_ultralytics(Path(os.environ.get("RCL_WORK_DIR") or tempfile.mkdtemp(prefix="rcl-")), cpu_cores())
-
-
-def quiet_ultralytics(work_dir: Path, threads: int) -> None:
-    """Prepare the environment, then import Ultralytics.
-
-    Args:
-        work_dir: where Ultralytics may keep its settings and runs.
-        threads: CPU threads for training; Ultralytics alone would leave one core idle.
-    """
+    # Of CPU threads for training Ultralytics alone would leave one core idle.
+    work_dir, threads = Path(os.environ.get("RCL_WORK_DIR") or tempfile.mkdtemp(prefix="rcl-")), cpu_cores()
     config_dir = work_dir / "ultralytics"
     config_dir.mkdir(parents=True, exist_ok=True)
     os.environ.update(

@@ -36,7 +36,7 @@ def draw_answer(image: Path, answer: Callable[[], str], out: Path) -> int:
         ServiceError: the image can't be decoded.
         RclError: the file can't be written; what was there stays.
     """
-    if out.suffix.lower() not in (".png", ".jpg", ".jpeg"):
+    if out.suffix.lower() not in _SUFFIXES:
         raise UsageError(f"--out {out}: the name must end in .png or .jpg")
     try:
         return _drawn(image, json.loads(answer())["CustomLabels"], out)

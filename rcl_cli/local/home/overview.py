@@ -143,7 +143,7 @@ def projects_of(context: Context) -> list[ProjectRow]:
     found = []
     with context.database.read() as db:
         for project in projects.page(db, None, None, _MOST):
-            entries = {dataset.type: dataset.total_entries for dataset in datasets.of_project(db, project.id)}
+            entries = {dataset.type: dataset.state.total_entries for dataset in datasets.of_project(db, project.id)}
             every = versions.page(db, project.id, None, None, _MOST)
             running = sum(version.status == VersionStatus.RUNNING for version in every)
             newest = _row(context, every[0]) if every else None
