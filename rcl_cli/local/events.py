@@ -211,3 +211,13 @@ Event = (
     | Evaluated | Warned | Relaxed | Preceded | Wrote | Running
 )  # fmt: skip
 Tell = Callable[[Event], None]
+
+
+def counter(what: str, tell: Tell) -> Callable[[int], None]:
+    """Tells how many are done; that it begins, at once."""
+
+    def step(done: int) -> None:
+        tell(Counted(what, done))
+
+    step(0)
+    return step

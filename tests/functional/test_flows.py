@@ -114,19 +114,19 @@ def test_events_are_values_that_a_test_can_look_at(home: Home, photos: Path, mon
 
 
 @pytest.mark.parametrize(
-    ("request_", "error", "message"),
+    ("request_", "error", "message", "before"),
     [
-        (Request(name="nobody"), UsageError, "has no images to train on"),
-        (Request(Path("nowhere")), RclError, "is not there"),
+        (Request(name="nobody"), UsageError, "has no images to train on", []),
+        (Request(Path("nowhere")), RclError, "is not there", [events.Counted("reading", 0)]),
     ],
 )
 def test_what_is_wrong_is_raised_before_anything_is_made(
-    request_: Request, error: type[Exception], message: str, home: Home
+    request_: Request, error: type[Exception], message: str, before: list[events.Event], home: Home
 ) -> None:
     told: list[events.Event] = []
     with pytest.raises(error, match=message):
         train(home.context, request_, told.append)
-    assert told in ([], [events.Counted("reading", 0)])
+    assert told == before
     assert home.call("DescribeProjects")["ProjectDescriptions"] == []
 
 

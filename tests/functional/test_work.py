@@ -23,7 +23,7 @@ from rcl_cli.compute.places import host_of, making_of
 from rcl_cli.errors import ResourceInUse
 from rcl_cli.operations import inference, settle
 from rcl_cli.training.slots import device_of, slot
-from tests.conftest import Home, colour_images, wait_until
+from tests.conftest import Home, colour_images, in_threads, wait_until
 from tests.functional.models import Trained
 
 
@@ -170,6 +170,14 @@ def project(home: Home) -> str:
     return arn
 
 
+def look(home: Home) -> None:
+    """Adopt what there is, from a thread."""
+    try:
+        settle.settle_versions(home.context)
+    finally:
+        home.context.database.close()
+
+
 def test_a_store_that_is_locked_through_the_end_of_a_training(home: Home, project: str) -> None:
     home.train(project, "v")
     folder = making_of(home.context.layout, 1)
@@ -199,21 +207,8 @@ def test_an_outcome_may_be_adopted_by_many_and_again(home: Home, project: str, m
         with pytest.raises(ZeroDivisionError):
             settle.settle_versions(home.context)
     assert folder.outcome() is not None
-    errors: list[BaseException] = []
-
-    def look() -> None:
-        try:
-            settle.settle_versions(home.context)
-        except BaseException as error:  # noqa: BLE001 - told below
-            errors.append(error)
-        finally:
-            home.context.database.close()
-
-    threads = [threading.Thread(target=look) for _ in range(6)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with in_threads(6, lambda _: look(home)) as errors:
+        pass
     assert errors == []
     assert home.status(project, "v")[0] == "TRAINING_COMPLETED"
     assert sorted(path.name for path in (home.path / "models").iterdir()) == ["1"]
@@ -341,14 +336,8 @@ def test_many_who_look_at_a_dead_training_start_it_once(home: Home, project: str
     os.kill(json.loads(folder.handle or "")[0], signal.SIGKILL)
     wait_until(lambda: not launcher().is_at_work(folder))
 
-    def look() -> None:
-        settle.settle_versions(home.context)
-        home.context.database.close()
-
-    threads = [threading.Thread(target=look) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with in_threads(8, lambda _: look(home)) as errors:
+        pass
+    assert errors == []
     assert folder.starts == 2
     assert home.wait(project, "v")[0] == "TRAINING_COMPLETED"

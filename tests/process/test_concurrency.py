@@ -6,36 +6,14 @@ import json
 import os
 import subprocess
 import sys
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import Any
 
-from tests.conftest import Home, image_line
+from tests.conftest import Home, image_line, in_threads
 from tests.functional.serving import client, serving
 
 THREADS, PROCESSES = 32, 8
 ROUNDS = int(os.environ.get("RCL_CONCURRENCY_ROUNDS", "3"))
 TAGGED = min(ROUNDS, 3)
-
-
-@contextmanager
-def in_threads(count: int, work: Callable[[int], None]) -> Iterator[list[BaseException]]:
-    """Run some work in threads; yields what went wrong, complete once the block is left."""
-    failures: list[BaseException] = []
-
-    def guarded(number: int) -> None:
-        try:
-            work(number)
-        except BaseException as error:  # noqa: BLE001 - a thread's failure is the test's
-            failures.append(error)
-
-    threads = [threading.Thread(target=guarded, args=(number,)) for number in range(count)]
-    for thread in threads:
-        thread.start()
-    yield failures
-    for thread in threads:
-        thread.join()
 
 
 def changes(*lines: dict[str, Any]) -> dict[str, bytes]:

@@ -16,7 +16,7 @@ from rcl_cli.formats.record import Notes, Record
 from rcl_cli.local.datasets.checking.findings import Finding
 from rcl_cli.local.datasets.checking.run import check
 from rcl_cli.local.datasets.sources import PARTS, fetched, records_of
-from rcl_cli.local.events import Counted, Tell
+from rcl_cli.local.events import Tell, counter
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +50,7 @@ def check_images(context: Context, request: Request, tell: Tell) -> list[Finding
         FormatError, ResourceNotFound: as `records_of`.
     """
     notes = Notes(most=sys.maxsize)
-
-    def step(number: int) -> None:
-        tell(Counted("looking at images", number))
-
-    step(0)
+    step = counter("looking at images", tell)
     with tempfile.TemporaryDirectory(prefix="rcl-check-") as cache:
         fetcher = ImageFetcher(context.buckets, Path(cache))
 

@@ -13,7 +13,7 @@ from rcl_cli.formats.lines import part_of, usable
 from rcl_cli.formats.record import TEST, BoxPx, FormatError, Notes, Record
 from rcl_cli.formats.writers import writing
 from rcl_cli.local.datasets.sources import Count, created_now, fetched, records_of
-from rcl_cli.local.events import Counted, Tell, Understood
+from rcl_cli.local.events import Tell, Understood, counter
 
 
 def export_images(
@@ -32,14 +32,14 @@ def export_images(
         FormatError: the format can't hold what there is.
         ResourceNotFound: there is no such source.
     """
-    tell(Counted("writing", 0))
+    step = counter("writing", tell)
     notes = Notes()
     counts: dict[str, Count] = {}
     records = records_of(context, source, None, images, notes)
     with tempfile.TemporaryDirectory(prefix="rcl-export-") as cache, writing(form, folder, created_now()) as writer:
         fetcher = ImageFetcher(context.buckets, Path(cache))
         for number, record in enumerate(usable(_sized(fetcher, records, notes), notes), 1):
-            tell(Counted("writing", number))
+            step(number)
             image = fetched(fetcher, record, notes)
             if image is None:
                 continue

@@ -21,7 +21,7 @@ from rcl_cli.formats import registry
 from rcl_cli.formats.lines import LineWriter, part_of, usable
 from rcl_cli.formats.record import FormatError, Notes, Record
 from rcl_cli.local.datasets.sources import PARTS, Count, Step, created_now
-from rcl_cli.local.events import Counted, Tell, Understood
+from rcl_cli.local.events import Tell, Understood, counter
 from rcl_cli.local.making import Making, uninterrupted
 from rcl_cli.local.writing import write_file
 from rcl_cli.manifest.line import split_s3_url
@@ -75,11 +75,7 @@ def import_images(context: Context, request: Request, tell: Tell) -> list[str]:
         RclError: the project has such datasets already, or they can't be made.
     """
     notes = Notes()
-
-    def step(number: int) -> None:
-        tell(Counted("reading", number))
-
-    step(0)
+    step = counter("reading", tell)
     with collected(request.source, request.form, request.images, request.part, notes, step) as found:
         for bucket in buckets_not_there(context, found):
             notes.add(f"buckets are not there ({WHERE_BUCKETS_LIE})", bucket)

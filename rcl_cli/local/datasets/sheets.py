@@ -26,7 +26,7 @@ from rcl_cli.formats.record import TRAIN, BoxPx, Notes, Record
 from rcl_cli.imaging.decode import decode
 from rcl_cli.imaging.geometry import fit_longer_side
 from rcl_cli.local.datasets.sources import PARTS, Count, Step, fetched, records_of
-from rcl_cli.local.events import Counted, Noted, Tell
+from rcl_cli.local.events import Noted, Tell, counter
 from rcl_cli.local.writing import write_file, write_text
 from rcl_cli.manifest.line import split_s3_url
 from rcl_cli.render.sheet import Sheet, Tile, sheet_page, sheet_picture
@@ -109,11 +109,7 @@ def show(context: Context, request: Request, tell: Tell) -> Path:
         RclError: there are no such images, or the file can't be written.
     """
     target, notes = request.target, Notes()
-
-    def step(number: int) -> None:
-        tell(Counted("looking at images", number))
-
-    step(0)
+    step = counter("looking at images", tell)
     sheet = sheet_of(context, request, _TILE_PX, target, notes, step)
     if target.suffix.lower() in _PAGES:
         write_text(target, sheet_page(sheet))

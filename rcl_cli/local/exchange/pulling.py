@@ -18,7 +18,7 @@ from rcl_cli.formats.record import Notes
 from rcl_cli.imaging.limits import MAX_FILE_BYTES
 from rcl_cli.local.datasets.imports import check_free, check_project_name, make_datasets
 from rcl_cli.local.datasets.sources import PARTS, Step
-from rcl_cli.local.events import Counted, Moved, Noted, Tell
+from rcl_cli.local.events import Moved, Noted, Tell, counter
 from rcl_cli.local.exchange.remote import (
     MOVED,
     S3,
@@ -94,11 +94,7 @@ def pull(context: Context, remote: Remote, name: str, to: str | None, *, with_im
     to = to or project_name_of(name)
     check_project_name(to)
     notes = Notes()
-
-    def step(number: int) -> None:
-        tell(Counted("images", number))
-
-    step(0)
+    step = counter("images", tell)
     with tempfile.TemporaryDirectory(prefix="rcl-pull-") as folder:
         found = _Pulled(Path(folder))
         with sense():

@@ -18,7 +18,7 @@ from rcl_cli.errors import RclError, ResourceNotFound, UsageError
 from rcl_cli.formats.record import Notes
 from rcl_cli.local.datasets.imports import check_project_name
 from rcl_cli.local.datasets.sources import lines_of, named_datasets
-from rcl_cli.local.events import Called, Counted, Moved, Noted, Tell, Warned
+from rcl_cli.local.events import Called, Moved, Noted, Tell, Warned, counter
 from rcl_cli.local.exchange.remote import (
     MOVED,
     Remote,
@@ -84,11 +84,7 @@ def push(context: Context, remote: Remote, source: str, to: str | None, place: P
     to = to or project_name_of(source)
     check_project_name(to)
     notes = Notes()
-
-    def step(number: int) -> None:
-        tell(Counted("images", number))
-
-    step(0)
+    step = counter("images", tell)
     local = named_datasets(context, source)
     with sense():
         arn, there = _project_to_push_to(remote.call, to)

@@ -16,7 +16,6 @@ from rcl_cli.local.datasets.imports import BUCKET, WHERE_BUCKETS_LIE, buckets_no
 from rcl_cli.local.events import (
     Begun,
     Called,
-    Counted,
     Evaluated,
     Left,
     Preceded,
@@ -28,6 +27,7 @@ from rcl_cli.local.events import (
     Understood,
     Warned,
     Wrote,
+    counter,
 )
 from rcl_cli.local.home.overview import versions_of
 from rcl_cli.local.making import Making
@@ -161,11 +161,7 @@ def _go_through(
 
 def _make_datasets(context: Context, request: Request, source: Path, project_name: str, tell: Tell) -> Making:
     notes = Notes()
-
-    def step(number: int) -> None:
-        tell(Counted("reading", number))
-
-    step(0)
+    step = counter("reading", tell)
     with collected(source, request.form, request.images, None, notes, step) as found:
         if missing := buckets_not_there(context, found):
             raise RclError(f"Images are in buckets that are not there: {', '.join(missing)}. {WHERE_BUCKETS_LIE}.")
