@@ -22,7 +22,7 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 DATA = Path(os.environ.get("RCL_BENCH_DATA", ROOT.parent / "shared" / "data"))
 CACHE = HERE / ".cache"
-RECORD, RESULTS = HERE / "ratios.json", HERE / "RESULTS.md"
+RECORD, RESULTS, README = HERE / "ratios.json", HERE / "RESULTS.md", HERE.parent / "README.md"
 BEGIN, END = "<!-- ratios: written by bench/ratios.py -->", "<!-- end of ratios -->"
 BIN = Path(sys.executable).parent
 ROUNDS = int(os.environ.get("RCL_BENCH_ROUNDS", "7"))
@@ -171,6 +171,17 @@ def write_table(rows: Sequence[Ratio]) -> None:
     before, _, rest = text.partition(BEGIN)
     _, _, after = rest.partition(END)
     RESULTS.write_text(f"{before}{BEGIN}\n{chr(10).join(lines)}\n{END}{after}", encoding="utf-8")
+    write_readme({(row.claim, row.against): row.ratio for row in rows})
+
+
+def write_readme(ratios: Mapping[tuple[str, str], float]) -> None:
+    """Bring README's rows, a choice of the table's, up to date: claim and what it is held against say which."""
+    lines = README.read_text("utf-8").split("\n")
+    for at, line in enumerate(lines):
+        claim, against, *_ = [cell.strip() for cell in line.strip("|").split("|")] if line.count("|") == 4 else ["", ""]
+        if (claim, against) in ratios:
+            lines[at] = f"| {claim} | {against} | {ratios[claim, against]:.3f} |"
+    README.write_text("\n".join(lines), encoding="utf-8")
 
 
 if __name__ == "__main__":
