@@ -58,7 +58,7 @@ def replace_durably(source: Path, target: Path) -> None:
 
 @contextmanager
 def new_folder(folder: Path) -> Iterator[None]:
-    """Make a folder that is to get another name when it is complete, and else goes: here, or by `remove_abandoned`.
+    """Make a folder for its owner that goes: here, or by `remove_abandoned`, unless it got another name meanwhile.
 
     Raises:
         OSError: it can't be made.
@@ -76,24 +76,37 @@ def new_folder(folder: Path) -> Iterator[None]:
 def remove_abandoned(place: Path, prefix: str) -> None:
     """Remove new folders whose makers died; where folders can't be locked, that can't be told, and they stay."""
     for folder in place.glob(f"{prefix}*"):
-        with suppress(OSError):
-            _remove_unless_locked(folder)
+        # Who has just made it, and waits for its lock meanwhile, sees that it is gone and makes it again.
+        with suppress(OSError), _unless_in_use(folder):
+            import shutil
+
+            shutil.rmtree(folder, ignore_errors=True)
 
 
-def _remove_unless_locked(folder: Path) -> None:
-    """Remove a folder; who has just made it, and waits for its lock meanwhile, sees that and makes it again.
+def abandoned(place: Path, prefix: str) -> list[Path]:
+    """What `remove_abandoned` would remove."""
+    found = []
+    for folder in place.glob(f"{prefix}*"):
+        with suppress(OSError), _unless_in_use(folder):
+            found.append(folder)
+    return found
+
+
+@contextmanager
+def _unless_in_use(folder: Path) -> Iterator[None]:
+    """Hold a folder's lock for a moment.
 
     Raises:
-        OSError: it is locked, or gone.
+        OSError: somebody else holds it, or it is gone, a link, or another user's: in temporary folders there are such.
     """
     import fcntl
-    import shutil
 
     descriptor = _open_folder(folder)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if _is(descriptor, folder):
-            shutil.rmtree(folder, ignore_errors=True)
+        if not _is(descriptor, folder) or os.fstat(descriptor).st_uid != os.getuid():
+            raise PermissionError(f"{folder} is not this user's")
+        yield
     finally:
         os.close(descriptor)
 
@@ -117,7 +130,7 @@ def _locked_folder(folder: Path) -> int:
 
 
 def _open_folder(folder: Path) -> int:
-    return os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    return os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW)
 
 
 def _is(descriptor: int, folder: Path) -> bool:

@@ -11,9 +11,9 @@ import contextlib
 import json
 import os
 import signal
-import sys
 import time
 
+from rcl_cli.child import command, environment
 from rcl_cli.compute.folder import WorkFolder
 from rcl_cli.compute.launcher import Usage
 from rcl_cli.compute.liveness import ProcessIdentity, is_locked, take_lock, this_process
@@ -59,26 +59,19 @@ def _spawn(words: list[str], folder: WorkFolder, lock: int) -> None:
     threads = {"GOMP_SPINCOUNT": os.environ.get("GOMP_SPINCOUNT", "30000")}
     with folder.log.open("ab") as out:
         process = subprocess.Popen(
-            [sys.executable, "-m", *words],
+            command(*words),
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=out,
             start_new_session=True,
             pass_fds=(lock,),
             cwd="/",
-            env={**os.environ, **absolute, **threads, "PYTHONPATH": _package_root(), _LOCK_FD: str(lock)},
+            env=environment(**absolute, **threads, **{_LOCK_FD: str(lock)}),
         )
     # Nobody here waits for its work; but a parent that lives on must not keep its remains as a zombie.
     # Where no thread can be had it may: from here on nothing fails, for the work has begun.
     with contextlib.suppress(RuntimeError):
         threading.Thread(target=process.wait, daemon=True).start()
-
-
-def _package_root() -> str:
-    """The folder that holds the package, first on the path of processes started with another working folder."""
-    root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))  # noqa: PTH100, PTH120
-    rest = os.environ.get("PYTHONPATH")
-    return f"{root}{os.pathsep}{rest}" if rest else root
 
 
 def begin(folder: WorkFolder) -> None:

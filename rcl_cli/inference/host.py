@@ -18,6 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from rcl_cli.child import command, environment
 from rcl_cli.compute.folder import WorkFolder
 from rcl_cli.compute.local import begin
 from rcl_cli.config import cpu_cores
@@ -124,16 +125,16 @@ class Host:
 
     def _spawn_worker(self) -> None:
         assert self._socket is not None  # noqa: S101 - it is open while the host runs
-        arguments = [
-            sys.executable, "-m", "rcl_cli.inference.worker",
+        arguments = command(
+            "rcl_cli.inference.worker",
             "--model", str(self._model),
             "--socket-fd", str(self._socket.fileno()),
             "--lifeline-fd", str(self._lifeline_read),
             "--threads", str(max(1, cpu_cores() // self._least)),
-        ]  # fmt: skip
-        environment = {**os.environ, "RCL_HOST_NONCE": self._nonce, "RCL_WORK_DIR": self._work_dir}
+        )  # fmt: skip
+        variables = environment(RCL_HOST_NONCE=self._nonce, RCL_WORK_DIR=self._work_dir)
         keep = (self._socket.fileno(), self._lifeline_read)
-        process = subprocess.Popen(arguments, stdout=subprocess.PIPE, pass_fds=keep, env=environment)
+        process = subprocess.Popen(arguments, stdout=subprocess.PIPE, pass_fds=keep, env=variables)
         self._workers[process.pid] = WorkerProcess(process)
 
     def _look(self, timeout_s: float) -> None:

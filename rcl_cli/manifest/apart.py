@@ -13,9 +13,9 @@ import subprocess
 import sys
 from collections.abc import Iterable, Iterator
 from itertools import islice
-from pathlib import Path
 from typing import IO, Any, BinaryIO, Protocol
 
+from rcl_cli.child import command, environment
 from rcl_cli.config import cpu_cores
 from rcl_cli.errors import InternalServerError
 from rcl_cli.manifest import codes
@@ -75,12 +75,8 @@ class ApartReader:
 
     def __iter__(self) -> Iterator[Line]:
         size = str(os.fstat(self._stream.fileno()).st_size)
-        package_root = str(Path(__file__).resolve().parents[2])
         process = subprocess.Popen(
-            [sys.executable, "-m", __name__, size],
-            stdin=self._stream,
-            stdout=subprocess.PIPE,
-            env={**os.environ, "PYTHONPATH": package_root},
+            command(__name__, size), stdin=self._stream, stdout=subprocess.PIPE, env=environment()
         )
         assert process.stdout is not None  # noqa: S101 - for mypy
         try:

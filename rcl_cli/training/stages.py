@@ -9,13 +9,13 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from rcl_cli import __version__
 from rcl_cli.backends import registry
 from rcl_cli.backends.base import Cancelled, Predictor, Report, WeightsChoice, is_memory_error, smaller_batch
 from rcl_cli.backends.family import Data
+from rcl_cli.backends.libraries import installed
 from rcl_cli.backends.predictors import predict
 from rcl_cli.backends.resuming import Checkpoints
 from rcl_cli.backends.runtimes.forms import choose_forms
@@ -233,12 +233,6 @@ def _complete_card(
 ) -> None:
     """Add what is needed to run and to understand the model years later."""
     _, extra = registry.read_card(model_dir)
-    import cv2
-    import onnxruntime
-    import PIL
-    import torchvision
-    import ultralytics
-
     extra |= {
         "thresholds": evaluation.thresholds,
         "served_thresholds": evaluation.served,
@@ -250,16 +244,7 @@ def _complete_card(
             "training_fingerprint": fingerprint(training),
             "testing_fingerprint": fingerprint(testing),
         },
-        "versions": {
-            "rcl": __version__,
-            "torch": torch.__version__,
-            "torchvision": torchvision.__version__,
-            "ultralytics": ultralytics.__version__,
-            "onnxruntime": onnxruntime.__version__,
-            "opencv": cv2.__version__,
-            "pillow": PIL.__version__,
-            "numpy": np.__version__,
-        },
+        "versions": {"rcl": __version__, **installed()},
         "saved": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
     }
     registry.write_card(model_dir, card, extra)

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from rcl_cli.backends.base import TrainingCancelled, is_memory_error
+from rcl_cli.backends.libraries import libraries_folder
 from rcl_cli.buckets.fetch import ImageFetcher
 from rcl_cli.compute.folder import WorkFolder
 from rcl_cli.compute.local import begin
@@ -246,6 +247,7 @@ def main() -> int:
         os.nice(5)
     job = TrainingJob.of(folder.request())
     os.environ["RCL_WORK_DIR"] = str(job.making.work_dir)
+    libraries_folder()
     log(f"training {job.making.arn} with {job.options}, start {folder.starts}")
     try:
         outcome = outcome_of(job, folder)

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from rcl_cli.backends import libraries
 from rcl_cli.local.home import doctor
 from rcl_cli.store import versions
 from tests.conftest import Home, image_line
@@ -90,10 +91,12 @@ def test_planted_faults_are_named_with_what_to_do(home: Home, rcl: Run, tmp_path
     # Settings.
     (home.path / "config.yaml").write_text(f"buckets:\n  photos: {tmp_path / 'moved'}\ntraining:\n  epochs: lots\n")
     home.path.chmod(0o755)
+    temporary = tmp_path / "tmp"
+    (temporary / "rcl-scratch-import-1").mkdir(parents=True)
     before = {
         path: path.stat().st_mtime_ns for path in home.path.rglob("*") if path.is_file() and ".db-" not in path.name
     }
-    code, found = examined(rcl, RCL_BUCKETS_DIR=str(tmp_path / "nowhere"))
+    code, found = examined(rcl, RCL_BUCKETS_DIR=str(tmp_path / "nowhere"), TMPDIR=str(temporary))
     assert code == 1
     for name, detail, fix in (
         ("p/hosted", "its host is gone", "start it again"),
@@ -110,9 +113,10 @@ def test_planted_faults_are_named_with_what_to_do(home: Home, rcl: Run, tmp_path
         ("buckets", "RCL_BUCKETS_DIR", "Make it"),
         ("training options", "epochs can't be 'lots'", "Mend it"),
         ("home", "others may look into", "chmod 700"),
+        ("temporary files", "rcl-scratch-import-1", "the next command"),
     ):
         assert any(detail in one["detail"] and fix in one["fix"] for one in found[name]), name
-    healthy = {"python", "store", "config", "disk", "file system", *doctor._PACKAGES}
+    healthy = {"python", "store", "config", "disk", "file system", *libraries.installed()}
     assert {name for name, group in found.items() if {one["state"] for one in group} == {"ok"}} == healthy
     # Looking changed nothing.
     assert {path: path.stat().st_mtime_ns for path in before} == before

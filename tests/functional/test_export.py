@@ -134,7 +134,7 @@ def test_the_script_needs_no_rcl(model: Trained, rcl: Run, tmp_path: Path) -> No
     tree = ast.parse((tmp_path / "out" / "run.py").read_text("utf-8"))
     found = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
     found |= {str(node.module) for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
-    assert found <= {"argparse", "json", "math", "pathlib", "numpy", "PIL", "onnxruntime"}
+    assert found <= {"argparse", "json", "math", "os", "pathlib", "numpy", "PIL", "onnxruntime"}
 
 
 def test_thresholds_go_along(classifier: Trained, rcl: Run, tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ LAYERS = (
     {"store", "render", "examples", "formats"},
     {"manifest", "buckets", "imaging"},
     {"api", "config"},
-    {"domain", "durable", "errors", "status"},
+    {"child", "domain", "durable", "errors", "scratch", "status"},
 )
 PROCESSES = {
     "rcl_cli.training.trainer",

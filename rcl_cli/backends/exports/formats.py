@@ -11,6 +11,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import shutil
@@ -19,9 +20,11 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
+from types import ModuleType
 from typing import NamedTuple
 
 from rcl_cli.backends.base import ONNX_FILE
+from rcl_cli.backends.libraries import libraries_folder
 from rcl_cli.backends.registry import example_input, family, load_network
 from rcl_cli.backends.runtimes.forms import export_onnx
 from rcl_cli.domain import ModelCard
@@ -65,14 +68,19 @@ def _write_onnx(card: ModelCard, folder: Path, out: Path) -> None:
 
 def _write_openvino(card: ModelCard, folder: Path, out: Path) -> None:
     try:
-        import openvino
+        openvino = _quiet_openvino()
     except ImportError as error:
         raise ConfigError("The format openvino needs a package that is not installed: pip install openvino") from error
     if not (folder / ONNX_FILE).is_file():
         export_onnx(card, folder)
-    # Not `convert_model`, which asks a package for telemetry before it does the same.
     model = openvino.Core().read_model(str(folder / ONNX_FILE))
     openvino.save_model(model, str(out / "model.xml"), compress_to_fp16=False)
+
+
+def _quiet_openvino() -> ModuleType:
+    """OpenVINO without the package by which every import of it would ask for Google Analytics."""
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+    return importlib.import_module("openvino")
 
 
 def _write_torchscript(card: ModelCard, folder: Path, out: Path) -> None:
@@ -139,18 +147,24 @@ def canvas_side(card: ModelCard) -> int:
     return family(card.family).canvas_px(int(card.preprocessing["size_px"]))
 
 
+_IMPORT_ONNXRUNTIME = (
+    'import os\nos.environ["ORT_DISABLE_TELEMETRY"] = "1"  # else it tells Microsoft\nimport onnxruntime'
+)
+_IMPORT_OPENVINO = (
+    'import sys\nsys.modules["openvino_telemetry"] = None  # else importing tells Google Analytics\nimport openvino'
+)
 FORMS: dict[str, Form] = {
     "onnx": Form(
         _write_onnx,
         "onnxruntime",
-        "import onnxruntime",
+        _IMPORT_ONNXRUNTIME,
         'session = onnxruntime.InferenceSession(str(here / "model.onnx"), providers=["CPUExecutionProvider"])\n'
         'forward = lambda pixels: session.run(None, {"pixels": pixels})[0]',
     ),
     "openvino": Form(
         _write_openvino,
         "openvino",
-        "import openvino",
+        _IMPORT_OPENVINO,
         "# Single precision: newer processors would compute in half of it otherwise, and say something else.\n"
         'precision = {"INFERENCE_PRECISION_HINT": "f32"}\n'
         'compiled = openvino.Core().compile_model(str(here / "model.xml"), "CPU", precision)\n'
@@ -175,7 +189,7 @@ FORMS: dict[str, Form] = {
     "tensorrt": Form(
         _write_tensorrt,
         "onnxruntime-gpu tensorrt",
-        "import tensorrt  # first: it brings the library that the next one looks for\nimport onnxruntime",
+        "import tensorrt  # first: it brings the library that the next one looks for\n" + _IMPORT_ONNXRUNTIME,
         'options = {"trt_engine_cache_enable": True, "trt_engine_cache_path": str(here), "trt_fp16_enable": False}\n'
         'providers = [("TensorrtExecutionProvider", options)]\n'
         'session = onnxruntime.InferenceSession(str(here / "model.onnx"), providers=providers)\n'
@@ -209,6 +223,7 @@ def write_export(name: str, card: ModelCard, folder: Path, thresholds: Mapping[s
         ConfigError: a package is missing.
     """
     form = FORMS[name]
+    libraries_folder()
     try:
         form.write(card, folder, out)
     except (RclError, OSError):

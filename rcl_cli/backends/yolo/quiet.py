@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 import logging
 import os
-import tempfile
 from functools import cache
-from pathlib import Path
 
+from rcl_cli.backends.libraries import libraries_folder
 from rcl_cli.config import cpu_cores
 
 _INTEGRATIONS = ("clearml", "comet", "dvc", "mlflow", "raytune", "tensorboard", "wandb", "neptune", "hub")
@@ -25,8 +24,8 @@ def has_native_bf16() -> bool:
 def quieted() -> None:
     """Import Ultralytics quietly, once; whoever imports something of it calls this before."""
     # Of CPU threads for training Ultralytics alone would leave one core idle.
-    work_dir, threads = Path(os.environ.get("RCL_WORK_DIR") or tempfile.mkdtemp(prefix="rcl-")), cpu_cores()
-    config_dir = work_dir / "ultralytics"
+    threads = cpu_cores()
+    config_dir = libraries_folder() / "ultralytics"
     config_dir.mkdir(parents=True, exist_ok=True)
     os.environ.update(
         YOLO_CONFIG_DIR=str(config_dir),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from rcl_cli.local.datasets.checking.findings import Finding
 from rcl_cli.local.datasets.checking.run import check
 from rcl_cli.local.datasets.sources import PARTS, fetched, records_of
 from rcl_cli.local.events import Tell, counter
+from rcl_cli.scratch import scratch
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +51,8 @@ def check_images(context: Context, request: Request, tell: Tell) -> list[Finding
     """
     notes = Notes(most=sys.maxsize)
     step = counter("looking at images", tell)
-    with tempfile.TemporaryDirectory(prefix="rcl-check-") as cache:
-        fetcher = ImageFetcher(context.buckets, Path(cache))
+    with scratch("check") as cache:
+        fetcher = ImageFetcher(context.buckets, cache)
 
         def records() -> Iterator[tuple[str, Record]]:
             for number, source in enumerate(request.sources):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from rcl_cli.formats.record import TEST, BoxPx, FormatError, Notes, Record
 from rcl_cli.formats.writers import writing
 from rcl_cli.local.datasets.sources import Count, created_now, fetched, records_of
 from rcl_cli.local.events import Tell, Understood, counter
+from rcl_cli.scratch import scratch
 
 
 def export_images(
@@ -36,8 +36,8 @@ def export_images(
     notes = Notes()
     counts: dict[str, Count] = {}
     records = records_of(context, source, None, images, notes)
-    with tempfile.TemporaryDirectory(prefix="rcl-export-") as cache, writing(form, folder, created_now()) as writer:
-        fetcher = ImageFetcher(context.buckets, Path(cache))
+    with scratch("export") as cache, writing(form, folder, created_now()) as writer:
+        fetcher = ImageFetcher(context.buckets, cache)
         for number, record in enumerate(usable(_sized(fetcher, records, notes), notes), 1):
             step(number)
             image = fetched(fetcher, record, notes)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-import tempfile
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,6 +25,7 @@ from rcl_cli.local.making import Making, uninterrupted
 from rcl_cli.local.writing import write_file
 from rcl_cli.manifest.line import split_s3_url
 from rcl_cli.operations.invoke import invoke
+from rcl_cli.scratch import scratch
 from rcl_cli.status import DatasetStatus
 from rcl_cli.store import datasets, projects
 
@@ -179,8 +179,8 @@ def collected(
     Raises:
         FormatError: the source is in no known format, or holds nothing to use.
     """
-    with tempfile.TemporaryDirectory(prefix="rcl-import-") as folder:
-        found = Collected(Path(folder))
+    with scratch("import") as folder:
+        found = Collected(folder)
         records = registry.read(source, form or registry.recognise(source), images, notes)
         found.collect(usable(records, notes), only, step)
         if not found.counts:
@@ -281,10 +281,10 @@ def _put_manifests(context: Context, found: Manifests, project_name: str) -> dic
     keys = {part: f"{project_name}/{part}.manifest" for part in found.parts()}
     try:
         bucket = context.buckets.for_output(BUCKET)
-        for part, key in keys.items():
-            with tempfile.NamedTemporaryFile(prefix="rcl-manifest-") as file:
-                found.write(part, Path(file.name))
-                bucket.write_file(key, Path(file.name))
+        with scratch("manifests") as folder:
+            for part, key in keys.items():
+                found.write(part, folder / part)
+                bucket.write_file(key, folder / part)
     except (BucketWriteError, NoSuchObjectError, OSError) as error:
         raise RclError(f"The manifests can't be written into the bucket {BUCKET}: {error}") from error
     return keys

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import random
-import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -30,6 +29,7 @@ from rcl_cli.local.events import Noted, Tell, counter
 from rcl_cli.local.writing import write_file, write_text
 from rcl_cli.manifest.line import split_s3_url
 from rcl_cli.render.sheet import Sheet, Tile, sheet_page, sheet_picture
+from rcl_cli.scratch import scratch
 
 if TYPE_CHECKING:
     import numpy as np
@@ -139,8 +139,8 @@ def sheet_of(context: Context, request: Request, longer_px: int, out: Path, note
         reasons = "".join(f"\n  {line}" for line in notes.lines())
         raise RclError(f"{request.source} has no such images.{reasons}")
     tiles = []
-    with tempfile.TemporaryDirectory(prefix="rcl-show-") as cache:
-        fetcher = ImageFetcher(context.buckets, Path(cache))
+    with scratch("show") as cache:
+        fetcher = ImageFetcher(context.buckets, cache)
         for number, (part, record) in enumerate(chosen, 1):
             tiles.append(_tile(fetcher, part, record, longer_px, notes))
             step(number)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import shutil
-import tempfile
 from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any
@@ -33,6 +32,7 @@ from rcl_cli.local.exchange.remote import (
 from rcl_cli.local.making import Call
 from rcl_cli.manifest.document import SOURCE_REF, compact, load
 from rcl_cli.manifest.line import split_s3_url
+from rcl_cli.scratch import scratch
 
 _PAGE = 100
 # What is wrong with the disk, and will be with the next image too.
@@ -95,8 +95,8 @@ def pull(context: Context, remote: Remote, name: str, to: str | None, *, with_im
     check_project_name(to)
     notes = Notes()
     step = counter("images", tell)
-    with tempfile.TemporaryDirectory(prefix="rcl-pull-") as folder:
-        found = _Pulled(Path(folder))
+    with scratch("pull") as folder:
+        found = _Pulled(folder)
         with sense():
             arns = remote_datasets(remote_project(remote.call, name))
         check_free(context, arns, to)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -32,6 +31,7 @@ from rcl_cli.local.exchange.remote import (
 from rcl_cli.local.making import Call, Making
 from rcl_cli.manifest.document import SOURCE_REF, compact, load
 from rcl_cli.manifest.line import split_s3_url
+from rcl_cli.scratch import scratch
 from rcl_cli.status import DatasetStatus
 from rcl_cli.store.datasets import Dataset
 
@@ -96,8 +96,8 @@ def push(context: Context, remote: Remote, source: str, to: str | None, place: P
     counts: dict[str, int] = {}
     keys: dict[str, str] = {}
     moved = kept = 0
-    with tempfile.TemporaryDirectory(prefix="rcl-push-") as folder:
-        uploads = _Uploads(context, Path(folder) / "images", bucket, place)
+    with scratch("push") as folder:
+        uploads = _Uploads(context, folder / "images", bucket, place)
         for part, dataset in local.items():
             refs = [_source_ref(line) for line in lines_of(context, dataset)]
             one, other = each(uploads.upload, refs, notes, step)

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import json
 import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+from rcl_cli import child
+from rcl_cli.backends.libraries import installed
 from rcl_cli.backends.weights.choice import sha256_of
 from rcl_cli.config import Config, cpu_cores, home_folder, load_config
 from rcl_cli.errors import ConfigError, RclError
 from rcl_cli.local.home.check import Check
 from rcl_cli.local.home.stored import store_checks
+from rcl_cli.scratch import left_behind
 from rcl_cli.store.connections import NETWORK_FILE_SYSTEMS, file_system
 from rcl_cli.store.layout import Layout
 
@@ -23,34 +26,6 @@ _LEAST_PYTHON = (3, 11)
 _LEAST_DISK_BYTES = 2**30
 _USUAL_DISK_BYTES = 5 * 2**30
 _IMPORT_TIMEOUT_S = 180
-_PACKAGES = (
-    "torch",
-    "torchvision",
-    "ultralytics",
-    "onnxruntime",
-    "onnx",
-    "opencv-python",
-    "pillow",
-    "numpy",
-    "msgspec",
-)
-# Other distributions of the same module.
-_ALSO = {"opencv-python": ("opencv-python-headless", "opencv-contrib-python", "opencv-contrib-python-headless")}
-# Imported by a process of its own: a broken library may end it.
-_TRIAL = """
-import json, sys
-import cv2, onnxruntime, torch, torchvision, ultralytics
-found = {"cuda": torch.version.cuda, "usable": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-if found["usable"]:
-    cards = [torch.cuda.get_device_properties(i) for i in range(torch.cuda.device_count())]
-    found["names"] = [f"{card.name}, {card.total_memory / 2**30:.0f} GiB" for card in cards]
-    try:
-        # Says more than that the card is there: whether this torch has code for it, and room.
-        torch.nn.functional.conv2d(torch.ones(1, 3, 8, 8, device="cuda"), torch.ones(2, 3, 3, 3, device="cuda")).cpu()
-    except RuntimeError as error:
-        found["trouble"] = str(error).strip().splitlines()[0]
-print(json.dumps(found))
-"""
 
 
 def examine(environment: Mapping[str, str], *, imports: bool, network: bool) -> Iterator[Check]:
@@ -68,6 +43,7 @@ def examine(environment: Mapping[str, str], *, imports: bool, network: bool) -> 
     yield _home(layout)
     yield _disk(layout)
     yield _mount(layout)
+    yield _temporary()
     config = None
     try:
         config = load_config(layout.home, environment)
@@ -93,26 +69,23 @@ def _python() -> Check:
 
 
 def _packages() -> Iterator[Check]:
-    for name in _PACKAGES:
-        found = next((version for also in (name, *_ALSO.get(name, ())) if (version := _installed(also))), None)
+    for name, found in installed().items():
         if found is None:
             yield Check(name, "fault", "not installed", f"{sys.executable} -m pip install {name}")
         else:
             yield Check(name, "ok", found)
 
 
-def _installed(name: str) -> str | None:
-    try:
-        return importlib.metadata.version(name)
-    except importlib.metadata.PackageNotFoundError:
-        return None
-
-
 def _libraries() -> Iterator[Check]:
     """Whether what is installed can be loaded, and what it can run on."""
     try:
         done = subprocess.run(
-            [sys.executable, "-c", _TRIAL], capture_output=True, text=True, timeout=_IMPORT_TIMEOUT_S, check=False
+            child.command("rcl_cli.backends.trial"),
+            env=child.environment(),
+            capture_output=True,
+            text=True,
+            timeout=_IMPORT_TIMEOUT_S,
+            check=False,
         )
     except subprocess.TimeoutExpired:
         yield Check("libraries", "fault", f"not loaded after {_IMPORT_TIMEOUT_S} s", "Look at the disk and the memory.")
@@ -190,6 +163,14 @@ def _mount(layout: Layout) -> Check:
             "Set RCL_HOME to a folder on a disk of this machine.",
         )  # fmt: skip
     return Check("file system", "ok", kind or "local")
+
+
+def _temporary() -> Check:
+    left = left_behind()
+    if not left:
+        return Check("temporary files", "ok", tempfile.gettempdir())
+    detail = f"killed processes left {len(left)} folder(s), {left[0]} first"
+    return Check("temporary files", "warning", detail, "None: the next command that needs such a folder removes them.")
 
 
 def _options(config: Config) -> Iterator[Check]:

@@ -25,6 +25,7 @@ from rcl_cli.config import (
 from rcl_cli.durable import replace_durably
 from rcl_cli.errors import ConfigError, InvalidParameter, RclError, UsageError
 from rcl_cli.local.home.yaml_edit import edited
+from rcl_cli.scratch import scratch
 from rcl_cli.store.layout import Layout
 from rcl_cli.training.options import TRAINING_OPTIONS, resolve_options
 
@@ -300,8 +301,7 @@ def _check(text: str, key: str, value: str | None) -> None:
     Raises:
         UsageError: it does not.
     """
-    with tempfile.TemporaryDirectory(prefix="rcl-config-") as folder:
-        home = Path(folder)
+    with scratch("config") as home:
         (home / "config.yaml").write_text(text, "utf-8")
         try:
             load_config(home, {})

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -21,6 +20,7 @@ from rcl_cli.local.models.report import picture_of
 from rcl_cli.local.models.thresholds import folder_of
 from rcl_cli.local.writing import write_text
 from rcl_cli.render.page import page
+from rcl_cli.scratch import scratch
 from rcl_cli.store import projects
 from rcl_cli.store.versions import Version
 
@@ -217,8 +217,8 @@ def said_of(comparison: Comparison) -> str:
 
 def page_data(context: Context, comparison: Comparison) -> dict[str, Any]:
     """What a page about it shows, with the pictures that changed most."""
-    with TemporaryDirectory(prefix="rcl-compare-") as cache:
-        fetcher = ImageFetcher(context.buckets, Path(cache))
+    with scratch("compare") as cache:
+        fetcher = ImageFetcher(context.buckets, cache)
         galleries = {
             name: {
                 "count": len(images),

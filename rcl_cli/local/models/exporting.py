@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from rcl_cli.evaluation.metrics import evaluate, match_image
 from rcl_cli.formats.writers import whole_folder
 from rcl_cli.local.events import Agreement, Counted, Tell, Tried
 from rcl_cli.local.models.thresholds import folder_of
+from rcl_cli.scratch import scratch
 from rcl_cli.store.versions import Version
 
 _AT_ONCE = 64
@@ -54,8 +54,8 @@ def _agreement(context: Context, folder: Path, labels: Sequence[str], out: Path,
         judged = list(evidence.read(folder))
     except evidence.NotKeptError:
         return "the model was trained by an rcl that kept no predictions"
-    with tempfile.TemporaryDirectory(prefix="rcl-images-") as cache:
-        fetcher = ImageFetcher(context.buckets, Path(cache))
+    with scratch("images") as cache:
+        fetcher = ImageFetcher(context.buckets, cache)
         there = [(image, path) for image in judged if (path := _path_of(fetcher, image))]
         if not there:
             return "no test image is left"

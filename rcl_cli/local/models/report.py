@@ -6,7 +6,6 @@ import base64
 import io
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from PIL import Image
@@ -25,6 +24,7 @@ from rcl_cli.local.models.thresholds import folder_of
 from rcl_cli.local.models.watching import evaluation_of
 from rcl_cli.local.writing import write_text
 from rcl_cli.render.page import page
+from rcl_cli.scratch import scratch
 from rcl_cli.store import projects
 from rcl_cli.store.versions import Version
 
@@ -171,8 +171,8 @@ def _galleries(
     for name, items in (("wrong", wrong), ("missed", missed), ("unsure", unsure)):
         best = sorted(items, key=lambda item: item[:2])[:_GALLERY]
         galleries[name] = [{**item, "picture": used.setdefault(number, len(used))} for _, number, item in best]
-    with TemporaryDirectory(prefix="rcl-report-") as cache:
-        fetcher = ImageFetcher(context.buckets, Path(cache))
+    with scratch("report") as cache:
+        fetcher = ImageFetcher(context.buckets, cache)
         pictures = [picture_of(fetcher, judged[number]) for number in used]
     return galleries, pictures
 

@@ -1,0 +1,40 @@
+"""Folders for what is needed only while something is done.
+
+They lie in the system's folder for temporary files and go with whoever made them; what a killed process left goes when
+the next one is made.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rcl_cli.durable import abandoned, new_folder, remove_abandoned
+
+_PREFIX = "rcl-scratch-"
+
+
+@contextmanager
+def scratch(purpose: str) -> Iterator[Path]:
+    """A new, empty folder for its owner only.
+
+    Args:
+        purpose: a word that tells people who look what it is for.
+
+    Raises:
+        OSError: it can't be made.
+    """
+    import secrets
+
+    place = Path(tempfile.gettempdir())
+    remove_abandoned(place, _PREFIX)
+    folder = place / f"{_PREFIX}{purpose}-{secrets.token_hex(8)}"
+    with new_folder(folder):
+        yield folder
+
+
+def left_behind() -> list[Path]:
+    """Such folders of killed processes; the next that makes one removes them."""
+    return abandoned(Path(tempfile.gettempdir()), _PREFIX)
