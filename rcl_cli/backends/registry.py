@@ -132,10 +132,17 @@ def read_card(folder: Path) -> tuple[ModelCard, dict[str, Any]]:
 
 
 def read_thresholds(folder: Path) -> dict[str, float]:
-    """Thresholds that the model's owner set, by label, 0..1; the other labels have those of the card."""
+    """Thresholds that the model's owner set, by label, 0..1; the other labels have those of the card.
+
+    Raises:
+        ConfigError: damaged.
+    """
     try:
         document = json.loads((folder / THRESHOLDS_FILE).read_text("utf-8"))
-        return {str(label): float(value) for label, value in document.items()}
+        found = {str(label): float(value) for label, value in document.items()}
+        if odd := [label for label, value in found.items() if not 0 <= value <= 1]:
+            raise ValueError(f"{found[odd[0]]} for {odd[0]!r} is not between 0 and 1")
+        return found
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, TypeError, AttributeError) as error:

@@ -7,6 +7,7 @@
 | `starts` | who starts it | a line each time it was started |
 | `events.jsonl` | the work | where it stands, a line an event |
 | `outcome.json` | the work | how it ended; by rename, when all that it names is on the disk |
+| `stop` | whoever wants it to end | since when |
 
 The work reads and writes nothing else of a home. Whoever looks next adopts the outcome, so a store that is locked, a
 disk that is full or a process that is killed can delay an outcome, and never destroy it.
@@ -24,6 +25,9 @@ from typing import Any, NamedTuple
 from rcl_cli.durable import replace_durably, sync_folder, write_durably
 
 _REQUEST, _HANDLE, _STARTS, _EVENTS, _OUTCOME = "request.json", "handle", "starts", "events.jsonl", "outcome.json"
+_STOP = "stop"
+# In a request: which folder it was written for.
+_PLACE = "folder"
 # Room for an outcome, taken beforehand: a full disk must not keep work from saying how it ended.
 _ROOM, _ROOM_BYTES = ".room-for-outcome", 64 * 1024
 _TAIL_BYTES = 64 * 1024
@@ -50,23 +54,44 @@ class WorkFolder(NamedTuple):
             OSError: the disk is full, or the folder can't be written.
         """
         self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for name in (_OUTCOME, _EVENTS, _STARTS, _HANDLE):
+        for name in (_OUTCOME, _EVENTS, _STARTS, _HANDLE, _STOP):
             (self.path / name).unlink(missing_ok=True)
         with (self.path / _ROOM).open("wb") as room:
             room.write(bytes(_ROOM_BYTES))
             room.flush()
             os.fsync(room.fileno())
-        write_durably(self.path / _REQUEST, json.dumps(request, ensure_ascii=False).encode())
+        place = {"path": os.path.realpath(self.path), "inode": self.path.stat().st_ino}
+        write_durably(self.path / _REQUEST, json.dumps({**request, _PLACE: place}, ensure_ascii=False).encode())
         sync_folder(self.path.parent)
 
     def request(self) -> dict[str, Any]:
-        """What is asked for.
+        """What is asked for; paths in a home that was moved since are those of where it is now.
 
         Raises:
             OSError, ValueError: it can't be read.
         """
         found: dict[str, Any] = json.loads((self.path / _REQUEST).read_bytes())
-        return found
+        place, here = found.pop(_PLACE, None), os.path.realpath(self.path)
+        if place is None or place["path"] == here:
+            return found
+        moved: dict[str, Any] = _moved(found, Path(place["path"]).parents[1], Path(here).parents[1])
+        return moved
+
+    @property
+    def is_copied(self) -> bool:
+        """Whether it came here with a copy of its home, so that the work in it is another home's.
+
+        A folder that was moved has kept its inode, and one that a backup put back its path. Other mounts of the same
+        home give it other paths.
+
+        Raises:
+            OSError, ValueError: that can't be told.
+        """
+        place = json.loads((self.path / _REQUEST).read_bytes()).get(_PLACE)
+        if place is None or place["path"] == os.path.realpath(self.path):
+            return False
+        original = Path(place["path"])
+        return place["inode"] != self.path.stat().st_ino or (original.exists() and not original.samefile(self.path))
 
     @property
     def is_prepared(self) -> bool:
@@ -81,6 +106,19 @@ class WorkFolder(NamedTuple):
             file.flush()
             os.fsync(file.fileno())
         sync_folder(self.path)
+
+    def ask_to_stop(self) -> None:
+        """Say that it is to end, to those too whom no signal reaches."""
+        if self.stop_asked_s is None:
+            write_durably(self.path / _STOP, b"")
+
+    @property
+    def stop_asked_s(self) -> float | None:
+        """Seconds since it was asked to end; None where it was not."""
+        try:
+            return max(0.0, time.time() - (self.path / _STOP).stat().st_mtime)
+        except FileNotFoundError:
+            return None
 
     def forgive_start(self) -> None:
         """The last start ended because it was told to, which is no failure."""
@@ -166,3 +204,14 @@ class WorkFolder(NamedTuple):
         except (FileNotFoundError, ValueError):
             return None
         return found
+
+
+def _moved(document: Any, old: Path, new: Path) -> Any:
+    """A document whose texts that are paths in one folder are such in another."""
+    if isinstance(document, dict):
+        return {key: _moved(value, old, new) for key, value in document.items()}
+    if isinstance(document, list):
+        return [_moved(value, old, new) for value in document]
+    if isinstance(document, str) and document.startswith(f"{old}/"):
+        return f"{new}{document[len(str(old)) :]}"
+    return document

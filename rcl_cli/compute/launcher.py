@@ -60,6 +60,10 @@ class Launcher(Protocol):
         """Ask it to end; asking twice does no harm."""
         ...
 
+    def kill(self, folder: WorkFolder) -> None:
+        """End it and all that it started, whatever they are doing."""
+        ...
+
     def usage(self, folder: WorkFolder) -> Usage | None:
         """What it takes up, None where that can't be told."""
         ...

@@ -93,13 +93,20 @@ def is_at_work(folder: WorkFolder) -> bool:
 
 
 def stop(folder: WorkFolder) -> None:
-    """See `Launcher`; of another container's processes nobody here knows the number."""
+    """See `Launcher`; of another container's processes nobody here knows the number, so it is written down too."""
+    folder.ask_to_stop()
     process = _process(folder)
     if process is not None and process.is_alive():
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.kill(process.pid, signal.SIGTERM)
-        except ProcessLookupError:
-            return
+
+
+def kill(folder: WorkFolder) -> None:
+    """See `Launcher`. What was started leads a session of its own."""
+    process = _process(folder)
+    if process is not None and process.is_alive():
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
 
 
 def usage(folder: WorkFolder) -> Usage | None:
@@ -119,9 +126,11 @@ def usage(folder: WorkFolder) -> Usage | None:
 
 
 def _process(folder: WorkFolder) -> ProcessIdentity | None:
-    """The process that was started last, None where its number is of another container or machine."""
+    """The process that was started last, None where it is another home's, or its number another container's."""
     try:
+        if folder.is_copied:
+            return None
         identity = ProcessIdentity(*json.loads(folder.handle or ""))
-    except (ValueError, TypeError):
+    except (OSError, ValueError, TypeError):
         return None
     return None if identity.is_foreign else identity

@@ -109,8 +109,10 @@ class HostConnection:
 
 
 def place_of(folder: WorkFolder) -> tuple[str, str] | None:
-    """(address, nonce) of the host that was started in a folder; None where none was."""
+    """(address, nonce) of the host that was started in a folder; None where none was, or only in another home."""
     try:
+        if folder.is_copied:
+            return None
         request = folder.request()
         return str(request["address"]), str(request["nonce"])
     except (OSError, ValueError, KeyError):

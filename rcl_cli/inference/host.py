@@ -18,10 +18,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from rcl_cli.backends.whole import faults
 from rcl_cli.child import command, environment
 from rcl_cli.compute.folder import WorkFolder
 from rcl_cli.compute.local import begin
 from rcl_cli.config import cpu_cores
+from rcl_cli.errors import ConfigError
 from rcl_cli.inference.address import make_private
 from rcl_cli.inference.scaling import Scaling
 from rcl_cli.status import VersionStatus
@@ -33,7 +35,9 @@ _START_S = 300.0
 _MAX_RESTARTS, _RESTART_WINDOW_S = 5, 60.0
 _DRAIN_S = 30.0
 _BACKLOG = 512
-_LOOK_S = 0.5
+_LOOK_S, _IDLE_LOOK_S = 0.5, 2.0
+# A worker says each few seconds that it is there; and no client waits longer than this for an answer.
+_SILENT_S, _ANSWER_S = 30.0, 120.0
 
 
 def log(text: str) -> None:
@@ -45,23 +49,29 @@ class WorkerProcess:
 
     Args:
         load: requests that it has, as it last said.
+        heard: when it said anything, in monotonic seconds.
     """
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         assert process.stdout is not None  # noqa: S101 - it was started with a pipe
         self.process, self.pipe = process, process.stdout.fileno()
         self.is_ready, self.is_listened_to, self.load = False, True, 0
+        self.heard, self._oldest_s = time.monotonic(), 0
         self._text = b""
+
+    def is_hung(self, now: float) -> bool:
+        """Whether nothing is to be expected of it any more: it was stopped, or does not get on with a request."""
+        return now - self.heard > (_SILENT_S if self.is_ready else _START_S) or self._oldest_s > _ANSWER_S
 
     def listen(self) -> None:
         """Take in what the worker has said."""
         said = os.read(self.pipe, 4096)
-        self.is_listened_to = bool(said)
+        self.is_listened_to, self.heard = bool(said), time.monotonic()
         *lines, self._text = (self._text + said).split(b"\n")
         for line in lines:
             self.is_ready = self.is_ready or line == b"ready"
             if line.startswith(b"load "):
-                self.load = int(line[5:])
+                self.load, self._oldest_s = map(int, line[5:].split())
 
     def close(self) -> None:
         if self.process.stdout is not None:
@@ -96,18 +106,19 @@ class Host:
 
     Args:
         on_running: told once, when the workers are ready.
+        is_to_stop: whether somebody asked it to end whose signals don't reach it.
     """
 
-    def __init__(self, request: Request, on_running: Callable[[], None]) -> None:
+    def __init__(self, request: Request, on_running: Callable[[], None], is_to_stop: Callable[[], bool]) -> None:
         self._model, self._nonce, self._address = request.model, request.nonce, request.address
         self._least, self._most = request.least, request.most
-        self._work_dir, self._on_running = request.work_dir, on_running
+        self._work_dir, self._on_running, self._is_to_stop = request.work_dir, on_running, is_to_stop
         self._workers: dict[int, WorkerProcess] = {}
         # Told to end, and answering what they have taken.
         self._leaving: set[int] = set()
         self._restarts: list[float] = []
         self._scaling = Scaling(request.least, request.most, time.monotonic())
-        self._stopping = False
+        self._stopping, self._looked = False, time.monotonic()
         self._lifeline_read = self._lifeline_write = self._wake_read = self._wake_write = -1
         self._socket: socket.socket | None = None
 
@@ -172,8 +183,10 @@ class Host:
         log(f"running with {self._least} to {self._most} worker(s) on {self._address}")
         while not self._stopping and len(self._restarts) <= _MAX_RESTARTS:
             # Load is only of interest where there is something to decide.
-            self._look(_LOOK_S if self._most > self._least else 3600.0)
+            self._look(_LOOK_S if self._most > self._least else _IDLE_LOOK_S)
+            self._stopping = self._stopping or self._is_to_stop()
             if not self._stopping:
+                self._end_hung(time.monotonic())
                 self._replace_dead()
                 self._scale(time.monotonic())
         self._end_workers()
@@ -188,6 +201,19 @@ class Host:
     def _on_stop(self, _signal: int, _frame: object) -> None:
         self._stopping = True
         self._wake()
+
+    def _end_hung(self, now: float) -> None:
+        """Kill workers that do nothing any more: their clients ask again, and are answered by others."""
+        if now - self._looked > _SILENT_S / 2:
+            # This process was stopped itself, and they may have been with it.
+            for worker in self._workers.values():
+                worker.heard = now
+        self._looked = now
+        for pid, worker in self._workers.items():
+            if worker.is_hung(now):
+                log(f"worker {pid} does nothing any more; ending it")
+                worker.process.kill()
+                worker.process.wait()
 
     def _replace_dead(self) -> None:
         for pid, worker in list(self._workers.items()):
@@ -238,12 +264,27 @@ def main() -> int:
     path = Path(sys.argv[1])
     folder = WorkFolder(path, path.with_suffix(".lock"), path / "host.log")
     begin(folder)
-    host = Host(Request.of(folder.request()), lambda: folder.tell({"running": True}))
-    message = host.run()
-    status = VersionStatus.STOPPED if message else VersionStatus.FAILED
-    folder.finish({"status": status, "message": message or DID_NOT_START})
-    log(message or DID_NOT_START)
-    return 0 if message else 1
+    status, message = _served(folder)
+    folder.finish({"status": status, "message": message})
+    log(message)
+    return 0 if status == VersionStatus.STOPPED else 1
+
+
+def _served(folder: WorkFolder) -> tuple[str, str]:
+    """Serve until asked to stop; how it ended."""
+    request = Request.of(folder.request())
+    try:
+        damage = faults(request.model, hashed=True)
+    except ConfigError as error:
+        damage = [str(error)]
+    if damage:
+        return (
+            VersionStatus.FAILED,
+            f"The model is damaged: {damage[0]}; put the file back from a backup, or train again.",
+        )
+    host = Host(request, lambda: folder.tell({"running": True}), lambda: folder.stop_asked_s is not None)
+    said = host.run()
+    return (VersionStatus.STOPPED, said) if said else (VersionStatus.FAILED, DID_NOT_START)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from rcl_cli.backends.base import DeviceLost
-from rcl_cli.errors import InternalServerError, ProvisionedThroughputExceeded, ServiceError
+from rcl_cli.errors import ConfigError, InternalServerError, ProvisionedThroughputExceeded, ServiceError
 from rcl_cli.imaging.decode import read_header
 from rcl_cli.inference.engines import BUSY
 from rcl_cli.inference.model import LoadedModel
@@ -27,7 +27,7 @@ _MOST_REQUESTS = 128
 _DRAIN_S = 20.0
 _IDLE_S = 300.0
 _RETRY_S = 0.05
-_REPORT_S = 0.25
+_REPORT_S, _ALIVE_S = 0.25, 5.0
 _DEFAULT_TIMEOUT_S = 60.0
 
 
@@ -37,7 +37,18 @@ class Worker:
     def __init__(self, model: LoadedModel, nonce: str) -> None:
         self._model, self._nonce = model, nonce
         self._lock = threading.Lock()
-        self.requests = 0
+        # When each request that is here came, by its thread.
+        self._began: dict[int, float] = {}
+
+    @property
+    def requests(self) -> int:
+        return len(self._began)
+
+    @property
+    def oldest_s(self) -> float:
+        """For how long the request that has waited longest is here, in seconds."""
+        with self._lock:
+            return time.monotonic() - min(self._began.values(), default=time.monotonic())
 
     def serve(self, connection: socket.socket) -> None:
         """Answer one connection's requests until it closes."""
@@ -55,12 +66,12 @@ class Worker:
     @contextlib.contextmanager
     def _counted(self) -> Iterator[None]:
         with self._lock:
-            self.requests += 1
+            self._began[threading.get_ident()] = time.monotonic()
         try:
             yield
         finally:
             with self._lock:
-                self.requests -= 1
+                del self._began[threading.get_ident()]
 
     def _answer(self, header: dict[str, Any], body: bytes) -> dict[str, Any]:
         try:
@@ -74,6 +85,8 @@ class Worker:
             return {"labels": found, **({"width": size.width, "height": size.height} if size else {})}
         except ServiceError as error:
             return {"error": {"code": error.code, "message": error.message}}
+        except ConfigError as error:
+            return {"error": {"code": "InternalServerError", "message": str(error)}}
         except DeviceLost as error:
             # The host starts another one, which can have the device anew.
             print(f"the device is lost: {error}", file=sys.stderr, flush=True)
@@ -102,14 +115,15 @@ def _accept(listener: socket.socket, worker: Worker, stopping: threading.Event) 
 
 
 def _report_load(worker: Worker) -> None:
-    """Tell the host how many requests are here, whenever that changes."""
-    told = 0
+    """Tell the host how many requests are here and since when, whenever that changes, and now and then that we are."""
+    told, told_at = 0, time.monotonic()
     while True:
         time.sleep(_REPORT_S)
-        if worker.requests != told:
-            told = worker.requests
+        now = time.monotonic()
+        if worker.requests != told or now - told_at > _ALIVE_S:
+            told, told_at = worker.requests, now
             with contextlib.suppress(OSError):
-                os.write(1, b"load %d\n" % told)
+                os.write(1, b"load %d %d\n" % (told, worker.oldest_s))
 
 
 def _trim_memory() -> None:

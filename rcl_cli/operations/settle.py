@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,6 +27,9 @@ RUNNING = "The model is running."
 STOPPED = "The model is stopped."
 HOST_GONE = "The model's host is gone (it was killed, or the machine was restarted): start the model again."
 DID_NOT_START = "The model's host ended before the model was loaded: see `rcl logs --host PROJECT/VERSION`."
+COPIED_HOME = "This is a copy of another home, which goes on with it: start again here."
+# What it takes at most, and as much again as a busy machine may need.
+_START_S, _STOP_S = 330.0, 45.0
 _MODEL = "model"
 # Whoever only looks does not wait long for another writer: an outcome stays where it is.
 _PATIENCE_S = 1.0
@@ -60,6 +64,8 @@ def _settle_making(context: Context, version: Version) -> None:
         is_copy = version.status == VersionStatus.COPYING_IN_PROGRESS
         if outcome is not None:
             adopt(context, version.id, folder, outcome)
+        elif folder.is_prepared and folder.is_copied:
+            adopt(context, version.id, folder, died(context, version.status, COPIED_HOME))
         elif folder.is_prepared and folder.starts <= (1 if is_copy else _retries(folder)):
             # Copying is begun anew as easily as it is gone on with.
             claim.start(COPIER if is_copy else TRAINER)
@@ -206,21 +212,32 @@ def _of_versions(layout: Layout) -> list[Path]:
 def _settle_host(context: Context, version: Version) -> None:
     folder = host_of(context.layout, version.id)
     if launcher().is_at_work(folder):
+        if version.status == VersionStatus.STARTING and (folder.last_event() or {}).get("running"):
+            _move(context, version, VersionStatus.RUNNING, RUNNING)
+            return
         if version.status == VersionStatus.STOPPING:
             # Whoever was to tell the host may have died before it did.
             launcher().stop(folder)
-        elif version.status == VersionStatus.STARTING and (folder.last_event() or {}).get("running"):
-            _move(context, version, VersionStatus.RUNNING, RUNNING)
-        return
+        if not is_stuck(folder, version.status):
+            return
+        launcher().kill(folder)
     with _decided(context, version, folder) as claim:
         if claim is None:
             return
-        if version.status == VersionStatus.STARTING and folder.is_prepared and not folder.starts:
+        is_new = folder.is_prepared and not folder.starts and not folder.is_copied
+        if version.status == VersionStatus.STARTING and is_new:
             # Whoever was to start it died before it did.
             claim.start(HOST)
             return
         outcome = folder.outcome() or _unsaid(version.status)
         _move(context, version, outcome["status"], outcome["message"])
+
+
+def is_stuck(folder: WorkFolder, status: str) -> bool:
+    """Whether a host that is at work has had more time to start or to end than it may need: somebody froze it."""
+    if status == VersionStatus.STOPPING:
+        return (folder.stop_asked_s or 0.0) > _STOP_S
+    return status == VersionStatus.STARTING and time.time() - folder.asked_ns / 1e9 > _START_S
 
 
 def _unsaid(status: str) -> dict[str, str]:

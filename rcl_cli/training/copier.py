@@ -13,11 +13,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from rcl_cli.backends.whole import faults
 from rcl_cli.buckets.base import BucketWriteError, NoSuchObjectError
 from rcl_cli.compute.folder import WorkFolder
 from rcl_cli.compute.local import begin
 from rcl_cli.durable import sync_tree
-from rcl_cli.errors import TrainingFailed
+from rcl_cli.errors import ConfigError, TrainingFailed
 from rcl_cli.status import VersionStatus
 from rcl_cli.training import results
 from rcl_cli.training.job import MODEL, CopyJob
@@ -84,6 +85,9 @@ def copy_model(source: Path, target: Path) -> None:
     # Deleting takes files away one by one: while all are there, all of them were when they were read.
     if not names or _names(source) != names or _names(target) != names:
         raise TrainingFailed(SOURCE_GONE)
+    if said := faults(target, hashed=True):
+        # Named as in the source: the copy goes.
+        raise TrainingFailed(f"The source is damaged: {said[0].replace(str(target), str(source))}.")
     sync_tree(target)
 
 
@@ -98,7 +102,7 @@ def outcome_of(job: CopyJob, folder: WorkFolder) -> dict[str, Any]:
         copy_model(job.model, folder.path / MODEL)
     except Exception as error:  # noqa: BLE001 - whatever ends a copy must end up in its outcome
         traceback.print_exc()
-        known = isinstance(error, TrainingFailed)
+        known = isinstance(error, TrainingFailed | ConfigError)
         message = str(error) if known else f"An internal error ended the copy ({type(error).__name__})."
         return {"status": VersionStatus.COPYING_FAILED, "message": message, "outputs": {}, "ended_ms": None}
     return {

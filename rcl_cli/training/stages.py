@@ -20,6 +20,7 @@ from rcl_cli.backends.predictors import predict
 from rcl_cli.backends.resuming import Checkpoints
 from rcl_cli.backends.runtimes.forms import choose_forms
 from rcl_cli.backends.weights.choice import choose_weights
+from rcl_cli.backends.whole import sealed
 from rcl_cli.config import cpu_cores
 from rcl_cli.domain import Detection, ModelCard, Progress, Sample, TrainingPlan, UseCase
 from rcl_cli.durable import sync_tree, write_durably
@@ -245,6 +246,7 @@ def _complete_card(
             "testing_fingerprint": fingerprint(testing),
         },
         "versions": {"rcl": __version__, **installed()},
+        "files": sealed(model_dir),
         "saved": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
     }
     registry.write_card(model_dir, card, extra)

@@ -102,7 +102,7 @@ def test_planted_faults_are_named_with_what_to_do(home: Home, rcl: Run, tmp_path
         ("p/hosted", "its host is gone", "start it again"),
         ("p/trainee", "its trainer is gone", "train again"),
         ("p/cut", "can't be read", "Train it again"),
-        ("p/bare", "has no weights.safetensors", "Train it again"),
+        ("p/bare", "weights.safetensors can't be read", "train the model again"),
         ("leftovers", "models/99", "rm -r"),
         ("leftovers", "jobs/98", "rm -r"),
         ("p/train", "entries.db is not there", "delete-dataset --dataset-arn p/train"),

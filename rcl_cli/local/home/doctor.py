@@ -32,7 +32,7 @@ def examine(environment: Mapping[str, str], *, imports: bool, network: bool) -> 
     """All checks, one by one.
 
     Args:
-        imports: try to import the libraries that train, which takes some seconds.
+        imports: try to import the libraries that train, and read models' files whole, which takes some seconds.
         network: try to reach the host of the weights, and S3 where it is configured.
     """
     layout = Layout(home_folder(environment))
@@ -56,7 +56,7 @@ def examine(environment: Mapping[str, str], *, imports: bool, network: bool) -> 
         yield from _options(config)
         yield from _buckets(config)
         yield from _weights(layout, config)
-    yield from store_checks(layout)
+    yield from store_checks(layout, hashed=imports)
     if network and config is not None:
         yield from _network(config)
 

@@ -7,11 +7,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 
-from rcl_cli.backends.registry import read_card, read_thresholds
+from rcl_cli.backends.registry import read_thresholds
+from rcl_cli.backends.whole import faults
 from rcl_cli.compute.launcher import launcher
 from rcl_cli.compute.places import host_of, making_of
 from rcl_cli.errors import ConfigError
 from rcl_cli.local.home.check import Check
+from rcl_cli.operations.settle import is_stuck
 from rcl_cli.status import HOSTED, MAKING, TRAINED, WORKED_ON
 from rcl_cli.store.entry_files import EntryFiles
 from rcl_cli.store.layout import Layout
@@ -21,8 +23,12 @@ _DATASETS = "SELECT d.file, p.name || '/' || lower(d.type) FROM datasets d JOIN 
 _QUERY = "SELECT v.id, p.name || '/' || v.name, v.status FROM versions v JOIN projects p ON p.id = v.project_id"
 
 
-def store_checks(layout: Layout) -> Iterator[Check]:
-    """The database, and whether files and processes are as it says."""
+def store_checks(layout: Layout, *, hashed: bool) -> Iterator[Check]:
+    """The database, and whether files and processes are as it says.
+
+    Args:
+        hashed: read models' files whole, and not only their sizes.
+    """
     path = layout.database
     if not path.exists() or not path.stat().st_size:
         yield Check("store", "ok", "empty")
@@ -42,7 +48,7 @@ def store_checks(layout: Layout) -> Iterator[Check]:
             rows = db.execute(_QUERY).fetchall()
             yield Check("store", "ok", f"{path}: {len(rows)} version(s)")
             for version_id, name, status in rows:
-                yield from _version(layout, db, version_id, name, status)
+                yield from _version(layout, db, version_id, name, status, hashed)
             # An older store gets files of entries with the first command that uses it.
             if schema == len(MIGRATIONS):
                 yield from _datasets(layout, db, folders)
@@ -93,7 +99,9 @@ def _damaged(path: Path, problem: str) -> Check:
     )  # fmt: skip
 
 
-def _version(layout: Layout, db: sqlite3.Connection, version_id: int, name: str, status: str) -> Iterator[Check]:
+def _version(
+    layout: Layout, db: sqlite3.Connection, version_id: int, name: str, status: str, hashed: bool
+) -> Iterator[Check]:
     if status in WORKED_ON:
         work = (host_of if status in HOSTED else making_of)(layout, version_id)
         if not launcher().is_at_work(work) and work.outcome() is None:
@@ -101,20 +109,21 @@ def _version(layout: Layout, db: sqlite3.Connection, version_id: int, name: str,
             fix = f"rcl versions {name.split('/')[0]} goes on with it or gives it up"
             again = "; then train again." if what == "trainer" else "; then start it again."
             yield Check(name, "fault", f"its status is {status}, but its {what} is gone", fix + again)
+        elif status in HOSTED and is_stuck(work, status):
+            fix = f"rcl versions {name.split('/')[0]} ends it; then start it again."
+            yield Check(name, "fault", f"its status is {status}, and its host does nothing any more", fix)
     if status in TRAINED:
         folder = layout.model(version_id)
         try:
-            read_card(folder)
+            damage = faults(folder, hashed=hashed)
             read_thresholds(folder)
         except ConfigError as error:
             yield Check(
                 name, "fault", str(error), "Train it again, copy it from another project, or delete the version."
             )
             return
-        missing = [file for file in ("weights.safetensors", "model.onnx") if not (folder / file).is_file()]
-        if "weights.safetensors" in missing:
-            detail = f"{folder} has no {missing[0]}"
-            yield Check(name, "fault", detail, "Train it again, or put the file back from a backup.")
+        for said in damage:
+            yield Check(name, "fault", said, "Put the file back from a backup, or train the model again.")
 
 
 def _leftovers(layout: Layout, statuses: Mapping[int, str]) -> Iterator[Check]:

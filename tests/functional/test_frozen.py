@@ -1,0 +1,159 @@
+"""Hosts and workers that were stopped by a signal, and homes that were copied or moved with work in them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+from pathlib import Path
+
+import psutil
+import pytest
+
+from rcl_cli.compute.folder import WorkFolder
+from rcl_cli.compute.local import is_at_work
+from rcl_cli.compute.places import host_of, making_of
+from rcl_cli.errors import ResourceNotReady
+from rcl_cli.local.home.stored import store_checks
+from rcl_cli.operations import settle
+from tests.conftest import colour_images, in_threads, make_home, wait_until
+from tests.functional.models import Trained
+
+
+def host_pid(model: Trained) -> int:
+    usage = settle.launcher().usage(host_of(model.home.context.layout, 1))
+    assert usage is not None
+    return int(usage.where.split()[-1])
+
+
+def image_of(model: Trained) -> bytes:
+    return next((model.home.buckets / "data").glob("*.jpg")).read_bytes()
+
+
+def start(model: Trained, units: int = 1) -> None:
+    model.home.call("StartProjectVersion", ProjectVersionArn=model.version, MinInferenceUnits=units)
+
+
+def running(model: Trained, units: int = 1) -> int:
+    start(model, units)
+    assert model.home.wait(model.project, "v", leaving="STARTING")[0] == "RUNNING"
+    return host_pid(model)
+
+
+def test_a_frozen_host_is_ended_when_it_does_not_stop(own_detector: Trained, monkeypatch: pytest.MonkeyPatch) -> None:
+    home = own_detector.home
+    pid = running(own_detector)
+    workers = psutil.Process(pid).children()
+    os.kill(pid, signal.SIGSTOP)
+    home.call("StopProjectVersion", ProjectVersionArn=own_detector.version)
+    assert own_detector.describe()["Status"] == "STOPPING"
+    monkeypatch.setattr(settle, "_STOP_S", 0.0)
+    assert "does nothing any more" in [check.detail for check in store_checks(home.context.layout, hashed=False)][-1]
+    assert own_detector.describe()["Status"] == "STOPPED"
+    wait_until(lambda: not any(one.is_running() and one.status() != "zombie" for one in workers))
+    monkeypatch.undo()
+    running(own_detector)
+
+
+def test_a_host_that_is_frozen_while_it_starts_is_ended(own_detector: Trained, monkeypatch: pytest.MonkeyPatch) -> None:
+    start(own_detector)
+    folder = host_of(own_detector.home.context.layout, 1)
+    wait_until(lambda: folder.handle is not None)
+    os.kill(host_pid(own_detector), signal.SIGSTOP)
+    assert folder.last_event() is None
+    monkeypatch.setattr(settle, "_START_S", 0.0)
+    assert own_detector.describe()["Status"] == "FAILED"
+    assert not is_at_work(folder)
+
+
+def test_a_host_ends_where_no_signal_reaches_it(own_detector: Trained) -> None:
+    running(own_detector)
+    host_of(own_detector.home.context.layout, 1).ask_to_stop()
+    assert own_detector.home.wait(own_detector.project, "v", leaving="RUNNING")[0] == "STOPPED"
+
+
+def test_a_frozen_worker_is_replaced_and_its_clients_are_answered(
+    own_detector: Trained, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pid = running(own_detector, 2)
+    image = image_of(own_detector)
+    frozen = psutil.Process(pid).children()[0]
+    frozen.suspend()
+    answers: list[object] = []
+    # Some of these wait at the frozen one.
+    with in_threads(6, lambda _: answers.append(own_detector.detect(image))) as failures:
+        pass
+    assert (failures, len(answers)) == ([], 6)
+    wait_until(lambda: not frozen.is_running() or frozen.status() == "zombie")
+    wait_until(lambda: len(psutil.Process(pid).children()) == 2)
+
+
+@pytest.mark.parametrize("how", ["copied", "moved", "put back", "linked"])
+def test_a_folder_of_work_knows_whether_it_was_copied(tmp_path: Path, how: str) -> None:
+    home, elsewhere = tmp_path / "home", tmp_path / "elsewhere"
+    (home / "jobs").mkdir(parents=True)
+    folder = WorkFolder(home / "jobs" / "1", home / "jobs" / "1.lock", home / "jobs" / "1.log")
+    folder.prepare({"model": str(home / "models" / "1"), "names": ["pets", str(home) + "less"], "size": 7})
+    if how == "copied":
+        shutil.copytree(home, elsewhere)
+    elif how == "moved":
+        home.rename(elsewhere)
+    elif how == "put back":
+        shutil.copytree(home, elsewhere)
+        shutil.rmtree(home)
+        shutil.copytree(elsewhere, home)
+        elsewhere = home
+    else:
+        elsewhere.symlink_to(home)
+    there = elsewhere / "jobs" / "1"
+    found = WorkFolder(there, there.with_suffix(".lock"), there.with_suffix(".log"))
+    assert found.is_copied == (how == "copied")
+    model = (home if how == "linked" else elsewhere) / "models" / "1"
+    assert found.request() == {"model": str(model), "names": ["pets", str(home) + "less"], "size": 7}
+
+
+def test_a_copy_of_a_home_with_a_running_model_has_nothing_running(own_detector: Trained, tmp_path: Path) -> None:
+    pid = running(own_detector)
+    shutil.copytree(own_detector.home.path, tmp_path / "copy", ignore=shutil.ignore_patterns("*.sock"))
+    copy = make_home(tmp_path / "copy")
+    image = {"Bytes": image_of(own_detector)}
+    with pytest.raises(ResourceNotReady):
+        copy.call("DetectCustomLabels", ProjectVersionArn=own_detector.version, Image=image)
+    assert copy.status(own_detector.project, "v")[0] == "STOPPED"
+    # Also where somebody looks who believes what the copy says.
+    settle.launcher().stop(host_of(copy.context.layout, 1))
+    assert psutil.Process(pid).is_running()
+    assert own_detector.describe()["Status"] == "RUNNING"
+    assert own_detector.detect(image["Bytes"]) is not None
+    copy.context.database.close()
+
+
+def test_a_moved_home_goes_on_serving(own_detector: Trained, tmp_path: Path) -> None:
+    running(own_detector)
+    own_detector.home.context.database.close()
+    own_detector.home.path.rename(tmp_path / "moved")
+    moved = make_home(tmp_path / "moved")
+    image = next((moved.buckets / "data").glob("*.jpg")).read_bytes()
+    assert moved.call("DetectCustomLabels", ProjectVersionArn=own_detector.version, Image={"Bytes": image})
+    moved.call("StopProjectVersion", ProjectVersionArn=own_detector.version)
+    assert moved.wait(own_detector.project, "v", leaving="STOPPING")[0] == "STOPPED"
+    moved.context.database.close()
+    # For what ends the fixture.
+    (tmp_path / "moved").rename(own_detector.home.path)
+
+
+def test_a_copy_of_a_home_with_a_training_does_not_train(tmp_path: Path) -> None:
+    home = make_home(tmp_path / "home")
+    project = home.project()
+    training, testing = colour_images(home)
+    home.dataset(project, "TRAIN", training)
+    home.dataset(project, "TEST", testing)
+    home.train(project, "v", tags={"rcl:epochs": "60"})
+    folder = making_of(home.context.layout, 1)
+    wait_until(lambda: folder.last_event() is not None)
+    shutil.copytree(home.path, tmp_path / "copy")
+    copy = make_home(tmp_path / "copy")
+    assert copy.status(project, "v") == ("TRAINING_FAILED", settle.COPIED_HOME)
+    assert home.wait(project, "v")[0] == "TRAINING_COMPLETED"
+    for made in (home, copy):
+        made.context.database.close()
