@@ -7,7 +7,7 @@ _rcl_option() {
     case "$1 $2" in
         *" --project-names" | *" --contains-labels" | *" --datasets" | *" --version-names" | *" --tag-keys") takes=many ;;
         *" --features") takes=many; choices="CONTENT_MODERATION CUSTOM_LABELS" ;;
-        *" --no-sign-request" | *" --no-verify-ssl" | *" --no-cli-pager" | *" --debug" | *" --cli-auto-prompt" | *" --no-cli-auto-prompt" | *" --no-paginate" | *" --labeled" | *" --no-labeled" | *" --has-errors" | *" --no-has-errors" | *" --wait" | *" --json" | "pull --images" | *" --all" | *" --resume" | *" --once" | *" --quick" | *" --network" | *" --follow" | "logs --host" | *" --access-log" | *" --relax" | *" --reset" | *" --report" | *" --start") takes=none ;;
+        *" --no-sign-request" | *" --no-verify-ssl" | *" --no-cli-pager" | *" --debug" | *" --cli-auto-prompt" | *" --no-cli-auto-prompt" | *" --no-paginate" | *" --labeled" | *" --no-labeled" | *" --has-errors" | *" --no-has-errors" | *" --wait" | *" --json" | "pull --images" | *" --all" | *" --resume" | *" --once" | *" --quick" | *" --network" | *" --follow" | "logs --host" | *" --anyone-local" | *" --access-log" | *" --relax" | *" --reset" | *" --report" | *" --start") takes=none ;;
         *" --ca-bundle" | *" --out" | "dataset import --images" | "dataset export --images" | "dataset show --images" | "dataset check --images" | "train --images" | *" --draw" | *" --labels" | *" --access-key-file") files=1 ;;
         *" --feature") choices="CONTENT_MODERATION CUSTOM_LABELS" ;;
         *" --auto-update") choices="ENABLED DISABLED" ;;
@@ -101,7 +101,7 @@ _rcl_flags() {
         "pull") flags="--to --images --profile --region --endpoint-url --s3-endpoint-url --no-sign-request --help" ;;
         "push") flags="--bucket --prefix --to --profile --region --endpoint-url --s3-endpoint-url --no-sign-request --help" ;;
         "report") flags="--out --help" ;;
-        "serve") flags="--host --port --access-key-file --access-log --debug --help" ;;
+        "serve") flags="--host --port --access-key-file --anyone-local --access-log --debug --help" ;;
         "status") flags="--json --help" ;;
         "thresholds") flags="--set --precision --recall --label --relax --reset --json --help" ;;
         "train") flags="--name --format --images --set --report --start --help" ;;

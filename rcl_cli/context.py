@@ -23,6 +23,7 @@ class Context(NamedTuple):
     Args:
         now_ms: epoch milliseconds.
         new_nonce: an unguessable text.
+        names_files: whether who asks may name files of this machine, and not only objects in buckets.
     """
 
     layout: Layout
@@ -30,6 +31,7 @@ class Context(NamedTuple):
     config: Config
     now_ms: Callable[[], int]
     new_nonce: Callable[[], str]
+    names_files: bool = True
 
     @property
     def buckets(self) -> Buckets:

@@ -212,6 +212,6 @@ def _moved(document: Any, old: Path, new: Path) -> Any:
         return {key: _moved(value, old, new) for key, value in document.items()}
     if isinstance(document, list):
         return [_moved(value, old, new) for value in document]
-    if isinstance(document, str) and document.startswith(f"{old}/"):
+    if isinstance(document, str) and f"{document}/".startswith(f"{old}/"):
         return f"{new}{document[len(str(old)) :]}"
     return document

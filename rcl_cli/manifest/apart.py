@@ -27,6 +27,7 @@ from rcl_cli.manifest.reader import DatasetReader, TerminalManifestError
 _WORTH_IT_BYTES = 2**24
 _BATCH = 500
 _LENGTH_BYTES = 8
+_FILES = "--files"
 # Later versions look for objects that occur twice, which costs more than it spares.
 _MARSHAL_VERSION = 2
 
@@ -39,18 +40,19 @@ class LineReader(Protocol):
     def check(self) -> None: ...
 
 
-def reader_of(stream: BinaryIO, size_bytes: int) -> LineReader:
+def reader_of(stream: BinaryIO, size_bytes: int, *, takes_files: bool = True) -> LineReader:
     """The fastest reader of a manifest.
 
     Args:
         stream: at its start.
+        takes_files: images may be files, and not only objects in a bucket.
 
     Raises:
         TerminalManifestError: it is too large.
     """
     if size_bytes < _WORTH_IT_BYTES or cpu_cores() < 2 or not _is_file(stream):
-        return DatasetReader(stream, size_bytes)
-    return ApartReader(stream, size_bytes)
+        return DatasetReader(stream, size_bytes, takes_file=lambda _: takes_files)
+    return ApartReader(stream, size_bytes, takes_files=takes_files)
 
 
 def _is_file(stream: BinaryIO) -> bool:
@@ -69,15 +71,14 @@ class ApartReader:
         InternalServerError: the process failed.
     """
 
-    def __init__(self, stream: BinaryIO, size_bytes: int) -> None:
+    def __init__(self, stream: BinaryIO, size_bytes: int, *, takes_files: bool = True) -> None:
         self._judged = DatasetReader(io.BytesIO(), size_bytes)
-        self._stream = stream
+        self._stream, self._takes_files = stream, takes_files
 
     def __iter__(self) -> Iterator[Line]:
         size = str(os.fstat(self._stream.fileno()).st_size)
-        process = subprocess.Popen(
-            command(__name__, size), stdin=self._stream, stdout=subprocess.PIPE, env=environment()
-        )
+        words = command(__name__, size, *([_FILES] if self._takes_files else []))
+        process = subprocess.Popen(words, stdin=self._stream, stdout=subprocess.PIPE, env=environment())
         assert process.stdout is not None  # noqa: S101 - for mypy
         try:
             while (message := _receive(process.stdout))[0] == "lines":
@@ -141,7 +142,9 @@ def main() -> None:
     # Ctrl-C is for the process that asked, which ends this one; without it there is nothing to tell anybody.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-    for message in _messages(DatasetReader(sys.stdin.buffer, int(sys.argv[1]))):
+    size, *more = sys.argv[1:]
+    reader = DatasetReader(sys.stdin.buffer, int(size), takes_file=lambda _: _FILES in more)
+    for message in _messages(reader):
         _send(message, sys.stdout.buffer)
     sys.stdout.buffer.flush()
 

@@ -71,6 +71,11 @@ def split_s3_url(url: str) -> tuple[str, str] | None:
     return (match[1], match[2]) if match else None
 
 
+def refused(line: Line) -> Line:
+    """A line whose image is a file, from somebody who may name none: the service knows no such source-refs either."""
+    return Line(line.text, problems=(Problem(codes.INVALID_SOURCE_REF_FORMAT),))
+
+
 def parse_line(text: str) -> Line:
     """Parse and check one manifest line.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import BinaryIO
 
 from rcl_cli.manifest import codes
@@ -75,12 +75,15 @@ class DatasetReader:
         stream: the file, at its start.
         size_bytes: its size.
         bucket: bucket of the images that the dataset already holds, empty for none.
+        takes_file: of the `file://` URL of an image, whether it may come in.
     """
 
-    def __init__(self, stream: BinaryIO, size_bytes: int, bucket: str = "") -> None:
+    def __init__(
+        self, stream: BinaryIO, size_bytes: int, bucket: str = "", takes_file: Callable[[str], bool] = lambda _: True
+    ) -> None:
         if size_bytes > MAX_MANIFEST_BYTES:
             raise TerminalManifestError(codes.MANIFEST_SIZE_TOO_LARGE)
-        self._stream = stream
+        self._stream, self._takes_file = stream, takes_file
         self._seen: set[str] = set()
         self._bucket, self._prefix = bucket, f"s3://{bucket}/"
         self.rows = 0
@@ -96,17 +99,21 @@ class DatasetReader:
             if line is None or (line.problems and line.removed_from_datasets) or line.source_ref in seen:
                 self.removed += 1
                 continue
+            if not line.source_ref.startswith(self._prefix) and not self._is_taken(line.source_ref):
+                self.removed += 1
+                continue
             seen.add(line.source_ref)
-            if not line.source_ref.startswith(self._prefix):
-                self._check_bucket(line.source_ref)
             yield line
 
-    def _check_bucket(self, source_ref: str) -> None:
+    def _is_taken(self, source_ref: str) -> bool:
+        """Whether an image may come in that is not in the bucket of the others."""
         bucket = bucket_of(source_ref)
-        if bucket and self._bucket:
+        if not bucket:
+            return self._takes_file(source_ref)
+        if self._bucket:
             raise TerminalManifestError(codes.IMAGES_IN_MULTIPLE_BUCKETS)
-        self._bucket = self._bucket or bucket
-        self._prefix = f"s3://{self._bucket}/"
+        self._bucket, self._prefix = bucket, f"s3://{bucket}/"
+        return True
 
     def check(self) -> None:
         """To be called after the last line.

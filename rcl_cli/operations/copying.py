@@ -11,6 +11,7 @@ from rcl_cli.errors import InternalServerError, InvalidParameter, ResourceInUse
 from rcl_cli.operations.outputs import check_output, making
 from rcl_cli.operations.resources import arn, find_project, find_version, unused_ms
 from rcl_cli.operations.settle import COPIER, begin, settle_versions
+from rcl_cli.operations.tagging import given_tags
 from rcl_cli.status import MAKING, WITHOUT_MODEL, VersionStatus
 from rcl_cli.store import projects, tags, versions
 from rcl_cli.store.versions import Version
@@ -29,7 +30,7 @@ def copy_project_version(context: Context, params: dict[str, Any]) -> dict[str, 
         version_id = versions.insert(
             db, version_arn, destination.id, name, created_ms, request, status=VersionStatus.COPYING_IN_PROGRESS
         )
-        tags.put(db, version_arn, params.get("Tags", {}))
+        tags.put(db, version_arn, given_tags(context, params))
         job = CopyJob(
             making(context, version_arn, destination.name, params), context.layout.model(source.id), source.result,
             source.ended_ms,

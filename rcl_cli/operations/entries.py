@@ -30,7 +30,9 @@ def update_dataset_entries(context: Context, params: dict[str, Any]) -> dict[str
         db.execute("SAVEPOINT changes")
         try:
             bucket = bucket_of(entries.first_source_ref(db))
-            reader = DatasetReader(io.BytesIO(changes), len(changes), bucket)
+            # What is in the dataset may be changed by anybody.
+            takes_file = lambda source_ref: context.names_files or entries.has(db, source_ref)  # noqa: E731
+            reader = DatasetReader(io.BytesIO(changes), len(changes), bucket, takes_file)
             counts = dataset.state.counts.plus(entries.put(db, reader))
             reader.check()
             if entries.label_count(db) > MAX_LABELS:

@@ -15,6 +15,7 @@ from rcl_cli.manifest.apart import reader_of
 from rcl_cli.manifest.reader import MAX_LABELS, MAX_MANIFEST_BYTES, TerminalManifestError
 from rcl_cli.operations.contents import discard_orphans, reading
 from rcl_cli.operations.resources import arn, find_project, unused_ms
+from rcl_cli.operations.tagging import given_tags
 from rcl_cli.status import COPYABLE, DatasetStatus
 from rcl_cli.store import datasets, entries, tags
 from rcl_cli.store.datasets import Dataset
@@ -43,7 +44,7 @@ def create_dataset(context: Context, params: dict[str, Any]) -> dict[str, Any]:
         # Others go on with the store until all of it is there.
         made = stack.enter_context(context.entry_files.draft(context.new_nonce()))
         if opened:
-            outcome = _import(made, *opened)
+            outcome = _import(made, *opened, takes_files=context.names_files)
         elif source:
             outcome = (*_CREATED, _copy(context, source["DatasetArn"], made))
         else:
@@ -55,7 +56,7 @@ def create_dataset(context: Context, params: dict[str, Any]) -> dict[str, Any]:
             created_ms = unused_ms(context, db, began_ms)
             dataset_arn = arn(context, f"project/{project.name}/dataset/{kind.lower()}/{created_ms}")
             datasets.insert(db, dataset_arn, project.id, kind, created_ms, made.keep(), state)
-            tags.put(db, dataset_arn, params.get("Tags", {}))
+            tags.put(db, dataset_arn, given_tags(context, params))
     discard_orphans(context)
     return {"DatasetArn": dataset_arn}
 
@@ -105,10 +106,10 @@ def _open_manifest(context: Context, s3_object: dict[str, str], stack: contextli
         ) from error
 
 
-def _import(made: Draft, stream: BinaryIO, size_bytes: int) -> tuple[str, str, str, Counts]:
+def _import(made: Draft, stream: BinaryIO, size_bytes: int, *, takes_files: bool) -> tuple[str, str, str, Counts]:
     """Read a manifest into a new dataset; what is wrong with the file ends up in the dataset's status."""
     try:
-        reader = reader_of(stream, size_bytes)
+        reader = reader_of(stream, size_bytes, takes_files=takes_files)
         counts = entries.put(made.db, reader)
         reader.check()
         if entries.label_count(made.db) > MAX_LABELS:

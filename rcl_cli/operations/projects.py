@@ -9,6 +9,7 @@ from rcl_cli.errors import InvalidParameter, ResourceInUse
 from rcl_cli.operations import pagination
 from rcl_cli.operations.contents import settle_datasets
 from rcl_cli.operations.resources import arn, find_project, unused_ms
+from rcl_cli.operations.tagging import given_tags
 from rcl_cli.status import VersionStatus
 from rcl_cli.store import datasets, projects, tags, versions
 
@@ -27,7 +28,7 @@ def create_project(context: Context, params: dict[str, Any]) -> dict[str, Any]:
         created_ms = unused_ms(context, db)
         project_arn = arn(context, f"project/{name}/{created_ms}")
         projects.insert(db, project_arn, name, created_ms)
-        tags.put(db, project_arn, params.get("Tags", {}))
+        tags.put(db, project_arn, given_tags(context, params))
     return {"ProjectArn": project_arn}
 
 

@@ -10,12 +10,26 @@ from rcl_cli.context import Context
 from rcl_cli.errors import InvalidParameter, ResourceNotFound, ServiceQuotaExceeded
 from rcl_cli.operations.resources import NOT_FOUND
 from rcl_cli.store import datasets, projects, tags, versions
+from rcl_cli.training.options import from_tags
 
 MAX_TAGS = 200
 _ARN = re.compile(
     r"arn:[a-z\d-]+:rekognition:[a-z\d-]+:\d{12}:project/[a-zA-Z0-9_.\-]{1,255}"
     r"(/dataset/(train|test)|/version/[a-zA-Z0-9_.\-]{1,255})?/[0-9]+"
 )
+
+
+def given_tags(context: Context, params: dict[str, Any]) -> dict[str, str]:
+    """The tags of a request.
+
+    Raises:
+        InvalidParameter: one names a file of this machine, and who asks may not.
+    """
+    found: dict[str, str] = params.get("Tags", {})
+    weights = from_tags(found).get("weights", "none").strip()
+    if not context.names_files and weights not in ("auto", "none"):
+        raise InvalidParameter("The training option weights can be auto or none here: files are named on this machine.")
+    return found
 
 
 def _check_resource(db: sqlite3.Connection, arn: str) -> None:
@@ -32,7 +46,7 @@ def _check_resource(db: sqlite3.Connection, arn: str) -> None:
 
 
 def tag_resource(context: Context, params: dict[str, Any]) -> dict[str, Any]:
-    arn, added = params["ResourceArn"], params["Tags"]
+    arn, added = params["ResourceArn"], given_tags(context, params)
     with context.database.write() as db:
         _check_resource(db, arn)
         if len(tags.of(db, arn) | added) > MAX_TAGS:

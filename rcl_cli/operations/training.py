@@ -18,6 +18,7 @@ from rcl_cli.operations.contents import reading, settle_datasets
 from rcl_cli.operations.outputs import check_output, making
 from rcl_cli.operations.resources import arn, find_project, unused_ms
 from rcl_cli.operations.settle import TRAINER, begin, discard_job
+from rcl_cli.operations.tagging import given_tags
 from rcl_cli.status import CHANGING, DatasetStatus
 from rcl_cli.store import datasets, entries, projects, tags, versions
 from rcl_cli.store.datasets import Dataset
@@ -60,10 +61,12 @@ def _create(context: Context, params: dict[str, Any], snapshot: Path) -> tuple[s
         created_ms = unused_ms(context, db)
         version_arn = arn(context, f"project/{project.name}/version/{name}/{created_ms}")
         version_id = versions.insert(db, version_arn, project.id, name, created_ms, params)
-        tags.put(db, version_arn, params.get("Tags", {}))
+        tags.put(db, version_arn, given_tags(context, params))
         job = TrainingJob(
             making(context, version_arn, project.name, params), params, options, context.layout.weights_cache,
             context.config.offline, context.layout.home / "cache" / "slots",
+            # Datasets took what they might.
+            takes_files=context.names_files or bool(sources),
         )  # fmt: skip
         asked = making_of(context.layout, version_id)
         asked._replace(path=snapshot).prepare(job.as_json())
@@ -78,7 +81,7 @@ def _checked(
     """Project, options and datasets of a request that may go ahead."""
     project = find_project(db, params["ProjectArn"])
     inherited = from_tags(tags.of(db, project.arn))
-    options = resolve_options(context.config.training, inherited, from_tags(params.get("Tags", {})))
+    options = resolve_options(context.config.training, inherited, from_tags(given_tags(context, params)))
     if versions.by_name(db, project.id, params["VersionName"]):
         raise ResourceInUse(f"The project {project.name} already has a version named {params['VersionName']}.")
     return project, options, _dataset_sources(db, project.id, params)

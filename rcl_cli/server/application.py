@@ -36,7 +36,10 @@ MAX_BODY_BYTES = 8 * 2**20
 # A body that is too large is read to its end, so that the client sees the answer; but not for ever.
 _MAX_DISCARDED_BYTES = 64 * 2**20
 _MAX_HELD_BYTES = 256 * 2**20
-_BODY_TIMEOUT_S = 60.0
+_BODY_TIMEOUT_S, _BODY_GRACE_S = 60.0, 5.0
+_LEAST_BODY_BYTES_S = 64 * 2**10
+# In the state of a connection: see `peers.Peer`.
+PEER = "peer"
 
 
 class RequestTimeout(ServiceError):
@@ -87,6 +90,7 @@ class Application:
     Args:
         access_keys: who may come in, access key id to secret; None lets everybody who can connect.
         access_log: gets a line a request; None for no log.
+        owner: the user id whose processes are answered; None for everybody's.
     """
 
     def __init__(
@@ -95,8 +99,10 @@ class Application:
         access_keys: Mapping[str, str] | None = None,
         access_log: Callable[[str], None] | None = None,
         limits: Limits | None = None,
+        owner: int | None = None,
     ) -> None:
-        self._context, self._keys, self._log = context, access_keys, access_log
+        self._owner = owner
+        self._context, self._keys, self._log = context._replace(names_files=False), access_keys, access_log
         self._limits = limits or Limits()
         self._lane = Lane("operation", self._limits.threads, self._limits.waiting)
         self._detections = Lane("detection", self._limits.detections, self._limits.waiting)
@@ -156,11 +162,16 @@ class Application:
         try:
             if scope["method"] != "POST":
                 raise MethodNotAllowed("The API is answered to POST, and GET /health says whether it is.")
+            # Before the body, which takes room and may be long in coming.
+            _check_framing(scope, headers)
             _refuse_browsers(headers)
+            self._refuse_strangers(scope)
+            claim = signature.claimed(headers, self._keys, datetime.now(UTC)) if self._keys is not None else None
             body = await self._body(receive)
             arrived = True
             try:
-                self._verify(scope, headers, body)
+                if claim is not None:
+                    signature.verify(_signed(scope, headers, body), claim)
                 if name is None or known == "-":
                     raise UnknownOperation(f"X-Amz-Target names no operation of this service: {name}.")
                 answer = await self._invoke(name, headers, body)
@@ -197,8 +208,11 @@ class Application:
         """
         body = bytearray()
         try:
-            async with asyncio.timeout(self._limits.body_timeout_s):
+            async with asyncio.timeout(None) as limit:
+                began, most_s = asyncio.get_running_loop().time(), self._limits.body_timeout_s
                 while True:
+                    # Many that come byte by byte would hold all the room there is.
+                    limit.reschedule(began + min(most_s, _BODY_GRACE_S + len(body) / _LEAST_BODY_BYTES_S))
                     message = await receive()
                     if message["type"] == "http.disconnect":
                         raise ClientGone
@@ -217,12 +231,20 @@ class Application:
             self._memory.give_back(len(body))
             raise
 
-    def _verify(self, scope: Scope, headers: Mapping[str, str], body: bytes) -> None:
-        if self._keys is None:
+    def _refuse_strangers(self, scope: Scope) -> None:
+        """Other users of this machine have no part in what is this user's.
+
+        Raises:
+            AccessDenied: it is another's process, or that can't be told.
+        """
+        if self._owner is None:
             return
-        path, query = scope.get("raw_path", b"/").decode("ascii"), scope["query_string"].decode("ascii")
-        request = signature.Request(scope["method"], path, query, headers, body)
-        signature.verify(request, self._keys, datetime.now(UTC))
+        peer = scope.get("state", {}).get(PEER)
+        if peer is None or peer.uid != self._owner:
+            raise AccessDenied(
+                "Only programs of the user who started this server are answered: start rcl serve with --anyone-local, "
+                "or with --access-key-file and sign requests."
+            )
 
     async def _invoke(self, name: str, headers: Mapping[str, str], body: bytes) -> bytes:
         region = signature.scope_region(headers.get("authorization"))
@@ -247,6 +269,21 @@ def _joined(headers: list[tuple[bytes, bytes]]) -> dict[str, str]:
         name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
         joined[name] = f"{joined[name]},{value}" if name in joined else value
     return joined
+
+
+def _signed(scope: Scope, headers: Mapping[str, str], body: bytes) -> signature.Request:
+    path, query = scope.get("raw_path", b"/").decode("ascii"), scope["query_string"].decode("ascii")
+    return signature.Request(scope["method"], path, query, headers, body)
+
+
+def _check_framing(scope: Scope, headers: Mapping[str, str]) -> None:
+    """A request whose length is told in two ways may be two requests to a proxy in front (RFC 9112, 6.1).
+
+    Raises:
+        ValidationError: it is, or its version of HTTP has no such way.
+    """
+    if "transfer-encoding" in headers and ("content-length" in headers or scope.get("http_version") == "1.0"):
+        raise ValidationError("Transfer-Encoding goes with neither Content-Length nor HTTP/1.0.")
 
 
 def _refuse_browsers(headers: Mapping[str, str]) -> None:

@@ -21,7 +21,8 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from rcl_cli.errors import ConfigError, UsageError
-from rcl_cli.server.application import Application
+from rcl_cli.server.application import PEER, Application
+from rcl_cli.server.peers import Peer
 
 _HEAD_TIMEOUT_S = 20.0
 _READ_TIMEOUT_S = 60.0
@@ -44,6 +45,7 @@ class Connection(H11Protocol):
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
+        self.app_state = {**self.app_state, PEER: Peer(self.client, self.server)}
         if len(self.connections) > _MAX_CONNECTIONS:
             transport.abort()
             return

@@ -5,13 +5,16 @@ from __future__ import annotations
 import configparser
 import hashlib
 import hmac
+import os
 import re
+import secrets
 import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from rcl_cli.errors import ConfigError, ServiceError
 
@@ -19,6 +22,7 @@ _AUTHORIZATION = re.compile(
     r"AWS4-HMAC-SHA256 +Credential=(?P<key>[^/,\s]+)/(?P<date>\d{8})/(?P<region>[a-z\d-]{1,64})/(?P<service>[a-z\d-]+)"
     r"/aws4_request, *SignedHeaders=(?P<headers>[a-z\d;_-]+), *Signature=(?P<signature>[0-9a-f]{64})"
 )
+SERVICE = "rekognition"
 _MAX_SKEW_S = 15 * 60
 # Without these under the signature, it would not speak of this request.
 _MUST_BE_SIGNED = frozenset({"host", "x-amz-date", "x-amz-target"})
@@ -91,6 +95,24 @@ def load_access_keys(path: Path) -> dict[str, str]:
     return keys
 
 
+def make_access_keys(path: Path) -> dict[str, str]:
+    """The access keys of a file that only its owner can read; it is made where it is not there.
+
+    Raises:
+        ConfigError: it can't be made or read.
+    """
+    key, secret = f"RCL{secrets.token_hex(8).upper()}", secrets.token_hex(20)
+    text = f"[rcl]\naws_access_key_id = {key}\naws_secret_access_key = {secret}\n"
+    try:
+        with open(path, "x", encoding="utf-8", opener=partial(os.open, mode=0o600)) as file:
+            file.write(text)
+    except FileExistsError:
+        pass
+    except OSError as error:
+        raise ConfigError(f"The access keys of rcl serve can't be written: {error}") from error
+    return load_access_keys(path)
+
+
 def _signed_again(request: Request, found: re.Match[str], secret: str, timestamp: str) -> str:
     """The signature that the owner of the secret would give this request."""
     from botocore.auth import SigV4Auth
@@ -119,30 +141,54 @@ def _signed_again(request: Request, found: re.Match[str], secret: str, timestamp
     return signature
 
 
-def verify(request: Request, keys: Mapping[str, str], now: datetime) -> None:
-    """Make sure that the owner of one of the keys has signed the request, lately.
+class Claim(NamedTuple):
+    """What the head of a signed request says of its signature; whether it is right, only the whole request tells.
+
+    Args:
+        found: the parts of the Authorization header.
+        secret: of the key that it names.
+    """
+
+    found: re.Match[str]
+    secret: str
+
+
+def claimed(headers: Mapping[str, str], keys: Mapping[str, str], now: datetime) -> Claim:
+    """Who claims to have signed a request, for which a look at its head is enough: its body may be long in coming.
+
+    Args:
+        headers: as in `Request`.
 
     Raises:
-        MissingAuthenticationToken, IncompleteSignature, UnrecognizedClient, InvalidSignature: not so.
+        MissingAuthenticationToken, IncompleteSignature, UnrecognizedClient, InvalidSignature: it can't be right.
     """
-    authorization = request.headers.get("authorization")
+    authorization = headers.get("authorization")
     if not authorization:
         raise MissingAuthenticationToken("The request is not signed: this server wants signatures of its access keys.")
     found = _AUTHORIZATION.fullmatch(authorization.strip())
     if found is None:
         raise IncompleteSignature("The Authorization header is not one of Signature Version 4.")
     names = set(found["headers"].split(";"))
-    if not names >= _MUST_BE_SIGNED or not names <= request.headers.keys():
+    if not names >= _MUST_BE_SIGNED or not names <= headers.keys():
         needed = ", ".join(sorted(_MUST_BE_SIGNED))
         raise IncompleteSignature(f"The signature must cover {needed}, and only headers that are there.")
-    timestamp = request.headers["x-amz-date"]
-    _check_time(timestamp, found["date"], now)
+    if found["service"] != SERVICE:
+        raise InvalidSignature(f"Credential should be scoped to correct service: '{SERVICE}'.")
+    _check_time(headers["x-amz-date"], found["date"], now)
     secret = keys.get(found["key"])
-    # Unknown keys take as long as wrong signatures.
-    expected = _signed_again(request, found, secret or "", timestamp)
     if secret is None:
         raise UnrecognizedClient("The security token included in the request is invalid.")
-    if not hmac.compare_digest(expected, found["signature"]):
+    return Claim(found, secret)
+
+
+def verify(request: Request, claim: Claim) -> None:
+    """Make sure that the owner of the key has signed the request.
+
+    Raises:
+        InvalidSignature: not so.
+    """
+    expected = _signed_again(request, claim.found, claim.secret, request.headers["x-amz-date"])
+    if not hmac.compare_digest(expected, claim.found["signature"]):
         raise InvalidSignature(
             "The request signature we calculated does not match the signature you provided: check the secret key."
         )

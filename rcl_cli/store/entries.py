@@ -288,6 +288,10 @@ def first_source_ref(db: sqlite3.Connection) -> str:
     return str(row[0]) if row else ""
 
 
+def has(db: sqlite3.Connection, source_ref: str) -> bool:
+    return bool(_there(db, [source_ref]))
+
+
 def label_count(db: sqlite3.Connection) -> int:
     return int(db.execute("SELECT COUNT(*) FROM labels").fetchone()[0])
 

@@ -46,6 +46,7 @@ class TrainingJob:
         weights_cache: pretrained weights that were fetched before.
         offline: never open a network connection for weights.
         slots: folder in which trainings that share a device wait for each other.
+        takes_files: images may be files, and not only objects in buckets.
     """
 
     making: Making
@@ -54,11 +55,13 @@ class TrainingJob:
     weights_cache: Path
     offline: bool
     slots: Path
+    takes_files: bool = True
 
     def as_json(self) -> dict[str, Any]:
         return {
             "making": _making_as_json(self.making), "request": dict(self.request), "options": asdict(self.options),
             "weights_cache": str(self.weights_cache), "offline": self.offline, "slots": str(self.slots),
+            "takes_files": self.takes_files,
         }  # fmt: skip
 
     @classmethod
@@ -66,6 +69,7 @@ class TrainingJob:
         return cls(
             _making(document["making"]), document["request"], TrainingOptions(**document["options"]),
             Path(document["weights_cache"]), document["offline"], Path(document["slots"]),
+            document.get("takes_files", True),
         )  # fmt: skip
 
 

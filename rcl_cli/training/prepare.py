@@ -15,7 +15,7 @@ from rcl_cli.domain import Sample
 from rcl_cli.imaging.decode import verify
 from rcl_cli.manifest import codes
 from rcl_cli.manifest.checks import Problem
-from rcl_cli.manifest.line import Line, parse_line
+from rcl_cli.manifest.line import Line, bucket_of, parse_line, refused
 from rcl_cli.manifest.reader import read_rows
 from rcl_cli.manifest.split import CannotSplitError, stratified_split
 from rcl_cli.manifest.training import CheckedLine, FileCheck, TrainingCheck, check_pair, choose_use_case
@@ -38,10 +38,12 @@ def _check_image(fetcher: ImageFetcher, line: Line) -> CheckedLine:
     return CheckedLine(line, (), str(path), width, height)
 
 
-def _parsed(manifest: Path) -> Iterator[Line]:
+def _parsed(manifest: Path, takes_files: bool) -> Iterator[Line]:
     with manifest.open("rb") as stream:
         for text in read_rows(stream):
-            yield parse_line(text if text is not None else "")
+            line = parse_line(text if text is not None else "")
+            is_file = line.source_ref and not bucket_of(line.source_ref)
+            yield refused(line) if is_file and not takes_files else line
 
 
 def _unique(lines: Iterable[Line]) -> list[Line]:
@@ -56,9 +58,13 @@ def _unique(lines: Iterable[Line]) -> list[Line]:
     return found
 
 
-def check_images(fetcher: ImageFetcher, manifest: Path, step: Step) -> list[CheckedLine]:
-    """Parse a manifest and look at all its images, on all cores."""
-    lines = _unique(_parsed(manifest))
+def check_images(fetcher: ImageFetcher, manifest: Path, step: Step, *, takes_files: bool = True) -> list[CheckedLine]:
+    """Parse a manifest and look at all its images, on all cores.
+
+    Args:
+        takes_files: images may be files, and not only objects in buckets.
+    """
+    lines = _unique(_parsed(manifest, takes_files))
     checked = []
     with ThreadPoolExecutor(cpu_cores()) as pool:
         for number, one in enumerate(pool.map(lambda line: _check_image(fetcher, line), lines), 1):
@@ -86,16 +92,18 @@ def split_lines(lines: Sequence[CheckedLine], seed: int) -> tuple[list[CheckedLi
 
 
 def check_manifests(
-    fetcher: ImageFetcher, training: Path, testing: Path | None, seed: int, step: Step
+    fetcher: ImageFetcher, training: Path, testing: Path | None, seed: int, step: Step, *, takes_files: bool = True
 ) -> TrainingCheck:
-    """Check the training manifest and the testing one, or split the first.
+    """Check the training manifest and the testing one, or split the first; see `check_images`.
 
     Returns:
         What can be used, and every error; `terminal` tells whether training may go on.
     """
-    train = FileCheck(check_images(fetcher, training, step), bucket_is_missing=fetcher.misses_bucket())
+    train = FileCheck(
+        check_images(fetcher, training, step, takes_files=takes_files), bucket_is_missing=fetcher.misses_bucket()
+    )
     if testing is not None:
-        test_lines = check_images(fetcher, testing, step)
+        test_lines = check_images(fetcher, testing, step, takes_files=takes_files)
         return check_pair(train, FileCheck(test_lines, bucket_is_missing=fetcher.misses_bucket()))
     return _check_split(train, seed)
 

@@ -95,7 +95,9 @@ class Training:
         try:
             if training.stat().st_size == 0 or (testing and testing.stat().st_size == 0):
                 raise TrainingFailed(codes.EMPTY_MANIFEST.message)
-            check = check_manifests(fetcher, training, testing, self.job.options.seed, step)
+            check = check_manifests(
+                fetcher, training, testing, self.job.options.seed, step, takes_files=self.job.takes_files
+            )
         except TerminalManifestError as error:
             raise TrainingFailed(error.code.message) from error
         self.files.write_validation(check)

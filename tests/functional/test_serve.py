@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
+import os
 import re
 import signal
 import socket
@@ -14,16 +15,20 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from botocore import UNSIGNED
 from botocore.exceptions import ClientError
 
 from rcl_cli.server.application import MAX_BODY_BYTES
+from rcl_cli.server.peers import can_be_told
 from rcl_cli.server.serving import listen
-from tests.conftest import Home, Run, image_line, make_home, wait_until
+from rcl_cli.server.signature import make_access_keys
+from tests.conftest import Home, Run, image_line, make_home, noisy, wait_until, write_manifest
 from tests.functional.serving import client, serving
 
 TYPE = "application/x-amz-json-1.1"
@@ -398,3 +403,168 @@ def test_the_command_as_a_client_of_another_store(home: Home, rcl: Run, tmp_path
     assert f'Could not connect to the endpoint URL: "{url}/"' in gone.stderr
     wrong = rcl("describe-projects", "--endpoint-url", url, "--profile", "nobody", **keys)
     assert (wrong.returncode, "The config profile (nobody) could not be found" in wrong.stderr) == (255, True)
+
+
+# --- who is answered, and when ----------------------------------------------------------------------------------------
+
+_STRANGER = """
+import encodings.idna, http.client, os, sys
+os.setuid(65534)
+connection = http.client.HTTPConnection("127.0.0.1", int(sys.argv[1]), timeout=30)
+for method, path in (("POST", "/"), ("GET", "/health")):
+    connection.request(method, path, "{}", {"X-Amz-Target": "RekognitionService.DescribeProjects"})
+    answer = connection.getresponse()
+    print(answer.status, answer.read().decode())
+"""
+
+
+@pytest.mark.skipif(os.getuid() != 0 or not can_be_told(), reason="needs another user, and a table of sockets")
+def test_other_users_of_the_machine_are_answered_only_where_that_is_asked_for(home: Home) -> None:
+    for words, status in (((), 400), (("--anyone-local",), 200)):
+        with serving(home, *words) as (url, _):
+            port = str(urlsplit(url).port)
+            done = subprocess.run([sys.executable, "-c", _STRANGER, port], capture_output=True, text=True, cwd="/")
+            first, second = done.stdout.splitlines()
+            assert first.startswith(str(status)), done.stderr
+            assert ("AccessDenied" in first, "--anyone-local" in first) == ((status == 400),) * 2
+            assert second.startswith("200")
+            assert ask(url)[0] == 200
+
+
+def test_where_users_cannot_be_told_apart_a_key_is_made(tmp_path: Path) -> None:
+    path = tmp_path / "key"
+    made = make_access_keys(path)
+    assert (len(made), path.stat().st_mode & 0o777, make_access_keys(path)) == (1, 0o600, made)
+
+
+def raw(url: str, head: str, *, seconds: float = 20) -> str:
+    """What is answered to the head of a request whose body does not come."""
+    parts = urlsplit(url)
+    with socket.create_connection((parts.hostname, parts.port), timeout=seconds) as connection:
+        connection.sendall(f"POST / HTTP/1.1\r\nHost: here\r\n{head}\r\n\r\n".encode())
+        return connection.makefile("rb").read().decode()
+
+
+@pytest.mark.parametrize(
+    ("head", "kind"),
+    [
+        ("", "MissingAuthenticationTokenException"),
+        ("Authorization: Basic x", "IncompleteSignatureException"),
+        ("Authorization: {form}, SignedHeaders=host, Signature={zeros}", "IncompleteSignatureException"),
+        ("X-Amz-Date: 20200101T000000Z\r\nAuthorization: {signed}", "InvalidSignatureException"),
+        ("X-Amz-Date: {now}\r\nAuthorization: {signed}", "UnrecognizedClientException"),
+        ("X-Amz-Date: {now}\r\nAuthorization: {other}", "InvalidSignatureException"),
+    ],
+)
+def test_what_a_head_shows_to_be_wrong_is_refused_before_its_body(keyed: str, head: str, kind: str) -> None:
+    now = datetime.now(UTC)
+    form = f"AWS4-HMAC-SHA256 Credential=AKIDNOBODY/{now:%Y%m%d}/us-east-1/rekognition/aws4_request"
+    rest = f"SignedHeaders=host;x-amz-date;x-amz-target, Signature={'0' * 64}"
+    told = head.format(
+        form=form, zeros="0" * 64, now=f"{now:%Y%m%dT%H%M%SZ}", signed=f"{form}, {rest}",
+        other=f"{form.replace('/rekognition/', '/s3/').replace('NOBODY', 'EXAMPLE')}, {rest}",
+    )  # fmt: skip
+    target = "X-Amz-Target: RekognitionService.DescribeProjects"
+    answer = raw(keyed, f"{target}\r\nContent-Length: 8000000\r\n{told}".rstrip())
+    assert (kind in answer, "connection: close" in answer) == (True, True), answer
+
+
+@pytest.fixture(scope="module")
+def keyed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    folder = tmp_path_factory.mktemp("keyed")
+    keys = folder / "keys"
+    keys.write_text("[a]\naws_access_key_id = AKIDEXAMPLE\naws_secret_access_key = secret\n")
+    keys.chmod(0o600)
+    home = make_home(folder / "home")
+    with serving(home, "--access-key-file", str(keys)) as (url, _):
+        yield url
+    home.context.database.close()
+
+
+def test_a_large_request_without_a_signature_hears_why(keyed: str) -> None:
+    unsigned = client(keyed, config={"signature_version": UNSIGNED})
+    version = "arn:aws:rekognition:us-east-1:123456789012:project/p/version/v/1"
+    with pytest.raises(ClientError, match="MissingAuthenticationToken"):
+        unsigned.detect_custom_labels(ProjectVersionArn=version, Image={"Bytes": bytes(4_000_000)})
+
+
+def test_a_request_whose_length_is_told_twice_is_refused(served: tuple[Home, str]) -> None:
+    order = ("Content-Length: 2", "Transfer-Encoding: chunked")
+    for told in (order, order[::-1]):
+        answer = raw(served[1], "\r\n".join(told) + "\r\n\r\n2\r\n{}\r\n0")
+        assert (answer.split()[1], "connection: close" in answer) == ("400", True), answer
+
+
+def test_a_body_that_comes_byte_by_byte_is_given_up_soon(served: tuple[Home, str]) -> None:
+    began = time.monotonic()
+    assert "RequestTimeoutException" in raw(
+        served[1], "X-Amz-Target: RekognitionService.DescribeProjects\r\nContent-Length: 8000000"
+    )
+    # A whole body has a minute; one that does not come has the first seconds.
+    assert time.monotonic() - began < 15
+
+
+# --- what clients may name --------------------------------------------------------------------------------------------
+
+
+def test_clients_name_objects_in_buckets_and_no_files(served: tuple[Home, str], tmp_path: Path) -> None:
+    home, url = served
+    api = client(url)
+    secret = tmp_path / "secret.jpg"
+    lines = "".join(json.dumps({**image_line("pics", f"{n}.jpg", "cat")}) + "\n" for n in range(9))
+    named = json.dumps({**image_line("pics", "x.jpg", "cat"), "source-ref": secret.as_uri()}) + "\n"
+    project = api.create_project(ProjectName="files")["ProjectArn"]
+    dataset = api.create_dataset(ProjectArn=project, DatasetType="TRAIN")["DatasetArn"]
+    api.update_dataset_entries(DatasetArn=dataset, Changes={"GroundTruth": (lines + named).encode()})
+    found = api.describe_dataset(DatasetArn=dataset)["DatasetDescription"]
+    assert (found["Status"], found["DatasetStats"]["TotalEntries"]) == ("UPDATE_COMPLETE", 9)
+    api.update_dataset_entries(DatasetArn=dataset, Changes={"GroundTruth": named.encode()})
+    assert api.describe_dataset(DatasetArn=dataset)["DatasetDescription"]["Status"] == "UPDATE_FAILED"
+    # From a manifest in a bucket neither.
+    (home.buckets / "lists").mkdir(exist_ok=True)
+    (home.buckets / "lists" / "x.manifest").write_text(named)
+    source = {"GroundTruthManifest": {"S3Object": {"Bucket": "lists", "Name": "x.manifest"}}}
+    made = api.create_dataset(ProjectArn=project, DatasetType="TEST", DatasetSource=source)["DatasetArn"]
+    assert api.describe_dataset(DatasetArn=made)["DatasetDescription"]["Status"] == "CREATE_FAILED"
+    # What the command line of this machine put there may be changed.
+    home.call("UpdateDatasetEntries", DatasetArn=dataset, Changes={"GroundTruth": named.encode()})
+    relabelled = named.replace("cat", "dog")
+    api.update_dataset_entries(DatasetArn=dataset, Changes={"GroundTruth": relabelled.encode()})
+    entries = api.list_dataset_entries(DatasetArn=dataset, SourceRefContains="secret")["DatasetEntries"]
+    assert ["dog" in one for one in entries] == [True]
+
+
+def test_trainings_that_clients_start_from_manifests_open_no_files(served: tuple[Home, str], tmp_path: Path) -> None:
+    home, url = served
+    api = client(url)
+    lines = []
+    for number in range(20):
+        path = tmp_path / f"{number}.jpg"
+        noisy((200, 40, 40), (64, 64), number).save(path)
+        lines.append({**image_line("pics", "x", "red" if number % 2 else "blue"), "source-ref": path.as_uri()})
+    write_manifest(home.buckets / "lists" / "all.manifest", lines)
+    project = api.create_project(ProjectName="trained")["ProjectArn"]
+    data = {"Assets": [{"GroundTruthManifest": {"S3Object": {"Bucket": "lists", "Name": "all.manifest"}}}]}
+    api.create_project_version(
+        ProjectArn=project, VersionName="v", OutputConfig={"S3Bucket": "out", "S3KeyPrefix": "o"},
+        TrainingData=data, TestingData={"AutoCreate": True},
+        Tags={"rcl:epochs": "1", "rcl:image_size": "64", "rcl:weights": "none"},
+    )  # fmt: skip
+    assert home.wait(project, "v")[0] == "TRAINING_FAILED"
+    results = [path.read_text() for path in (home.buckets / "out").rglob("*") if path.is_file()]
+    assert "ERROR_INVALID_SOURCE_REF_FORMAT" in "".join(results)
+
+
+@pytest.mark.parametrize("operation", ["create_project", "tag_resource", "create_project_version"])
+def test_clients_name_no_file_as_weights(served: tuple[Home, str], operation: str) -> None:
+    api = client(served[1])
+    tags = {"rcl:weights": "/etc/passwd"}
+    project = api.create_project(ProjectName=f"weights-{operation}")["ProjectArn"]
+    output = {"S3Bucket": "out", "S3KeyPrefix": "o"}
+    given: dict[str, Any] = {
+        "create_project": {"ProjectName": f"w2-{operation}"},
+        "tag_resource": {"ResourceArn": project},
+        "create_project_version": {"ProjectArn": project, "VersionName": "v", "OutputConfig": output},
+    }[operation]
+    with pytest.raises(ClientError, match="weights can be auto or none here"):
+        getattr(api, operation)(**given, Tags=tags)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import click
 from rcl_cli.errors import UsageError
 
 DEFAULT_PORT = 8650
+_MADE_KEYS = "serve-access-key"
 
 
 @click.command()
@@ -24,18 +26,28 @@ DEFAULT_PORT = 8650
     metavar="FILE",
     help="Answer only requests signed with a key of this file, which is in the format of ~/.aws/credentials.",
 )
+@click.option("--anyone-local", is_flag=True, help="Answer all users of this machine, and not only you.")
 @click.option("--access-log", is_flag=True, help="Write a line a request to stderr.")
 @click.option("--debug", is_flag=True, help="Write what the HTTP server does to stderr.")
 @click.pass_obj
-def serve(settings: Any, host: str, port: int, access_key_file: Path | None, access_log: bool, debug: bool) -> None:
+def serve(
+    settings: Any,
+    host: str,
+    port: int,
+    access_key_file: Path | None,
+    anyone_local: bool,
+    access_log: bool,
+    debug: bool,
+) -> None:
     """Answer AWS SDKs and the aws CLI over HTTP.
 
-    Prints its URL when it accepts requests; give it to clients as their endpoint URL. GET /health tells whether it
-    answers. SIGTERM and Ctrl-C end it once the requests that were begun are answered.
+    Prints its URL when it accepts requests; give it to clients as their endpoint URL. Without --access-key-file only
+    programs of your own user are answered. GET /health tells whether it answers. SIGTERM and Ctrl-C end it once the
+    requests that were begun are answered.
 
     Example: rcl serve --port 8650
     """
-    from rcl_cli.server import serving, signature
+    from rcl_cli.server import peers, serving, signature
     from rcl_cli.server.application import Application
 
     context = settings.context()
@@ -47,5 +59,10 @@ def serve(settings: Any, host: str, port: int, access_key_file: Path | None, acc
                 f"--host {host} can be reached from other machines: add --access-key-file FILE, so that only requests "
                 "signed with your keys are answered, or use --host 127.0.0.1."
             )
+        owner = os.getuid() if keys is None and not anyone_local else None
+        if owner is not None and not peers.can_be_told():
+            made = context.layout.home / _MADE_KEYS
+            keys, owner = signature.make_access_keys(made), None
+            print(f"This system does not tell which programs are yours: sign with the key in {made}.", file=sys.stderr)
         log = (lambda line: print(line, file=sys.stderr, flush=True)) if access_log else None
-        serving.serve(Application(context, keys, log), bound, debug=debug)
+        serving.serve(Application(context, keys, log, owner=owner), bound, debug=debug)
