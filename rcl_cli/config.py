@@ -48,12 +48,19 @@ def _absolute(text: str) -> Path:
 
 
 def home_folder(environment: Mapping[str, str]) -> Path:
-    """`RCL_HOME`, else the platform's folder for user data."""
+    """`RCL_HOME`, else the platform's folder for user data.
+
+    Raises:
+        ConfigError: this user has no home folder.
+    """
     if environment.get("RCL_HOME"):
         return _absolute(environment["RCL_HOME"])
     import platformdirs
 
-    return Path(platformdirs.user_data_dir("rcl", appauthor=False))
+    try:
+        return Path(platformdirs.user_data_dir("rcl", appauthor=False))
+    except RuntimeError as error:
+        raise ConfigError("This user has no home folder: set RCL_HOME to a folder for rcl.") from error
 
 
 def read_document(path: Path) -> dict[str, Any]:
@@ -104,7 +111,8 @@ def _region(requested: str | None, environment: Mapping[str, str]) -> str:
 def aws_setting(name: str, environment: Mapping[str, str] | None = None) -> str | None:
     """A setting of the profile in use, in the aws CLI's own config file."""
     environment = os.environ if environment is None else environment
-    path = Path(environment.get("AWS_CONFIG_FILE") or "~/.aws/config").expanduser()
+    # As it stands where there is no home folder; `Path.expanduser` would raise.
+    path = Path(os.path.expanduser(environment.get("AWS_CONFIG_FILE") or "~/.aws/config"))  # noqa: PTH111
     if not path.is_file():
         return None
     import configparser

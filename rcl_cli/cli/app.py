@@ -19,7 +19,6 @@ from rcl_cli.cli.aws.global_options import split_early
 from rcl_cli.cli.aws.texts import SUMMARIES
 from rcl_cli.cli.local.texts import LOCAL
 from rcl_cli.cli.settings import Settings
-from rcl_cli.errors import RclError
 
 if TYPE_CHECKING:
     import argparse
@@ -135,12 +134,13 @@ def run(argv: list[str]) -> int:
     except KeyboardInterrupt:
         sys.stdout.write("\n")
         return 130
-    except (RclError, OSError) as error:
+    except Exception as error:  # noqa: BLE001 - one line, whatever it is; RCL_DEBUG has the rest
         from rcl_cli.cli import failures
+        from rcl_cli.config import is_true
 
         if isinstance(error, OSError):
             _drop_stdout()
-        if "--debug" in argv:
+        if "--debug" in argv or is_true(os.environ.get("RCL_DEBUG")):
             import traceback
 
             traceback.print_exc()

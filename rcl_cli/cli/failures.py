@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sqlite3
 import sys
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from rcl_cli.cli.aws.global_options import ERROR_FORMATS, value_of
 from rcl_cli.cli.aws.output import Single, Style, formatted
 from rcl_cli.cli.usage import USAGE, BadArguments, UnknownOptions
-from rcl_cli.config import aws_setting
+from rcl_cli.config import aws_setting, home_folder
 from rcl_cli.errors import ConfigError, RclError, RemoteError, ServiceError, UsageError
+from rcl_cli.store.trouble import meaning
 
 
 class Failure(NamedTuple):
@@ -61,7 +64,16 @@ def failure_of(error: Exception, operation: str) -> Failure:
         return Failure(255, str(error))
     if isinstance(error, OSError):
         return Failure(255, f"{error.filename or 'output'}: {error.strerror or error}")
-    raise error
+    if isinstance(error, sqlite3.Error):
+        return Failure(255, f"{meaning(error, _home())}.")
+    return Failure(255, f"Internal error ({type(error).__name__}: {error}); RCL_DEBUG=1 shows where.")
+
+
+def _home() -> Path:
+    try:
+        return home_folder(os.environ)
+    except ConfigError:
+        return Path()
 
 
 def write(failure: Failure, error: Exception, argv: list[str]) -> int:

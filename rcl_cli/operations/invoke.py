@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Mapping
+from functools import partial
 from importlib import import_module
 from typing import Any
 
@@ -12,7 +13,10 @@ from rcl_cli.api.validate import validated
 from rcl_cli.context import Context
 from rcl_cli.errors import InternalServerError, ResourceNotFound, UnknownOperation
 from rcl_cli.operations.resources import NOT_FOUND
+from rcl_cli.store import room
+from rcl_cli.store.database import StoreGoneError
 from rcl_cli.store.entry_files import EntriesDamagedError, EntriesGoneError
+from rcl_cli.store.trouble import is_full, meaning
 
 _OPERATIONS = {
     "CreateProject": "projects",
@@ -39,6 +43,10 @@ _OPERATIONS = {
     "ListProjectPolicies": "policies",
     "DeleteProjectPolicy": "policies",
 }
+
+
+# What only looks, ends or makes room.
+_THRIFTY = ("Describe", "List", "Detect", "Stop", "Delete", "Untag")
 
 
 def _snake(name: str) -> str:
@@ -69,11 +77,22 @@ def invoke(context: Context, operation: str, params: Mapping[str, Any]) -> dict[
     function = _function(operation)
     request = validated(load().operation(operation), params)
     try:
-        return function(context, request)
+        return _with_room(context, operation, partial(function, context, request))
     except EntriesGoneError as error:
         # Somebody deleted the dataset in the middle of it.
         raise ResourceNotFound(NOT_FOUND) from error
-    except EntriesDamagedError as error:
+    except (EntriesDamagedError, StoreGoneError) as error:
         raise InternalServerError(str(error)) from error
     except (sqlite3.DatabaseError, OSError) as error:
-        raise InternalServerError(f"The store can't be used: {error}.") from error
+        raise InternalServerError(f"{meaning(error, context.layout.home)}.") from error
+
+
+def _with_room(context: Context, operation: str, call: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """Run an operation, again with the room that the home keeps where the disk is full and it needs next to none."""
+    try:
+        return call()
+    except (sqlite3.DatabaseError, OSError) as error:
+        home = context.layout.home
+        if not operation.startswith(_THRIFTY) or not is_full(error, home) or not room.give(home):
+            raise
+    return call()

@@ -10,7 +10,6 @@ from rcl_cli.context import Context
 from rcl_cli.errors import InvalidParameter, ResourceNotFound, ServiceQuotaExceeded
 from rcl_cli.operations.resources import NOT_FOUND
 from rcl_cli.store import datasets, projects, tags, versions
-from rcl_cli.training.options import from_tags
 
 MAX_TAGS = 200
 _ARN = re.compile(
@@ -26,7 +25,7 @@ def given_tags(context: Context, params: dict[str, Any]) -> dict[str, str]:
         InvalidParameter: one names a file of this machine, and who asks may not.
     """
     found: dict[str, str] = params.get("Tags", {})
-    weights = from_tags(found).get("weights", "none").strip()
+    weights = found.get("rcl:weights", "none").strip()
     if not context.names_files and weights not in ("auto", "none"):
         raise InvalidParameter("The training option weights can be auto or none here: files are named on this machine.")
     return found

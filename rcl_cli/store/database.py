@@ -8,9 +8,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from rcl_cli.errors import ConfigError
+from rcl_cli.errors import ConfigError, RclError
+from rcl_cli.store import room
 from rcl_cli.store.connections import BUSY_TIMEOUT_MS, connect
 from rcl_cli.store.migrations import MIGRATIONS
+from rcl_cli.store.trouble import is_full, meaning
+
+
+class StoreGoneError(RclError):
+    """The store is not where it was any more."""
 
 
 class Database:
@@ -23,24 +29,72 @@ class Database:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._local = threading.local()
+        # Device and inode of the file that was opened first, for all threads.
+        self._file: tuple[int, int] | None = None
+        self._writing_identity = threading.Lock()
         # SQLite lets writers try again and again; threads of one process can do better and stand in line.
         self._writing = threading.Lock()
 
     @property
     def connection(self) -> sqlite3.Connection:
+        """This thread's connection, for reading; see `_open`."""
+        return self._open(give_room=True)
+
+    def _open(self, *, give_room: bool) -> sqlite3.Connection:
         """This thread's connection.
+
+        Args:
+            give_room: where the disk is full, use the room that the home keeps.
 
         Raises:
             ConfigError: the file can't be opened, or is from a newer rcl.
+            sqlite3.Error: the disk is full.
+            StoreGoneError: another file is in its place, or none.
         """
         connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
-        if connection is None:
-            try:
-                connection = connect(self.path, MIGRATIONS)
-            except sqlite3.Error as error:
-                raise ConfigError(f"The database {self.path} can't be opened: {error}.") from error
-            self._local.connection = connection
+        if connection is not None:
+            self._check_place()
+            return connection
+        if self._file is not None:
+            self._check_place()
+        try:
+            connection = self._connected(give_room=give_room)
+        except sqlite3.Error as error:
+            if is_full(error, self.path.parent):
+                raise
+            raise ConfigError(f"{meaning(error, self.path.parent)}.") from error
+        self._local.connection = connection
+        with self._writing_identity:
+            self._file = self._file or self._identity()
+        self._check_place()
         return connection
+
+    def _connected(self, *, give_room: bool) -> sqlite3.Connection:
+        try:
+            return connect(self.path, MIGRATIONS)
+        except sqlite3.Error as error:
+            if give_room and is_full(error, self.path.parent) and room.give(self.path.parent):
+                return connect(self.path, MIGRATIONS)
+            raise
+
+    def _identity(self) -> tuple[int, int]:
+        found = self.path.stat()
+        return found.st_dev, found.st_ino
+
+    def _check_place(self) -> None:
+        """Whether the file still lies where it was opened: what is written to one that does not is lost.
+
+        Raises:
+            StoreGoneError: not so.
+        """
+        try:
+            if self._identity() == self._file:
+                return
+        except OSError:
+            pass
+        raise StoreGoneError(
+            f"The folder {self.path.parent} was moved, removed or replaced while it was in use: start again."
+        )
 
     @contextmanager
     def write(self, patience_s: float | None = None) -> Iterator[sqlite3.Connection]:
@@ -51,14 +105,16 @@ class Database:
 
         Raises:
             sqlite3.OperationalError: another writer was not done in time.
+            StoreGoneError: the home is another one now; nothing was changed.
         """
-        connection = self.connection
+        connection = self._open(give_room=False)
         if not self._writing.acquire(timeout=-1 if patience_s is None else patience_s):
             raise sqlite3.OperationalError("another thread is writing")
         try:
             self._begin(connection, patience_s)
             try:
                 yield connection
+                self._check_place()
                 connection.execute("COMMIT")
             except BaseException:
                 # A full disk ends a transaction by itself; a COMMIT that finds readers leaves it open.

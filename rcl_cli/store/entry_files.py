@@ -15,7 +15,9 @@ from typing import NamedTuple
 
 from rcl_cli.durable import new_folder, remove_abandoned, replace_durably, sync_tree
 from rcl_cli.errors import RclError
+from rcl_cli.store import room
 from rcl_cli.store.connections import BUSY_TIMEOUT_MS, Migration, connect, draft
+from rcl_cli.store.trouble import is_full
 
 _FILE = "entries.db"
 _NEW, _GONE = ".new-", ".gone-"
@@ -129,11 +131,19 @@ class EntryFiles(NamedTuple):
         try:
             if not path.stat().st_size:
                 raise sqlite3.DatabaseError("it is empty")
-            return connect(path, MIGRATIONS, patience_ms, is_new=False)
+            return self._opened(path, patience_ms)
         except FileNotFoundError as error:
             raise EntriesGoneError(name) from error
         except sqlite3.DatabaseError as error:
             raise self._meant(name, error) from error
+
+    def _opened(self, path: Path, patience_ms: int) -> sqlite3.Connection:
+        try:
+            return connect(path, MIGRATIONS, patience_ms, is_new=False)
+        except sqlite3.DatabaseError as error:
+            if is_full(error, self.folder) and room.give(self.folder.parent):
+                return connect(path, MIGRATIONS, patience_ms, is_new=False)
+            raise
 
     def _meant(self, name: str, error: sqlite3.DatabaseError) -> Exception:
         """What an error of SQLite means: that the file is gone, taken, or damaged; or itself."""

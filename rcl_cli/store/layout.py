@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from pathlib import Path
 from typing import NamedTuple
 
 from rcl_cli.errors import ConfigError
+from rcl_cli.store import room
 
 
 class Layout(NamedTuple):
@@ -58,6 +61,22 @@ class Layout(NamedTuple):
     def host(self, version_id: int) -> Path:
         return self.home / "hosts" / str(version_id)
 
+    def _close_to_others(self) -> None:
+        """Nobody else may put anything in: whoever can rename the database away can have another one read.
+
+        Raises:
+            ConfigError: the folder is somebody else's.
+        """
+        found = self.home.stat()
+        if not found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+            return
+        if found.st_uid != os.getuid():
+            raise ConfigError(
+                f"The folder {self.home} belongs to somebody else, and others may write to it. "
+                "Set RCL_HOME to a folder of your own."
+            )
+        self.home.chmod(0o700)
+
     def make(self) -> None:
         """Create the home.
 
@@ -67,10 +86,12 @@ class Layout(NamedTuple):
         try:
             if not self.home.is_dir():
                 self.home.mkdir(mode=0o700, parents=True)
-            # A folder that was there before keeps its own mode; what is made inside is its owner's all the same.
+            # Others may look into a folder that was there before, as its owner wants; into what is made inside nobody.
             for folder in ("models", "jobs", "hosts", "buckets", "datasets"):
                 (self.home / folder).mkdir(mode=0o700, exist_ok=True)
             self.database.touch(mode=0o600)
+            self._close_to_others()
+            room.keep(self.home)
         except OSError as error:
             raise ConfigError(
                 f"The folder {self.home} can't be used: {error.strerror or error}. "

@@ -87,7 +87,7 @@ def test_a_store_that_is_full_says_so_and_goes_on_when_it_is_not(home: Home) -> 
         for number in range(500):
             home.call("CreateProject", ProjectName=f"p{number}-" + "x" * 200)
 
-    with pytest.raises(InternalServerError, match="database or disk is full"):
+    with pytest.raises(InternalServerError, match="is full: make room"):
         fill()
     connection.execute("PRAGMA max_page_count = 1000000")
     home.project()

@@ -270,7 +270,7 @@ def test_a_full_disk_leaves_nothing_of_a_new_dataset(home: Home, monkeypatch: py
     project = home.project()
     with monkeypatch.context() as patch:
         patch.setattr(entry_files, "sync_tree", full)
-        with pytest.raises(InternalServerError, match="No space"):
+        with pytest.raises(InternalServerError, match="is full: make room"):
             home.dataset(project, "TRAIN", lines(0, 3))
     assert folders(home) == []
     assert home.describe(home.dataset(project, "TRAIN", lines(0, 3)))["Status"] == "CREATE_COMPLETE"

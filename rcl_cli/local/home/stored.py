@@ -18,6 +18,7 @@ from rcl_cli.status import HOSTED, MAKING, TRAINED, WORKED_ON
 from rcl_cli.store.entry_files import EntryFiles
 from rcl_cli.store.layout import Layout
 from rcl_cli.store.migrations import MIGRATIONS
+from rcl_cli.store.trouble import is_damage, is_full, meaning
 
 _DATASETS = "SELECT d.file, p.name || '/' || lower(d.type) FROM datasets d JOIN projects p ON p.id = d.project_id"
 _QUERY = "SELECT v.id, p.name || '/' || v.name, v.status FROM versions v JOIN projects p ON p.id = v.project_id"
@@ -53,7 +54,7 @@ def store_checks(layout: Layout, *, hashed: bool) -> Iterator[Check]:
             if schema == len(MIGRATIONS):
                 yield from _datasets(layout, db, folders)
     except sqlite3.DatabaseError as error:
-        yield _damaged(path, str(error))
+        yield _damaged(path, str(error)) if is_damage(error) else _unread(layout, error)
         return
     yield from _leftovers(layout, {version_id: status for version_id, _, status in rows})
 
@@ -90,6 +91,13 @@ def _problem(path: Path) -> str:
     except sqlite3.DatabaseError as error:
         found = str(error)
     return "" if found == "ok" else f"is damaged: {found}"
+
+
+def _unread(layout: Layout, error: sqlite3.DatabaseError) -> Check:
+    if is_full(error, layout.home):
+        fix = "Make room on it: rcl delete-project-version and rcl delete-dataset work on a full disk too."
+        return Check("store", "fault", f"the disk of {layout.home} is full, so it can't be looked at", fix)
+    return Check("store", "fault", meaning(error, layout.home), f"Look at who may read and write {layout.home}.")
 
 
 def _damaged(path: Path, problem: str) -> Check:
