@@ -28,9 +28,23 @@ def scratch(purpose: str) -> Iterator[Path]:
     """
     import secrets
 
-    place = Path(tempfile.gettempdir())
-    remove_abandoned(place, _PREFIX)
-    folder = place / f"{_PREFIX}{purpose}-{secrets.token_hex(8)}"
+    with scratch_at(place_of(purpose, secrets.token_hex(8))) as folder:
+        yield folder
+
+
+def place_of(purpose: str, name: str) -> Path:
+    """Where such a folder is, which may be known before it is made.
+
+    Args:
+        name: that nobody can guess.
+    """
+    return Path(tempfile.gettempdir(), f"{_PREFIX}{purpose}-{name}")
+
+
+@contextmanager
+def scratch_at(folder: Path) -> Iterator[Path]:
+    """See `scratch`; at a place that `place_of` gave."""
+    remove_abandoned(folder.parent, _PREFIX)
     with new_folder(folder):
         yield folder
 

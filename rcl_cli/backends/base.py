@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,11 +36,23 @@ class DeviceLost(Exception):
 # "CUDA out of memory", and what cuBLAS and cuDNN say when they get none.
 _MEMORY_ERRORS = ("out of memory", "cublas_status_alloc_failed", "unable to find an engine")
 
+# What the C++ library, the loader of shared objects and the system say.
+_HOST_MEMORY_ERRORS = ("bad_alloc", "failed to map segment", "cannot allocate memory", "can't allocate memory")
+OUT_OF_MEMORY = "there is not enough memory"
+
 
 def is_memory_error(error: BaseException) -> bool:
     """Whether a device's memory was too small."""
     text = str(error).lower()
     return isinstance(error, RuntimeError) and any(words in text for words in _MEMORY_ERRORS)
+
+
+def lacks_memory(error: BaseException) -> bool:
+    """Whether there was too little memory, be it the device's or the machine's (or what `ulimit -v` leaves of it)."""
+    if isinstance(error, MemoryError) or is_memory_error(error):
+        return True
+    text = str(error).lower()
+    return getattr(error, "errno", None) == errno.ENOMEM or any(words in text for words in _HOST_MEMORY_ERRORS)
 
 
 def smaller_batch(asked: int, used: int) -> str:

@@ -9,7 +9,17 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rcl_cli.backends.base import CARD_FILE, ONNX_FILE, THRESHOLDS_FILE, WEIGHTS_FILE, Predictor, Runner, Trainer
+from rcl_cli.backends.base import (
+    CARD_FILE,
+    ONNX_FILE,
+    OUT_OF_MEMORY,
+    THRESHOLDS_FILE,
+    WEIGHTS_FILE,
+    Predictor,
+    Runner,
+    Trainer,
+    lacks_memory,
+)
 from rcl_cli.backends.family import Family, Task
 from rcl_cli.domain import ModelCard
 from rcl_cli.errors import ConfigError
@@ -85,6 +95,17 @@ def load_predictor(folder: Path, device: str = "cpu", threads: int = 0) -> Predi
         ConfigError: the folder holds no model that this rcl can load.
     """
     card, extra = read_card(folder)
+    try:
+        return _loaded(card, extra, folder, device, threads)
+    except (ConfigError, ModuleNotFoundError):
+        raise
+    except Exception as error:
+        # Each runtime has errors of its own for a file that it can't make sense of, or has no memory for.
+        said = OUT_OF_MEMORY if lacks_memory(error) else " ".join(str(error).split()) or type(error).__name__
+        raise ConfigError(f"The model in {folder} can't be loaded: {said}") from error
+
+
+def _loaded(card: ModelCard, extra: dict[str, Any], folder: Path, device: str, threads: int) -> Predictor:
     if device == "cpu" and extra.get("runtime") == "onnx":
         return on_onnx(card, folder, threads)
     return on_torch(card, folder, device, half=device != "cpu" and extra.get("precision") == "float16")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -19,6 +21,10 @@ _NAME = re.compile(r"[0-9A-Za-z_\-][0-9A-Za-z.\-_]{2,254}")
 def is_bucket_name(name: str) -> bool:
     """Whether a bucket can have this name: 3 to 255 letters, digits, dots, `-` and `_`."""
     return bool(_NAME.fullmatch(name))
+
+
+# Credentials that were changed meanwhile are to be used some day, without a restart.
+_CLIENT_S = 600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +53,7 @@ class Buckets:
         """
         target = self.mapped.get(name)
         if target == "s3":
-            return S3Bucket(name, self.region, self.s3_endpoint_url)
+            return _s3(name, self.region, self.s3_endpoint_url)
         if target is not None:
             return LocalBucket(self.home / target)
         if not is_bucket_name(name):
@@ -56,7 +62,7 @@ class Buckets:
             if (folder / name).is_dir():
                 return LocalBucket(folder / name)
         if self.s3_fallback:
-            return S3Bucket(name, self.region, self.s3_endpoint_url)
+            return _s3(name, self.region, self.s3_endpoint_url)
         raise NoSuchObjectError(name)
 
     def for_output(self, name: str) -> Bucket:
@@ -84,6 +90,16 @@ class Buckets:
         if not is_bucket_name(name):
             raise NoSuchObjectError(name)
         return self.folders[0] / name
+
+
+def _s3(name: str, region: str, endpoint_url: str | None) -> S3Bucket:
+    """A bucket of S3, whose client serves many requests: making one takes as long as fetching several images."""
+    return _kept(name, region, endpoint_url, int(time.monotonic() / _CLIENT_S))
+
+
+@lru_cache(maxsize=64)
+def _kept(name: str, region: str, endpoint_url: str | None, _age: int) -> S3Bucket:
+    return S3Bucket(name, region, endpoint_url)
 
 
 def make_buckets(home: Path, config: Config) -> Buckets:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import socket
+import threading
+import time
 from types import TracebackType
 from typing import Any
 
@@ -12,6 +14,8 @@ from rcl_cli.inference.protocol import ProtocolError, receive_frame, send_frame
 
 # The host gives a request up a little earlier than its client, which then hears why.
 _TIMEOUT_S, _HOST_TIMEOUT_S = 120.0, 110.0
+# A worker waits five minutes for the next request.
+_REQUESTS, _IDLE_S, _MOST_IDLE = 64, 60.0, 64
 _GONE = "The model is not running: its host has gone."
 
 
@@ -119,9 +123,58 @@ def place_of(folder: WorkFolder) -> tuple[str, str] | None:
         return None
 
 
+class HostPool:
+    """Connections to hosts that are kept between requests: each costs the host a thread, and its image's way a copy.
+
+    Now and then a connection is given up, so that new workers get some.
+    """
+
+    def __init__(self) -> None:
+        self._idle: dict[tuple[str, str], list[tuple[HostConnection, int, float]]] = {}
+        self._lock = threading.Lock()
+
+    def detect(
+        self, address: str, nonce: str, image: bytes, min_confidence: float | None, max_results: int | None
+    ) -> list[dict[str, Any]]:
+        """CustomLabels of an image; see `HostConnection`."""
+        host = (address, nonce)
+        connection, left = self._taken(host) or (HostConnection(address, nonce), _REQUESTS)
+        try:
+            labels = connection.detect(image, min_confidence, max_results)
+        except BaseException:
+            connection.close()
+            raise
+        self._give_back(host, connection, left - 1)
+        return labels
+
+    def _taken(self, host: tuple[str, str]) -> tuple[HostConnection, int] | None:
+        with self._lock:
+            idle = self._idle.get(host)
+            if not idle:
+                return None
+            connection, left, _ = idle.pop()
+            return connection, left
+
+    def _give_back(self, host: tuple[str, str], connection: HostConnection, left: int) -> None:
+        now, closed = time.monotonic(), [connection] if left <= 0 else []
+        with self._lock:
+            if left > 0:
+                self._idle.setdefault(host, []).append((connection, left, now))
+            for other, idle in list(self._idle.items()):
+                # The oldest come first; hosts that were stopped are among them.
+                while idle and (now - idle[0][2] > _IDLE_S or len(idle) > _MOST_IDLE):
+                    closed.append(idle.pop(0)[0])
+                if not idle:
+                    del self._idle[other]
+        for one in closed:
+            one.close()
+
+
+POOL = HostPool()
+
+
 def detect(
     address: str, nonce: str, image: bytes, min_confidence: float | None, max_results: int | None
 ) -> list[dict[str, Any]]:
     """Ask a host once; see `HostConnection`."""
-    with HostConnection(address, nonce) as connection:
-        return connection.detect(image, min_confidence, max_results)
+    return POOL.detect(address, nonce, image, min_confidence, max_results)

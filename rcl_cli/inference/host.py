@@ -15,6 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,8 +25,8 @@ from rcl_cli.compute.folder import WorkFolder
 from rcl_cli.compute.local import begin
 from rcl_cli.config import cpu_cores
 from rcl_cli.errors import ConfigError
-from rcl_cli.inference.address import make_private
 from rcl_cli.inference.scaling import Scaling
+from rcl_cli.scratch import scratch_at
 from rcl_cli.status import VersionStatus
 
 STOPPED = "The model is stopped."
@@ -121,6 +122,7 @@ class Host:
         self._stopping, self._looked = False, time.monotonic()
         self._lifeline_read = self._lifeline_write = self._wake_read = self._wake_write = -1
         self._socket: socket.socket | None = None
+        self._stack = ExitStack()
 
     def _open(self) -> None:
         """Make the pipes and the socket."""
@@ -128,7 +130,9 @@ class Host:
         self._lifeline_read, self._lifeline_write = os.pipe()
         self._wake_read, self._wake_write = os.pipe()
         os.set_blocking(self._wake_write, False)
-        make_private(Path(self._address).parent)
+        if not Path(self._address).parent.exists():
+            # The home's own path was too long for a socket.
+            self._stack.enter_context(scratch_at(Path(self._address).parent))
         Path(self._address).unlink(missing_ok=True)
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._socket.bind(self._address)
@@ -249,6 +253,7 @@ class Host:
         if self._socket is not None:
             self._socket.close()
         Path(self._address).unlink(missing_ok=True)
+        self._stack.close()
         for worker in self._workers.values():
             worker.process.terminate()
         deadline = time.monotonic() + _DRAIN_S

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
-from rcl_cli.manifest.document import METADATA_SUFFIX, compact, load
+from rcl_cli.manifest.document import COMPUTED_KEYS, METADATA_SUFFIX, compact, load
 
 if TYPE_CHECKING:
     from rcl_cli.manifest.checks import Problem
     from rcl_cli.manifest.line import Line
+
+# Where there are spaces that mean nothing, in a string or not; and strings, with the spaces around them.
+_SPACES = re.compile(r"[{}\[\],:]\s|\s[{}\[\],:]")
+_WORDS = re.compile(r'("(?:[^"\\]|\\.)*")|\s+')
 
 
 def _place(document: dict[str, Any], problem: Problem) -> dict[str, Any]:
@@ -30,12 +35,21 @@ def _annotate(document: dict[str, Any], problems: tuple[Problem, ...], errors: s
         _place(document, problem).setdefault(key, []).append(problem.code.entry(problem.attribute))
 
 
+def _compacted(text: str) -> str:
+    """JSON without the spaces between its words."""
+    text = text.strip()
+    return _WORDS.sub(r"\1", text) if _SPACES.search(text) else text
+
+
 def listing(text: str, *, is_labeled: bool, has_errors: bool) -> str:
     """A dataset's line as ListDatasetEntries returns it: its own keys, `cl-metadata`, then errors where they belong.
 
     Args:
         is_labeled, has_errors: what is known of the line already.
     """
+    if not has_errors and not any(f'"{key}"' in text for key in COMPUTED_KEYS):
+        # Most lines, and most of a page's time: there is nothing to take out and one thing to add.
+        return f'{_compacted(text)[:-1]},"cl-metadata":{{"is_labeled":{"true" if is_labeled else "false"}}}}}'
     document = load(text) or {}
     document["cl-metadata"] = {"is_labeled": is_labeled}
     if has_errors:

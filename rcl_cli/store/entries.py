@@ -324,9 +324,11 @@ def page(db: sqlite3.Connection, conditions: EntryFilter, after: int, limit: int
     if not conditions.labels:
         return _select(db, conditions, after, limit)
     found: list[Entry] = []
-    candidates = _labelled(db, conditions.labels, after)
-    while len(found) < limit and (batch := list(islice(candidates, max(limit, _BATCH) if found else limit))):
+    candidates, size = _labelled(db, conditions.labels, after), limit
+    while len(found) < limit and (batch := list(islice(candidates, size))):
         found += _select(db, conditions, after, limit - len(found), batch)
+        # Where the other conditions leave little, looking in larger steps finds it sooner.
+        size = min(4 * size, max(limit, _BATCH))
     return found
 
 

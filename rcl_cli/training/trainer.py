@@ -19,7 +19,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from rcl_cli.backends.base import TrainingCancelled, is_memory_error
+from rcl_cli.backends.base import TrainingCancelled, lacks_memory
 from rcl_cli.backends.libraries import libraries_folder
 from rcl_cli.buckets.fetch import ImageFetcher
 from rcl_cli.compute.folder import WorkFolder
@@ -180,7 +180,7 @@ def _message(error: BaseException) -> str:
     full = isinstance(error, OSError) and error.errno == errno.ENOSPC
     if full or os.strerror(errno.ENOSPC) in str(error):
         return "There is no space left on the disk of RCL_HOME or of the output bucket: free some and train again."
-    if isinstance(error, MemoryError) or is_memory_error(error):
+    if lacks_memory(error):
         return "There is not enough memory for this training: set a smaller batch or image_size."
     if isinstance(error, (ConfigError, TrainingFailed)):
         return str(error)

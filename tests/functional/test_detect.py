@@ -15,6 +15,9 @@ import psutil
 import pytest
 
 from rcl_cli.compute.places import host_of
+from rcl_cli.errors import InternalServerError
+from rcl_cli.local.detecting.asking import detect_all
+from rcl_cli.local.detecting.detectors import OwnDetector
 from tests.conftest import Home, noisy, wait_until
 from tests.functional.models import Trained
 
@@ -332,3 +335,38 @@ def test_a_reader_that_leaves_ends_it_quietly(detector: Trained, many: Path) -> 
     )
     assert done.stderr == ""
     assert len(done.stdout.splitlines()) == 1
+
+
+@pytest.mark.parametrize("target", ["taken/inside", "taken/inside/one.png"])
+def test_a_place_for_drawings_that_cannot_be_made_leaves_no_file(
+    detector: Trained, folder: Path, tmp_path: Path, target: str
+) -> None:
+    (tmp_path / "taken").write_text("a file")
+    out, source = tmp_path / "out.jsonl", str(folder / "a.jpg")
+    done = detect(detector.home, source, "-o", str(out), "--draw", str(tmp_path / target))
+    assert (done.returncode, "can't be made" in done.stderr, out.exists()) == (252, True, False)
+    assert detect(detector.home, source, "-o", str(out), "--draw", str(tmp_path / "one.png")).returncode == 0
+
+
+def test_a_model_that_cannot_be_loaded_here_is_one_line(own_detector: Trained, folder: Path) -> None:
+    (own_detector.home.context.layout.model(1) / "model.onnx").write_bytes(b"no model")
+    done = detect(own_detector.home, str(folder), "--once")
+    assert (done.returncode, done.stdout, "Traceback" in done.stderr) == (253, "", False)
+    assert "can't be loaded" in done.stderr
+
+
+def test_an_image_that_breaks_a_model_here_does_not_end_the_others(
+    detector: Trained, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = OwnDetector(detector.home.context.layout.model(1))
+    whole, calls = found._model.detect, iter([MemoryError(), RuntimeError("forward")])
+
+    def breaking(*given: Any) -> Any:
+        for error in calls:
+            raise error
+        return whole(*given)
+
+    monkeypatch.setattr(found._model, "detect", breaking)
+    refs = [path.as_uri() for path in sorted(folder.rglob("*.[jJp]*"))]
+    answers = list(detect_all(detector.home.context, found, refs, None, None, 1))
+    assert [type(one.error) for one in answers] == [InternalServerError, InternalServerError, type(None)]

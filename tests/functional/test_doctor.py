@@ -189,3 +189,10 @@ def test_a_home_that_is_not_there_yet_is_fine_and_not_made(rcl: Run, tmp_path: P
     code, found = examined(rcl, RCL_HOME=str(tmp_path / "new"), RCL_OFFLINE="0")
     assert (code, found["home"][0]["detail"]) == (0, f"{tmp_path / 'new'} will be made")
     assert not (tmp_path / "new").exists()
+
+
+def test_buckets_that_are_relative_to_the_home_are_found_from_everywhere(home: Home, rcl: Run) -> None:
+    (home.path / "pets").mkdir()
+    (home.path / "config.yaml").write_text("buckets:\n  pets: pets\n  gone: gone\n")
+    _, found = examined(rcl)
+    assert ["gone is mapped" in one["detail"] for one in found["buckets"]] == [True]

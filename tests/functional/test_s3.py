@@ -17,6 +17,7 @@ from rcl_cli.buckets.base import BucketOutOfReachError
 from rcl_cli.buckets.fetch import ImageFetcher
 from rcl_cli.buckets.resolve import Buckets
 from rcl_cli.errors import InvalidS3Object
+from rcl_cli.local.detecting.sources import read_image
 from tests.conftest import Home, colour_images, image_line, make_home, wait_until
 
 
@@ -198,3 +199,19 @@ def test_a_bucket_that_vanishes_in_the_middle(s3_home: tuple[Home, Any]) -> None
         client.delete_object(Bucket="short-lived", Key=one["Key"])
     client.delete_bucket(Bucket="short-lived")
     assert home.wait(project, "v") == ("TRAINING_FAILED", "Unable to write to output S3 bucket.")
+
+
+def test_one_client_serves_many_images(s3_home: tuple[Home, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    home, client = s3_home
+    client.put_object(Bucket="remote", Key="a.jpg", Body=b"image")
+    made: list[str] = []
+    whole = boto3.Session.client
+
+    def counted(self: Any, name: str, **more: Any) -> Any:
+        made.append(name)
+        return whole(self, name, **more)
+
+    monkeypatch.setattr(boto3.Session, "client", counted)
+    with ThreadPoolExecutor(4) as pool:
+        images = list(pool.map(lambda _: read_image(home.context, "s3://remote/a.jpg"), range(12)))
+    assert (images, made) == ([b"image"] * 12, ["s3"])

@@ -14,11 +14,13 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from rcl_cli.backends.registry import write_card
+from rcl_cli.backends.whole import sealed
 from rcl_cli.compute.folder import WorkFolder
 from rcl_cli.compute.launcher import launcher
 from rcl_cli.compute.places import making_of
 from rcl_cli.context import in_region, make_context
-from rcl_cli.domain import Sample
+from rcl_cli.domain import ModelCard, Sample
 from rcl_cli.errors import (
     ImageTooLarge,
     InvalidImageFormat,
@@ -517,8 +519,8 @@ def test_a_copy_that_cannot_be_written_fails_and_can_be_deleted(own_detector: Tr
 def test_a_source_that_is_deleted_around_its_copy(tmp_path: Path, moment: str, monkeypatch: pytest.MonkeyPatch) -> None:
     source = tmp_path / "source"
     source.mkdir()
-    for name in ("model.json", "weights.safetensors"):
-        (source / name).write_text(name)
+    (source / "weights.safetensors").write_text("weights")
+    write_card(source, ModelCard("yolo", "m", ("a",), False, 64, {}, {}, "none", "x"), {"files": sealed(source)})
     making = Making("arn", "p", "v", {"S3Bucket": "out"}, make_context(tmp_path / "home").buckets, tmp_path)
     folder = WorkFolder(tmp_path / "job", tmp_path / "lock", tmp_path / "log")
     folder.prepare({})

@@ -21,6 +21,7 @@ import pytest
 
 from rcl_cli.durable import new_folder, remove_abandoned
 from rcl_cli.errors import ConfigError, InternalServerError, ResourceInUse, ResourceNotFound
+from rcl_cli.local.datasets.sources import lines_of, named_datasets
 from rcl_cli.operations import contents
 from rcl_cli.operations import entries as entries_operations
 from rcl_cli.store import datasets, entry_files
@@ -405,3 +406,19 @@ def test_a_manifest_that_can_not_be_taken_takes_no_room(home: Home) -> None:
     dataset = home.dataset(home.project(), "TRAIN", [*lines(0, 3000), odd])
     assert home.describe(dataset)["Status"] == "CREATE_FAILED"
     assert home.context.entry_files.path(file_of(home, dataset)).stat().st_size < 300_000
+
+
+def test_who_takes_a_datasets_lines_slowly_holds_nothing(home: Home) -> None:
+    lines = [image_line("data", f"{number}.jpg", "cat") for number in range(300)]
+    dataset = home.dataset(home.project(), "TRAIN", lines)
+    (found,) = named_datasets(home.context, dataset).values()
+    taken = lines_of(home.context, found)
+    next(taken)
+    entries = home.context.entry_files.path(found.file)
+    for number in range(60):
+        change = "".join(json.dumps(image_line("data", f"{n}.jpg", f"dog-{number}")) + "\n" for n in range(300))
+        home.call("UpdateDatasetEntries", DatasetArn=dataset, Changes={"GroundTruth": change.encode()})
+    log = entries.with_name(entries.name + "-wal")
+    assert not log.exists() or log.stat().st_size < 2_000_000
+    # All of them as they were.
+    assert ["cat" in line for line in taken] == [True] * 299

@@ -192,3 +192,16 @@ def test_a_migration_that_fails_leaves_the_old_store_and_nothing_else(
 
 def full(*_: object) -> None:
     raise OSError(28, "No space left on device")
+
+
+@pytest.mark.parametrize("limit", [1, 2, 100])
+def test_a_page_of_one_takes_no_more_statements_than_a_long_one(tmp_path: Path, limit: int) -> None:
+    texts = [some_line(number, "image", "cat") for number in range(6000)]
+    texts += [json.dumps(image_line("data", "rare.jpg", "cat"))]
+    statements: list[str] = []
+    with new_files(tmp_path) as (made,):
+        entries.put(made.db, map(parse_line, texts))
+        made.db.set_trace_callback(statements.append)
+        found = entries.page(made.db, EntryFilter(labels=("cat",), source_ref_contains="rare"), 0, limit)
+    assert [one.line for one in found] == texts[-1:]
+    assert len(statements) < 40

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -96,9 +97,14 @@ def records_of(context: Context, source: str, form: str | None, images: Path | N
 
 
 def lines_of(context: Context, dataset: Dataset) -> Iterator[str]:
-    """The entries of a dataset as they are at one moment."""
-    with reading(context, dataset.arn, lambda _: None) as (_, db):
-        yield from entries.all_lines(db)
+    """The entries of a dataset as they are at one moment; whoever takes them may take their time."""
+    with tempfile.TemporaryFile("w+", encoding="utf-8", newline="\n") as kept:
+        # While a reader is at it, what others change piles up beside the dataset's file.
+        with reading(context, dataset.arn, lambda _: None) as (_, db):
+            kept.writelines(f"{line}\n" for line in entries.all_lines(db))
+        kept.seek(0)
+        for line in kept:
+            yield line[:-1]
 
 
 def fetched(fetcher: ImageFetcher, record: Record, notes: Notes) -> Path | None:

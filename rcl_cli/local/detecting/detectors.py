@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Protocol
 from rcl_cli.compute.places import host_of
 from rcl_cli.config import cpu_cores
 from rcl_cli.context import Context
-from rcl_cli.errors import ResourceNotReady
+from rcl_cli.errors import ConfigError, InternalServerError, ResourceNotReady, ServiceError
 from rcl_cli.inference.client import HostConnection, place_of
 from rcl_cli.status import VersionStatus
 from rcl_cli.store import projects
@@ -84,7 +84,13 @@ class OwnDetector:
     def __call__(self, image: bytes, min_confidence: float | None, max_results: int | None) -> Found:
         from rcl_cli.imaging.decode import read_header
 
-        labels = self._model.detect(image, min_confidence, max_results, _TIMEOUT_S)
+        try:
+            labels = self._model.detect(image, min_confidence, max_results, _TIMEOUT_S)
+        except (ServiceError, ConfigError):
+            raise
+        except Exception as error:
+            # As a host's worker has it: one image that breaks a model says nothing about the next.
+            raise InternalServerError(f"The model failed on this image ({type(error).__name__}).") from error
         header = read_header(image)
         return Found(labels, header.width, header.height)
 

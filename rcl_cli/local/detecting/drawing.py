@@ -57,11 +57,11 @@ class Drawing:
     """Draws answers.
 
     Args:
-        target: a file for one image, a folder for several; the folder is made.
+        target: a file for one image, a folder for several; folders are made.
         source_refs: of all the images that there will be.
 
     Raises:
-        UsageError: the target does not fit the number of images.
+        UsageError: the target does not fit the number of images, or its folder can't be made.
     """
 
     def __init__(self, context: Context, target: Path, source_refs: Sequence[str]) -> None:
@@ -78,6 +78,13 @@ class Drawing:
             raise UsageError(f"--draw {target}: it is the image itself; choose another name.")
         if not self._is_file and any(os.path.realpath(target) == str(Path(image).parent) for image in self._images):
             raise UsageError(f"--draw {target}: it holds the images themselves; choose another folder.")
+        folder = target.parent if self._is_file else target
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UsageError(f"--draw {target}: {folder} can't be made: {error.strerror or error}.") from error
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise UsageError(f"--draw {target}: {folder} can't be written to.")
 
     def _local(self, source_ref: str) -> Path | None:
         if path := local_file(source_ref):
@@ -95,7 +102,6 @@ class Drawing:
             OSError: it can't be written.
         """
         out = self._target if self._is_file else self._target / self._name(answer.source_ref)
-        out.parent.mkdir(parents=True, exist_ok=True)
         labels = answer.found.labels if answer.found is not None else []
         _drawn(read_image(self._context, answer.source_ref), labels, out)
 

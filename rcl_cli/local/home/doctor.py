@@ -54,7 +54,7 @@ def examine(environment: Mapping[str, str], *, imports: bool, network: bool) -> 
         yield Check("config", "fault", str(error), "Set AWS_REGION to a region's name, such as us-east-1.")
     if config is not None:
         yield from _options(config)
-        yield from _buckets(config)
+        yield from _buckets(layout, config)
         yield from _weights(layout, config)
     yield from store_checks(layout, hashed=imports)
     if network and config is not None:
@@ -187,9 +187,9 @@ def _options(config: Config) -> Iterator[Check]:
         )
 
 
-def _buckets(config: Config) -> Iterator[Check]:
+def _buckets(layout: Layout, config: Config) -> Iterator[Check]:
     for name, target in config.buckets.items():
-        if target != "s3" and not Path(target).is_dir():
+        if target != "s3" and not (layout.home / target).is_dir():
             yield Check(
                 "buckets",
                 "fault",
