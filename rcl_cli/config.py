@@ -8,6 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from rcl_cli import plain_yaml
 from rcl_cli.errors import ConfigError, RegionError
 
 DEFAULT_ACCOUNT = "123456789012"
@@ -71,12 +72,12 @@ def read_document(path: Path) -> dict[str, Any]:
     """
     if not path.exists():
         return {}
-    import yaml
-
     try:
-        document = yaml.safe_load(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
-        raise ConfigError(f"{path} can't be read: {' '.join(str(error).split())}") from error
+        document = plain_yaml.load(path)
+    except OSError as error:
+        raise ConfigError(f"{path} can't be read: {error.strerror or error}") from error
+    except plain_yaml.PlainYamlError as error:
+        raise ConfigError(f"{path} can't be read: {error}") from error
     if document is None:
         return {}
     if not isinstance(document, dict):

@@ -13,6 +13,7 @@ from rcl_cli.buckets.base import Bucket, BucketOutOfReachError, NoSuchObjectErro
 from rcl_cli.buckets.resolve import Buckets, local_file
 from rcl_cli.imaging.limits import MAX_FILE_BYTES
 from rcl_cli.manifest.line import split_s3_url
+from rcl_cli.regular import check_regular
 
 
 class ImageTooBigError(NoSuchObjectError):
@@ -95,9 +96,9 @@ class ImageFetcher:
     @staticmethod
     def _checked_size(path: Path) -> Path:
         try:
-            too_large = path.stat().st_size > MAX_FILE_BYTES
+            too_large = check_regular(path).st_size > MAX_FILE_BYTES
         except OSError as error:
-            raise NoSuchObjectError(str(path)) from error
+            raise NoSuchObjectError(f"{path}: {error.strerror or error}") from error
         if too_large:
             raise ImageTooBigError(f"{path} is larger than 15 MB")
         return path

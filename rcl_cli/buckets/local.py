@@ -13,6 +13,7 @@ from typing import BinaryIO
 
 from rcl_cli.buckets.base import BucketWriteError, NoSuchObjectError
 from rcl_cli.durable import replace_durably
+from rcl_cli.regular import open_bytes
 
 
 class LocalBucket:
@@ -53,7 +54,7 @@ class LocalBucket:
 
     def open(self, key: str, version: str | None = None) -> BinaryIO:
         try:
-            return self.local_path(key).open("rb")
+            return open_bytes(self.local_path(key))
         except OSError as error:
             raise NoSuchObjectError(key) from error
 
@@ -75,7 +76,7 @@ class LocalBucket:
         self._write(key, io.BytesIO(data))
 
     def write_file(self, key: str, source: Path) -> None:
-        with source.open("rb") as stream:
+        with open_bytes(source) as stream:
             self._write(key, stream)
 
     def _write(self, key: str, stream: BinaryIO) -> None:

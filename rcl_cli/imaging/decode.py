@@ -8,15 +8,18 @@ from __future__ import annotations
 import io
 import struct
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 from PIL import Image
 
 from rcl_cli.errors import ImageTooLarge, InvalidImageFormat, InvalidParameter
 from rcl_cli.imaging.limits import MAX_ASPECT_RATIO, MAX_SIDE_PX, MIN_SIDE_PX
+from rcl_cli.regular import open_bytes
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -36,13 +39,26 @@ class ImageHeader:
     height: int
 
 
-def _open(source: bytes | str | Path) -> Image.Image:
+@contextmanager
+def _open(source: bytes | str | Path) -> Iterator[Image.Image]:
     """Read the header only.
 
     Raises:
+        InvalidImageFormat: not a PNG or JPEG, or no regular file.
+    """
+    try:
+        handle = io.BytesIO(source) if isinstance(source, bytes) else open_bytes(source)
+    except (OSError, ValueError) as error:
+        raise InvalidImageFormat("Request has invalid image format") from error
+    with handle, _header_read(handle) as image:
+        yield image
+
+
+def _header_read(handle: BinaryIO) -> Image.Image:
+    """
+    Raises:
         InvalidImageFormat: not a PNG or JPEG.
     """
-    handle: Any = io.BytesIO(source) if isinstance(source, bytes) else source
     try:
         with warnings.catch_warnings():
             # Size is judged by `check_header`; Pillow's own guard would answer with another error.

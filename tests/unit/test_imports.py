@@ -26,7 +26,7 @@ LAYERS = (
     {"store", "render", "examples", "formats"},
     {"manifest", "buckets", "imaging"},
     {"api", "config"},
-    {"child", "domain", "durable", "errors", "scratch", "status"},
+    {"child", "domain", "durable", "errors", "plain_yaml", "regular", "scratch", "status"},
 )
 PROCESSES = {
     "rcl_cli.training.trainer",

@@ -18,6 +18,7 @@ import torch
 from safetensors.torch import load_file
 
 from rcl_cli.errors import ConfigError
+from rcl_cli.regular import check_regular
 
 _BUILDERS = {
     ("torch._utils", "_rebuild_tensor"),
@@ -124,6 +125,7 @@ def load_tensors(path: str | Path) -> dict[str, torch.Tensor]:
     """
     path = Path(path)
     try:
+        check_regular(path)
         tensors = load_file(path) if path.suffix == ".safetensors" else _collect(_load_pickled(path))
     except FileNotFoundError as error:
         raise ConfigError(f"The weights file {path} does not exist.") from error

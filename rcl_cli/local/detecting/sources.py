@@ -14,6 +14,7 @@ from rcl_cli.buckets.resolve import local_file
 from rcl_cli.context import Context
 from rcl_cli.errors import ImageTooLarge, InvalidS3Object, UsageError
 from rcl_cli.imaging.limits import MAX_FILE_BYTES
+from rcl_cli.regular import check_regular, open_bytes, open_text
 
 _IMAGE_NAMES = (".jpg", ".jpeg", ".png")
 _LIST_NAMES = (".jsonl", ".manifest")
@@ -71,7 +72,7 @@ def _is_image(name: str) -> bool:
 def _of_list(path: Path) -> Iterator[str]:
     number = 0
     try:
-        with path.open(encoding="utf-8-sig") as lines:
+        with open_text(path, "utf-8-sig") as lines:
             for text in lines:
                 number += 1
                 if text.strip():
@@ -110,9 +111,7 @@ def read_image(context: Context, source_ref: str) -> bytes:
     stream: BinaryIO
     try:
         if path := local_file(source_ref):
-            if not path.is_file():
-                raise NoSuchObjectError(source_ref)
-            size_bytes, stream = path.stat().st_size, path.open("rb")
+            size_bytes, stream = check_regular(path).st_size, open_bytes(path)
         else:
             name, _, key = source_ref.removeprefix("s3://").partition("/")
             bucket = context.buckets.get(name)

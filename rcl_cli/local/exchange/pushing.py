@@ -31,6 +31,7 @@ from rcl_cli.local.exchange.remote import (
 from rcl_cli.local.making import Call, Making
 from rcl_cli.manifest.document import SOURCE_REF, compact, load
 from rcl_cli.manifest.line import split_s3_url
+from rcl_cli.regular import read_bytes
 from rcl_cli.scratch import scratch
 from rcl_cli.status import DatasetStatus
 from rcl_cli.store.datasets import Dataset
@@ -234,7 +235,7 @@ class _Uploads:
         return there is not None and (local is None or local.stat().st_size == there)
 
     def _upload(self, source_ref: str, path: Path) -> str:
-        data = path.read_bytes()
+        data = read_bytes(path)
         if path.is_relative_to(self._cache):
             path.unlink(missing_ok=True)
         key = self._key(source_ref, data)

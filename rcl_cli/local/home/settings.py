@@ -25,6 +25,7 @@ from rcl_cli.config import (
 from rcl_cli.durable import replace_durably
 from rcl_cli.errors import ConfigError, InvalidParameter, RclError, UsageError
 from rcl_cli.local.home.yaml_edit import edited
+from rcl_cli.regular import read_bytes
 from rcl_cli.scratch import scratch
 from rcl_cli.store.layout import Layout
 from rcl_cli.training.options import TRAINING_OPTIONS, resolve_options
@@ -199,7 +200,7 @@ def change(key: str, value: str | None, environment: Mapping[str, str]) -> Chang
             # What is wrong with it already is not this change's fault.
             load_config(layout.home, {})
             # As bytes: line ends are people's own too.
-            text = path.read_bytes().decode() if path.exists() else ""
+            text = read_bytes(path).decode() if path.exists() else ""
             changed = edited(text, keys, wanted)
             if changed != text:
                 _check(changed, key, value)

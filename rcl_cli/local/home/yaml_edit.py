@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml  # noqa: TID253 - only `rcl config` comes here
 
+from rcl_cli import plain_yaml
 from rcl_cli.errors import ConfigError
 
 Node = yaml.nodes.MappingNode
@@ -24,11 +25,11 @@ def edited(text: str, keys: Sequence[str], value: Any) -> str:
         ConfigError: the text is written in a way that can't be changed safely.
     """
     try:
-        before = yaml.safe_load(text) or {}
+        before = plain_yaml.parse(text) or {}
         changed = _put(text, keys, value)
-        if (yaml.safe_load(changed) or {}) == _expected(before, keys, value):
+        if (plain_yaml.parse(changed) or {}) == _expected(before, keys, value):
             return changed
-    except (yaml.YAMLError, AttributeError, TypeError):
+    except (plain_yaml.PlainYamlError, yaml.YAMLError, AttributeError, TypeError):
         pass
     line = f"{': '.join(keys)}" + ("" if value is None else f": {_scalar(value)}")
     raise ConfigError(f"config.yaml is written in a way that can't be changed safely; do it by hand: {line}")

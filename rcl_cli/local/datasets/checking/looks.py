@@ -11,6 +11,7 @@ from PIL import Image
 
 from rcl_cli.errors import ImageTooLarge, InvalidImageFormat, InvalidParameter
 from rcl_cli.imaging.decode import decode, orientation_of, read_header
+from rcl_cli.regular import read_bytes
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -55,7 +56,7 @@ class Unusable(NamedTuple):
 def look_at(path: Path) -> Look | Unusable:
     """Read an image once."""
     try:
-        data = path.read_bytes()
+        data = read_bytes(path)
         header = read_header(data)
         pixels = decode(data, shorter_px=_DECODED_PX)
     except (ImageTooLarge, InvalidParameter) as error:
