@@ -5,16 +5,20 @@ Labels go by the categories' names: ids start where they like and have gaps.
 
 from __future__ import annotations
 
+from codecs import BOM_UTF8
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from rcl_cli.formats.damaged import fault_of, own_files
 from rcl_cli.formats.files import MISSING, OTHER_SIZE, ImageFinder, size_of
 from rcl_cli.formats.record import BoxPx, FormatError, Notes, Record, bounding
+from rcl_cli.regular import open_bytes, read_bytes
 
 _Id = int | str
+_PLACES = ("*.json", "annotations/*.json", "*/_annotations.coco.json")
 
 
 class _Image(msgspec.Struct):
@@ -44,33 +48,29 @@ class _File(msgspec.Struct):
 
 
 def fits(source: Path) -> bool:
-    return bool(_files(source))
+    return any(map(_is_coco, _candidates(source)))
 
 
-def _files(source: Path) -> list[Path]:
-    """The annotation files of a file or a folder."""
+def _candidates(source: Path) -> list[Path]:
+    """The file, or those that lie where a folder has its annotations."""
     if source.is_file():
-        return [source] if source.suffix.lower() == ".json" and _is_coco(source) else []
-    found = sorted(
-        {*source.glob("*.json"), *source.glob("annotations/*.json"), *source.glob("*/_annotations.coco.json")}
-    )
-    return [path for path in found if _is_coco(path)]
+        return [source] if source.suffix.lower() == ".json" else []
+    return sorted({path for place in _PLACES for path in source.glob(place)})
 
 
 def _is_coco(path: Path) -> bool:
-    """Judged by the names in it, wherever they stand: files may be large."""
+    """Whether it is an object, and by the names in it, wherever they stand: files may be large."""
     wanted = {b'"images"', b'"annotations"', b'"categories"'}
-    overlap = b""
-    with path.open("rb") as stream:
-        while wanted and (chunk := stream.read(1 << 20)):
-            wanted -= {name for name in wanted if name in overlap + chunk}
-            overlap = chunk[-16:]
-            if (
-                overlap
-                and stream.tell() <= 1 << 20
-                and (overlap + chunk).lstrip(b"\xef\xbb\xbf \r\n\t" + overlap)[:1] == b"["
-            ):
+    try:
+        with open_bytes(path) as stream:
+            chunk, overlap = stream.read(1 << 20), b""
+            if not chunk.removeprefix(BOM_UTF8).lstrip().startswith(b"{"):
                 return False
+            while wanted and chunk:
+                wanted -= {name for name in wanted if name in overlap + chunk}
+                overlap, chunk = chunk[-16:], stream.read(1 << 20)
+    except OSError:
+        return False
     return not wanted
 
 
@@ -86,7 +86,7 @@ def _split_of(path: Path, source: Path) -> str:
 
 
 def read(source: Path, images: Path | None, notes: Notes) -> Iterator[Record]:
-    files = _files(source)
+    files = list(own_files(_candidates(source), _is_coco, notes))
     if not files:
         raise FormatError(f"{source} holds no COCO annotations: a JSON file with images, annotations and categories.")
     for path in files:
@@ -95,9 +95,9 @@ def read(source: Path, images: Path | None, notes: Notes) -> Iterator[Record]:
 
 def _read_file(path: Path, split: str, images: Path | None, notes: Notes) -> Iterator[Record]:
     try:
-        content = msgspec.json.decode(path.read_bytes(), type=_File)
+        content = msgspec.json.decode(read_bytes(path), type=_File)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise FormatError(f"{path} is no COCO file: {error}") from error
+        raise FormatError(f"{path}: {fault_of(path) or f'it is no COCO file: {error}'}") from error
     finder = ImageFinder(images, path.parent / split if split else None, path.parent.parent / "images", _root(path))
     names = {category.id: category.name for category in content.categories}
     annotations: dict[_Id, list[_Annotation]] = {}

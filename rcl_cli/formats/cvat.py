@@ -6,30 +6,31 @@ from collections.abc import Iterator
 from pathlib import Path
 from xml.etree import ElementTree
 
+from rcl_cli.formats.damaged import fault_of, own_files, start_of
 from rcl_cli.formats.files import ImageFinder, found_with_size
 from rcl_cli.formats.record import BoxPx, FormatError, Notes, Record, bounding, turned
+from rcl_cli.regular import open_bytes
 
 _OUTLINES = frozenset({"polygon", "polyline", "points", "ellipse", "mask", "cuboid", "skeleton"})
 
 
 def fits(source: Path) -> bool:
-    return bool(_files(source))
+    return any(map(_is_cvat, _candidates(source)))
 
 
-def _files(source: Path) -> list[Path]:
+def _candidates(source: Path) -> list[Path]:
     """`annotations.xml`, or a file a part, as Datumaro writes them."""
     if source.is_file():
-        return [source] if source.suffix.lower() == ".xml" and _is_cvat(source) else []
-    return [path for path in sorted(source.glob("*.xml")) if _is_cvat(path)]
+        return [source] if source.suffix.lower() == ".xml" else []
+    return sorted(source.glob("*.xml"))
 
 
 def _is_cvat(path: Path) -> bool:
-    with path.open("rb") as stream:
-        return b"<annotations" in stream.read(4096)
+    return b"<annotations" in start_of(path)[:4096]
 
 
 def read(source: Path, images: Path | None, notes: Notes) -> Iterator[Record]:
-    files = _files(source)
+    files = list(own_files(_candidates(source), _is_cvat, notes))
     if not files:
         raise FormatError(f"{source} holds no annotations.xml of CVAT.")
     for path in files:
@@ -41,16 +42,17 @@ def read(source: Path, images: Path | None, notes: Notes) -> Iterator[Record]:
 
 def _read_file(path: Path, finder: ImageFinder, notes: Notes) -> Iterator[Record]:
     try:
-        for _, element in ElementTree.iterparse(path):  # noqa: S314 - expat itself bounds what entities grow to
-            if element.tag == "track":
-                raise FormatError(f"{path} is of a video: export it from CVAT as 'CVAT for images 1.1'.")
-            if element.tag == "image":
-                record = _record(element, finder, notes)
-                if record is not None:
-                    yield record
-                element.clear()
+        with open_bytes(path) as stream:
+            for _, element in ElementTree.iterparse(stream):  # noqa: S314 - expat itself bounds what entities grow to
+                if element.tag == "track":
+                    raise FormatError(f"{path} is of a video: export it from CVAT as 'CVAT for images 1.1'.")
+                if element.tag == "image":
+                    record = _record(element, finder, notes)
+                    if record is not None:
+                        yield record
+                    element.clear()
     except ElementTree.ParseError as error:
-        raise FormatError(f"{path} is no XML: {error}") from error
+        raise FormatError(f"{path}: {fault_of(path) or error}") from error
 
 
 def _record(element: ElementTree.Element, finder: ImageFinder, notes: Notes) -> Record | None:

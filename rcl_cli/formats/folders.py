@@ -12,11 +12,13 @@ from rcl_cli.formats.files import is_image, size_of, walk_images
 from rcl_cli.formats.record import FormatError, Notes, Record
 
 SPLITS = frozenset({"train", "training", "test", "testing", "val", "valid", "validation"})
+# What folders are called in sets whose labels are in files; in those of parts alone, what is below them counts.
+_NO_LABELS = SPLITS | {"images", "labels", "annotations", "jpegimages", "imagesets"}
 
 
 def fits(source: Path) -> bool:
-    """Whether there are folders with images in them."""
-    if not source.is_dir():
+    """Whether there are folders with images in them, and not only such as other formats have."""
+    if not source.is_dir() or all(folder.name.lower() in _NO_LABELS for folder in _label_folders(source)):
         return False
     return any(is_image(path) for folder in _label_folders(source) for path in folder.rglob("*") if path.is_file())
 

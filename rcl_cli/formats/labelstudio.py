@@ -7,13 +7,16 @@ before the name.
 from __future__ import annotations
 
 import json
+from codecs import BOM_UTF8
 from collections.abc import Iterator
 from math import cos, radians, sin
 from pathlib import Path
 from typing import Any
 
+from rcl_cli.formats.damaged import fault_of, start_of
 from rcl_cli.formats.files import ImageFinder, found_with_size
 from rcl_cli.formats.record import BoxPx, FormatError, Notes, Record, bounding
+from rcl_cli.regular import read_bytes
 
 _BOXES = ("rectanglelabels", "labels")
 _LEFT_OUT = ("brushlabels", "keypointlabels", "ellipselabels", "bitmask")
@@ -23,9 +26,8 @@ def fits(source: Path) -> bool:
     path = _file(source)
     if path is None:
         return False
-    with path.open("rb") as stream:
-        start = stream.read(1 << 16)
-    is_list = start.lstrip(b"\xef\xbb\xbf \r\n\t")[:1] == b"["
+    start = start_of(path)[: 1 << 16]
+    is_list = start.removeprefix(BOM_UTF8).lstrip().startswith(b"[")
     words = (b'"annotations"', b'"data"', b'"annotator"', b'"rectanglelabels"', b'"choice"', b'"annotation_id"')
     return is_list and any(word in start for word in words)
 
@@ -42,9 +44,9 @@ def read(source: Path, images: Path | None, notes: Notes) -> Iterator[Record]:
     if path is None:
         raise FormatError(f"{source} holds no JSON export of Label Studio.")
     try:
-        tasks = json.loads(path.read_text("utf-8-sig"))
+        tasks = json.loads(read_bytes(path).decode("utf-8-sig"))
     except ValueError as error:
-        raise FormatError(f"{path} is no JSON: {error}") from error
+        raise FormatError(f"{path}: {fault_of(path) or error}") from error
     if not isinstance(tasks, list) or not all(isinstance(task, dict) for task in tasks):
         raise FormatError(f"{path} is no export of Label Studio: it must be a list of tasks.")
     finder = ImageFinder(images, path.parent / "images", path.parent)

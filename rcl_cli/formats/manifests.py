@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from codecs import BOM_UTF8
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from rcl_cli.buckets.resolve import local_file
+from rcl_cli.formats.damaged import own_files, start_of
 from rcl_cli.formats.files import ImageFinder
 from rcl_cli.formats.record import BoxPx, FormatError, Notes, Record
 from rcl_cli.manifest.checks import IMAGE
 from rcl_cli.manifest.document import METADATA_SUFFIX, SOURCE_REF, compact, load
 from rcl_cli.manifest.line import parse_line
 from rcl_cli.manifest.reader import TerminalManifestError, read_rows
+from rcl_cli.regular import open_bytes
 
 MULTILABEL = "groundtruth/image-classification-multilabel"
 _SUFFIXES = (".manifest", ".jsonl", ".json")
@@ -20,19 +23,19 @@ _DECIMALS = 6
 
 
 def fits(source: Path) -> bool:
-    return bool(_files(source))
+    return any(map(_is_manifest, _candidates(source)))
 
 
-def _files(source: Path) -> list[Path]:
+def _candidates(source: Path) -> list[Path]:
     if source.is_file():
-        return [source] if source.suffix.lower() in _SUFFIXES and _is_manifest(source) else []
-    return [path for path in sorted(source.glob("*.manifest")) if _is_manifest(path)]
+        return [source] if source.suffix.lower() in _SUFFIXES else []
+    return sorted(source.glob("*.manifest"))
 
 
 def _is_manifest(path: Path) -> bool:
-    with path.open("rb") as stream:
-        first = stream.readline(1 << 20)
-    return first.lstrip(b"\xef\xbb\xbf \t").startswith(b"{") and b'"source-ref"' in first
+    """Whether it has a line with a source-ref near its start: others may be empty, or damaged."""
+    lines = start_of(path).removeprefix(BOM_UTF8).splitlines()
+    return any(line.lstrip().startswith(b"{") and b'"source-ref"' in line for line in lines)
 
 
 def _split_of(path: Path, count: int) -> str:
@@ -42,14 +45,14 @@ def _split_of(path: Path, count: int) -> str:
 
 
 def read(source: Path, images: Path | None, notes: Notes) -> Iterator[Record]:
-    files = _files(source)
+    files = list(own_files(_candidates(source), _is_manifest, notes))
     if not files:
         raise FormatError(f"{source} is no Ground Truth manifest: a JSON object a line, each with a source-ref.")
     for path in files:
         finder = ImageFinder(images) if images else None
         split = _split_of(path, len(files))
         try:
-            with path.open("rb") as stream:
+            with open_bytes(path) as stream:
                 for number, text in enumerate(read_rows(stream), 1):
                     record = record_of(text or "", f"{path.name}:{number}", finder, notes)
                     if record is not None:

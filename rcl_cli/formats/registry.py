@@ -7,6 +7,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import NamedTuple, cast
 
+from rcl_cli.formats.damaged import refuse_unread
 from rcl_cli.formats.record import FormatError, Notes, Reader, Record
 
 
@@ -51,13 +52,17 @@ def recognise(source: Path) -> str:
     """The name of the format of a file or folder.
 
     Raises:
-        FormatError: it is none that rcl knows, or is not there.
+        FormatError: it is none that rcl knows, or is not there, or its annotations are damaged.
     """
     if not source.exists():
         raise FormatError(f"{source} is not there.")
     if source.suffix.lower() in (".zip", ".tar", ".gz", ".tgz", ".7z"):
         raise FormatError(f"{source} is packed: unpack it, and give the folder.")
+    if not source.is_file() and not source.is_dir():
+        raise FormatError(f"{source} is neither a file nor a folder: save it as a file, and give that.")
     found = next((name for name in FORMATS if _fits(name, source)), None)
+    if found in (None, "folders"):
+        refuse_unread(source)
     if found is None:
         names = "; ".join(f"{name} ({form.summary})" for name, form in FORMATS.items())
         raise FormatError(f"{source} is in no format that rcl knows. It knows: {names}. --format says which it is.")
@@ -67,7 +72,7 @@ def recognise(source: Path) -> str:
 def _fits(name: str, source: Path) -> bool:
     try:
         return reader_of(name).fits(source)
-    except _ODD:
+    except (*_ODD, OSError):
         return False
 
 
@@ -82,5 +87,7 @@ def read(source: Path, name: str, images: Path | None, notes: Notes) -> Iterator
     """
     try:
         yield from reader_of(name).read(source, images, notes)
+    except OSError as error:
+        raise FormatError(f"{error.filename or source}: {error.strerror or error}") from error
     except _ODD as error:
         raise FormatError(f"{source} can't be read as {name}: {type(error).__name__}: {error}") from error

@@ -12,10 +12,12 @@
 from __future__ import annotations
 
 import csv
+import io
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from rcl_cli.formats.damaged import text_of
 from rcl_cli.formats.files import MISSING, ImageFinder, size_of
 from rcl_cli.formats.record import BoxPx, FormatError, Notes, Record
 
@@ -51,19 +53,18 @@ def read(source: Path, images: Path | None, notes: Notes) -> Iterator[Record]:
 def _read(source: Path, images: Path | None, notes: Notes) -> Iterator[Record]:
     finder = ImageFinder(images, source.parent)
     rows: dict[str, list[dict[str, str]]] = {}
+    dialect = csv.excel_tab if source.suffix.lower() == ".tsv" else csv.excel
+    table = csv.DictReader(io.StringIO(text_of(source), newline=""), dialect=dialect)
     try:
-        with source.open(encoding="utf-8-sig", newline="") as stream:
-            dialect = csv.excel_tab if source.suffix.lower() == ".tsv" else csv.excel
-            table = csv.DictReader(stream, dialect=dialect)
-            names = {(name or "").strip().lower(): name for name in table.fieldnames or []}
-            file_column = next((names[name] for name in _FILE if name in names), None)
-            if file_column is None:
-                raise FormatError(f"{source}: the first line must name the columns, one of them `file`.")
-            for row in table:
-                if row[file_column]:
-                    rows.setdefault(row[file_column].strip(), []).append(row)
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise FormatError(f"{source} is no CSV file in UTF-8: {error}") from error
+        names = {(name or "").strip().lower(): name for name in table.fieldnames or []}
+        file_column = next((names[name] for name in _FILE if name in names), None)
+        if file_column is None:
+            raise FormatError(f"{source}: the first line must name the columns, one of them `file`.")
+        for row in table:
+            if row[file_column]:
+                rows.setdefault(row[file_column].strip(), []).append(row)
+    except csv.Error as error:
+        raise FormatError(f"{source}: line {table.line_num}: {error}") from error
     columns = _Columns(source, names, file_column, rows)
     for name, lines in rows.items():
         path = finder.find(name)
@@ -88,7 +89,10 @@ class _Columns:
         self._label = next((names[name] for name in _LABEL if name in names), None)
         self._split = next((names[name] for name in _SPLIT if name in names), None)
         self._corners = [names[name] for name in _CORNERS if name in names]
-        if len(self._corners) == 4 and self._label is None:
+        if 0 < len(self._corners) < len(_CORNERS):
+            missing = next(name for name in _CORNERS if name not in names)
+            raise FormatError(f"{source}: boxes need four corners, and there is no column `{missing}`.")
+        if self._corners and self._label is None:
             raise FormatError(f"{source}: boxes need a column `label`.")
         known = {file_column, self._split, *(names.get(name) for name in _SIZES)}
         self._flags = [] if self._label else [name for name in names.values() if name not in known]
@@ -106,7 +110,7 @@ class _Columns:
 
     def record(self, path: Path, size: tuple[int, int], rows: list[dict[str, str]], notes: Notes) -> Record:
         split = (rows[0][self._split] or "").strip() if self._split else ""
-        if len(self._corners) == 4:
+        if self._corners:
             boxes = [box for row in rows if (box := self._box(row, path, notes))]
             return Record(path, size, (), tuple(boxes), split)
         labels = [label for row in rows for label in self._labels(row)]

@@ -7,20 +7,22 @@ from collections.abc import Iterator
 from pathlib import Path
 from xml.etree import ElementTree
 
+from rcl_cli.formats.damaged import fault_of, start_of, text_of
 from rcl_cli.formats.files import MISSING, OTHER_SIZE, ImageFinder, size_of
 from rcl_cli.formats.record import BoxPx, FormatError, Notes, Record
+from rcl_cli.regular import open_bytes
 
 _SPLITS = ("train", "val", "test")
 _FLAG = re.compile(r"\s+(?:-1|0|1)$")
 
 
 def fits(source: Path) -> bool:
-    return any(_is_voc(path) for path in _files(source)[:5])
+    files = _files(source)
+    return bool(files and source.is_dir() and _annotations(source)) or any(map(_is_voc, files[:5]))
 
 
 def _is_voc(path: Path) -> bool:
-    with path.open("rb") as stream:
-        start = stream.read(4096)
+    start = start_of(path)[:4096]
     return b"<annotation" in start and b"<annotations" not in start
 
 
@@ -54,8 +56,8 @@ def _splits(root: Path) -> dict[str, str]:
     found: dict[str, str] = {}
     for split in _SPLITS:
         path = root / "ImageSets" / "Main" / f"{split}.txt"
-        if path.is_file():
-            lines = path.read_text("utf-8", "replace").splitlines()
+        if path.exists():
+            lines = text_of(path).splitlines()
             # Names may hold spaces; lists of one class have 1 or -1 behind them.
             found |= {_FLAG.sub("", line.strip()): split for line in lines if line.strip()}
     return found
@@ -63,9 +65,10 @@ def _splits(root: Path) -> dict[str, str]:
 
 def _record(path: Path, finder: ImageFinder, notes: Notes) -> Record | None:
     try:
-        tree = ElementTree.parse(path).getroot()  # noqa: S314 - expat itself bounds what entities grow to
-    except (ElementTree.ParseError, LookupError, ValueError):
-        notes.add("files are no XML", path)
+        with open_bytes(path) as stream:
+            tree = ElementTree.parse(stream).getroot()  # noqa: S314 - expat itself bounds what entities grow to
+    except (ElementTree.ParseError, LookupError, ValueError, OSError):
+        notes.add("files are no XML", f"{path}: {fault_of(path)}")
         return None
     if tree.tag != "annotation":
         notes.add("XML files are no annotations of Pascal VOC", path)

@@ -16,6 +16,7 @@ from rcl_cli.errors import UsageError
 from rcl_cli.formats.lines import LineWriter, plain
 from rcl_cli.formats.record import TEST, TRAIN, BoxPx, FormatError, Record
 from rcl_cli.formats.registry import FORMATS
+from rcl_cli.regular import open_bytes
 
 
 class Names:
@@ -78,7 +79,8 @@ def _needs_boxes(record: Record, form: str) -> None:
 
 def _copy(image: Path, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(image, target)
+    with open_bytes(image) as source, target.open("wb") as out:
+        shutil.copyfileobj(source, out)
 
 
 class CocoWriter:

@@ -7,47 +7,73 @@ Read are Ultralytics' layout (`data.yaml`), darknet's (`obj.data`, `obj.names`, 
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from rcl_cli import plain_yaml
+from rcl_cli.formats.damaged import fault_of, start_of, text_of
 from rcl_cli.formats.files import is_image, size_of, walk_images
 from rcl_cli.formats.record import BoxPx, FormatError, Notes, Record, bounding
+from rcl_cli.regular import read_bytes
 
 _SPLITS = ("train", "val", "valid", "test")
 _NAME_FILES = ("classes.txt", "obj.names", "names.txt")
+_DATA_FILES = ("data.yaml", "data.yml", "dataset.yaml", "dataset.yml")
+_NAMES, _PARTS = (
+    re.compile(rb"(?:^|[{,])\s*[\"']?(?:%s)[\"']?\s*:" % keys, re.MULTILINE) for keys in (b"names", b"train|val|nc")
+)
 
 
 def fits(source: Path) -> bool:
     if source.is_file():
-        return source.suffix.lower() in (".yaml", ".yml") and "names" in (_settings(source) or {})
-    return _data_file(source) is not None or _names_file(source) is not None
+        return source.suffix.lower() in (".yaml", ".yml") and _promise(source) > 0
+    return _data_file(source) is not None or _names_file(source) is not None or _has_label_files(source)
+
+
+def _promise(path: Path) -> int:
+    """How much a YAML file looks like what names the classes, 0 for not at all; it may be damaged."""
+    start = start_of(path).replace(b"\0", b"")
+    is_named = path.name.lower() in _DATA_FILES
+    return 2 * bool(_NAMES.search(start)) + (is_named or bool(_PARTS.search(start)))
 
 
 def _data_file(folder: Path) -> Path | None:
-    return next((path for path in sorted([*folder.glob("*.yaml"), *folder.glob("*.yml")]) if fits(path)), None)
+    there = sorted([*folder.glob("*.yaml"), *folder.glob("*.yml")])
+    return max((path for path in there if _promise(path)), key=_promise, default=None)
+
+
+def _has_label_files(folder: Path) -> bool:
+    """Whether `labels` lies beside `images`, in a folder or in those of its parts."""
+    places = [path.parent for path in (folder / "labels", *folder.glob("*/labels")) if path.is_dir()]
+    return any((place / "images").is_dir() for place in places)
 
 
 def _names_file(folder: Path) -> Path | None:
     return next((folder / name for name in _NAME_FILES if (folder / name).is_file()), None)
 
 
-def _settings(path: Path) -> dict[str, Any] | None:
-    import yaml
-
+def _settings(path: Path) -> dict[str, Any]:
+    """
+    Raises:
+        FormatError: it can't be read, or is no map.
+    """
     try:
-        found = yaml.safe_load(path.read_text("utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError):
-        return None
-    return found if isinstance(found, dict) else None
+        found = plain_yaml.load(path)
+    except (OSError, plain_yaml.PlainYamlError) as error:
+        raise FormatError(f"{path}: {fault_of(path) or error}") from error
+    if not isinstance(found, dict):
+        raise FormatError(f"{path}: it must hold `names:` and the parts, as `key: value` lines.")
+    return found
 
 
 def read(source: Path, images: Path | None, notes: Notes) -> Iterator[Record]:
     data = source if source.is_file() else _data_file(source)
     root = source if source.is_dir() else source.parent
     if data is not None:
-        settings = _settings(data) or {}
+        settings = _settings(data)
         names = _class_names(settings.get("names"), data)
         parts = _parts_of(data, settings, notes)
         if not parts and images is None and any(settings.get(split) for split in _SPLITS):
@@ -56,7 +82,9 @@ def read(source: Path, images: Path | None, notes: Notes) -> Iterator[Record]:
         names_file = _names_file(source)
         if names_file is None:
             raise FormatError(f"{source} has no data.yaml and no classes.txt, so its classes have no names.")
-        names = dict(enumerate(names_file.read_text("utf-8-sig", "replace").splitlines()))
+        names = dict(enumerate(text_of(names_file).splitlines()))
+        if not names:
+            raise FormatError(f"{names_file}: it names no classes.")
         parts = _darknet_parts(source)
     parts = parts or [("", path) for path in walk_images(images or root, notes)]
     if not parts:
@@ -105,8 +133,8 @@ def _images_at(place: str, roots: list[Path]) -> list[Path]:
             if path.is_dir():
                 return [image for image in sorted(path.rglob("*")) if is_image(image)]
             if path.is_file():
-                lines = [line.strip() for line in path.read_text("utf-8", "replace").splitlines() if line.strip()]
-                return [Path(os.path.normpath(_listed(line, path.parent, root))) for line in lines]
+                lines = [line.strip() for line in read_bytes(path).decode("utf-8", "replace").splitlines()]
+                return [Path(os.path.normpath(_listed(line, path.parent, root))) for line in lines if line]
     return []
 
 
@@ -172,7 +200,7 @@ def _boxes(
     if file is None:
         notes.add("images have no label file and count as unlabelled", image)
         return
-    for number, line in enumerate(file.read_text("utf-8", errors="replace").splitlines(), 1):
+    for number, line in enumerate(read_bytes(file).decode("utf-8", "replace").splitlines(), 1):
         words = line.split()
         if not words:
             continue

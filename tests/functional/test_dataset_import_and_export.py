@@ -367,9 +367,9 @@ def test_paths_of_a_part_that_lead_nowhere_are_told(rcl: Run, tmp_path: Path) ->
 
 def test_classes_are_whole_numbers(rcl: Run, tmp_path: Path) -> None:
     source = yolo_of(tmp_path / "source", "1.9 0.5 0.5 0.5 0.5\ninf 0.5 0.5 0.5 0.5\n1.0 0.5 0.5 0.5 0.5\n")
-    (source / "classes.txt").write_bytes(b"\xef\xbb\xbfcat\nd\xf6g\n")
+    (source / "classes.txt").write_text("cat\ndög\n", encoding="utf-8-sig")
     imported(rcl, source, "-o", str(tmp_path / "out"))
-    assert [box[0] for box in boxes_in(read(tmp_path / "out", "train"))["a.jpg"]] == ["d\ufffdg"]
+    assert [box[0] for box in boxes_in(read(tmp_path / "out", "train"))["a.jpg"]] == ["dög"]
 
 
 @pytest.mark.parametrize("label", ["", "  ", "x" * 300, "a\x01b"])
