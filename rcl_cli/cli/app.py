@@ -19,6 +19,7 @@ from rcl_cli.cli.aws.global_options import split_early
 from rcl_cli.cli.aws.texts import SUMMARIES
 from rcl_cli.cli.local.texts import LOCAL
 from rcl_cli.cli.settings import Settings
+from rcl_cli.cli.terminal import say
 
 if TYPE_CHECKING:
     import argparse
@@ -89,7 +90,7 @@ def _wait(words: list[str], settings: Settings) -> None:
     try:
         run_waiter(names[words[0]], words[1:], settings.connect, partial(_progress, settings))
     except KeyboardInterrupt:
-        print("\nWhat was waited for goes on; run the same command to look again.", file=sys.stderr)
+        say("\nWhat was waited for goes on; run the same command to look again.", err=True)
         raise
 
 
@@ -132,7 +133,7 @@ def run(argv: list[str]) -> int:
     except ReaderGone:
         _drop_stdout()
     except KeyboardInterrupt:
-        sys.stdout.write("\n")
+        say("")
         return 130
     except Exception as error:  # noqa: BLE001 - one line, whatever it is; RCL_DEBUG has the rest
         from rcl_cli.cli import failures
@@ -143,7 +144,7 @@ def run(argv: list[str]) -> int:
         if "--debug" in argv or is_true(os.environ.get("RCL_DEBUG")):
             import traceback
 
-            traceback.print_exc()
+            say(traceback.format_exc(), err=True, end="")
         return failures.write(failures.failure_of(error, _operation_name(argv)), error, argv)
     return 0
 

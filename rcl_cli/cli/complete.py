@@ -16,6 +16,7 @@ from pathlib import Path
 
 from rcl_cli.api.model import Shape, load
 from rcl_cli.api.names import camel, kebab
+from rcl_cli.cli.terminal import put
 
 Rows = Iterator[tuple[str, str]]
 _MOST = 500
@@ -287,7 +288,7 @@ def main(arguments: list[str]) -> int:
         for value, note in candidates(home_folder(os.environ), command, option, word, words):
             # A label may hold anything; control characters would reach the terminal, or end the line.
             if f"{value}{note}".isprintable():
-                print(f"{value}\t{note}" if note else value)
+                put(f"{value}\t{note}\n" if note else f"{value}\n")
     except Exception:  # noqa: BLE001 - nothing may come between a user and the prompt
         return 1
     return 0

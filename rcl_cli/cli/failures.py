@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
-import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from rcl_cli.cli.aws.global_options import ERROR_FORMATS, value_of
 from rcl_cli.cli.aws.output import Single, Style, formatted
+from rcl_cli.cli.terminal import put, say
 from rcl_cli.cli.usage import USAGE, BadArguments, UnknownOptions
 from rcl_cli.config import aws_setting, home_folder
 from rcl_cli.errors import ConfigError, RclError, RemoteError, ServiceError, UsageError
@@ -85,21 +85,17 @@ def write(failure: Failure, error: Exception, argv: list[str]) -> int:
     )
     kind = chosen if chosen in ERROR_FORMATS else "enhanced"
     with contextlib.suppress(OSError):
-        sys.stderr.write(_text(failure, error, kind))
-        sys.stderr.flush()
+        if isinstance(error, UnknownOptions) or failure.details is None or kind in ("enhanced", "legacy"):
+            say(_sentence(failure, error, kind), err=True)
+        else:
+            put("".join(formatted("error", Single(failure.details), Style(kind))), err=True)
     return failure.exit_code
 
 
-def _text(failure: Failure, error: Exception, kind: str) -> str:
-    if isinstance(error, UnknownOptions):
-        return f"\n{USAGE}\n\nrcl: [ERROR]: {failure.sentence}\n"
-    if failure.details is None or kind == "enhanced":
-        return f"\nrcl: [ERROR]: {failure.sentence}\n"
-    if kind == "legacy":
-        plain = failure.sentence if isinstance(error, ServiceError) else failure.details["Message"]
-        return f"\nrcl: [ERROR]: {plain}\n"
-    return _structured(failure.details, kind)
-
-
-def _structured(details: dict[str, Any], kind: str) -> str:
-    return "".join(formatted("error", Single(details), Style(kind)))
+def _sentence(failure: Failure, error: Exception, kind: str) -> str:
+    """What a person reads."""
+    usage = f"\n{USAGE}\n" if isinstance(error, UnknownOptions) else ""
+    plain = failure.sentence
+    if kind == "legacy" and failure.details and not isinstance(error, ServiceError):
+        plain = failure.details["Message"]
+    return f"{usage}\nrcl: [ERROR]: {plain}"

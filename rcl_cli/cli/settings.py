@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
+from rcl_cli.cli.terminal import say
+
 if TYPE_CHECKING:
     import argparse
 
@@ -44,13 +46,13 @@ def traced(call: Call) -> Call:
         import reprlib
 
         began = time.monotonic()
-        print(f"debug: {operation} {reprlib.repr(dict(params))}", file=sys.stderr)
+        say(f"debug: {operation} {reprlib.repr(dict(params))}", err=True)
         try:
             return call(operation, params)
         finally:
             failed = sys.exc_info()[1]
             outcome = f"{type(failed).__name__}: {failed}" if failed else "done"
             milliseconds = (time.monotonic() - began) * 1000
-            print(f"debug: {operation} {outcome} after {milliseconds:.0f} ms", file=sys.stderr)
+            say(f"debug: {operation} {outcome} after {milliseconds:.0f} ms", err=True)
 
     return tracing

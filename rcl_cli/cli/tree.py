@@ -10,6 +10,7 @@ import click
 from rcl_cli import __version__
 from rcl_cli.cli.aws.texts import GROUPS, SUMMARIES
 from rcl_cli.cli.local.texts import LOCAL
+from rcl_cli.cli.terminal import say
 from rcl_cli.cli.usage import BadArguments
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ class OperationHelp(click.Command):
     """What there is to read about an operation or `wait`; `app` runs them."""
 
     def parse_args(self, ctx: click.Context, _args: list[str]) -> list[str]:
-        click.echo(self.get_help(ctx))
+        say(self.get_help(ctx))
         ctx.exit()
 
     def format_usage(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -70,7 +71,7 @@ class Tree(click.Group):
         if args[0] == "help":
             names = [name for name in args[1:] if name != "rekognition"]
             if not names:
-                click.echo(ctx.get_help())
+                say(ctx.get_help())
                 ctx.exit()
             args = [names[0], "--help"]
         if self.get_command(ctx, args[0]) is None:
@@ -110,7 +111,7 @@ def main(words: list[str], settings: Settings) -> int:
         return code if isinstance(code, int) else 0
     except click.exceptions.NoArgsIsHelpError as error:
         # A group alone; what it would do is up to its commands.
-        click.echo(error.format_message())
+        say(error.format_message())
         return 0
     except click.ClickException as error:
         raise BadArguments(error.format_message()) from error

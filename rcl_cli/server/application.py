@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 import time
 import traceback
 import uuid
@@ -15,6 +14,7 @@ from typing import Any
 
 from rcl_cli import __version__
 from rcl_cli.api.model import load
+from rcl_cli.cli.terminal import say
 from rcl_cli.context import Context, in_region
 from rcl_cli.errors import (
     AccessDenied,
@@ -183,7 +183,7 @@ class Application:
         except ClientGone:
             raise
         except Exception:  # noqa: BLE001 - a client must get an answer, and the log the reason
-            sys.stderr.write(f"rcl serve: request {request_id}, {known}:\n{traceback.format_exc()}")
+            say(f"rcl serve: request {request_id}, {known}:\n{traceback.format_exc()}", err=True, end="")
             failure = InternalServerError(f"Internal error; the server's log has it under request {request_id}.")
             return Reply(failure.http_status, wire.error_body(failure), known, failure.code, close=not arrived)
         return Reply(200, answer, known)

@@ -11,7 +11,6 @@ import os
 import resource
 import signal
 import socket
-import sys
 from collections.abc import Callable
 from types import FrameType
 from typing import Any
@@ -20,6 +19,7 @@ import h11
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from rcl_cli.cli.terminal import Stderr, say
 from rcl_cli.errors import ConfigError, UsageError
 from rcl_cli.server.application import PEER, Application
 from rcl_cli.server.peers import Peer
@@ -151,8 +151,10 @@ def listen(host: str, port: int) -> socket.socket:
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
         bound = socket.create_server(address[:2], family=family, backlog=512)
-    except OSError as error:
-        raise UsageError(f"--host {host} --port {port}: {error.strerror or error}") from error
+    # A host that can't be a name at all is no OSError.
+    except (OSError, UnicodeError) as error:
+        said = isinstance(error, OSError) and error.strerror
+        raise UsageError(f"--host {host} --port {port}: {said or error}") from error
     # Connections inherit it. Without it an answer's body waits for the client to acknowledge its head, which many put
     # off for 40 ms; asyncio sets it only on sockets that know themselves to be TCP's, and these do not.
     bound.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -198,7 +200,7 @@ def serve(application: Application, bound: socket.socket, *, debug: bool = False
     """
     _more_descriptors()
     _return_memory()
-    logging.basicConfig(stream=sys.stderr, level=logging.DEBUG if debug else logging.CRITICAL)
+    logging.basicConfig(stream=Stderr(), level=logging.DEBUG if debug else logging.CRITICAL)
     config = uvicorn.Config(
         application,
         http=Connection,
@@ -211,7 +213,7 @@ def serve(application: Application, bound: socket.socket, *, debug: bool = False
         timeout_keep_alive=_KEEP_ALIVE_S,
         timeout_graceful_shutdown=_DRAIN_S,
     )
-    server = Server(config, lambda: print(f"rcl serve: listening on {url_of(bound)}", flush=True))
+    server = Server(config, lambda: say(f"rcl serve: listening on {url_of(bound)}"))
     # uvicorn raises the signal that ended it once more when it is done; SIGTERM is then no failure.
     before = signal.signal(signal.SIGTERM, lambda *_: None)
     try:
@@ -222,6 +224,5 @@ def serve(application: Application, bound: socket.socket, *, debug: bool = False
         signal.signal(signal.SIGTERM, before)
         if application.is_busy():
             # Python would wait for the threads without end.
-            sys.stderr.write(f"rcl serve: requests were still at work after {_DRAIN_S} s; they are broken off.\n")
-            sys.stderr.flush()
+            say(f"rcl serve: requests were still at work after {_DRAIN_S} s; they are broken off.", err=True)
             os._exit(1)

@@ -17,6 +17,7 @@ from rcl_cli.cli.aws import global_options, output, pager, skeleton
 from rcl_cli.cli.aws.named import with_arns
 from rcl_cli.cli.aws.paging import Call, Pages
 from rcl_cli.cli.aws.params import PlainError, from_document, load_paramfile, parse_option
+from rcl_cli.cli.terminal import put
 from rcl_cli.cli.usage import BadArguments, UnknownOptions
 from rcl_cli.config import aws_setting
 from rcl_cli.errors import UsageError
@@ -218,7 +219,7 @@ def run_operation(name: str, words: list[str], connect: Connect) -> tuple[dict[s
     params, values = parse_request(operation, words)
     if values.generate_cli_skeleton in ("input", "yaml-input"):
         make = skeleton.input_json if values.generate_cli_skeleton == "input" else skeleton.input_yaml
-        sys.stdout.write(make(operation))
+        put(make(operation))
         return {}, values
     style = style_of(values)
     response = _response(operation, params, values, connect)

@@ -6,7 +6,9 @@ import contextlib
 import os
 import sys
 from collections.abc import Iterable
+from typing import IO, cast
 
+from rcl_cli.cli.terminal import put
 from rcl_cli.config import aws_setting
 from rcl_cli.errors import ConfigError
 
@@ -45,8 +47,7 @@ def write(pieces: Iterable[str], *, paged: bool) -> None:
     command = configured() if paged and sys.stdout.isatty() else []
     if not command:
         for piece in pieces:
-            sys.stdout.write(piece)
-            sys.stdout.flush()
+            put(piece)
         return
     import subprocess
 
@@ -60,7 +61,7 @@ def write(pieces: Iterable[str], *, paged: bool) -> None:
     process = subprocess.Popen(command, stdin=subprocess.PIPE, text=True, env=environment)
     try:
         # Whoever leaves the pager early has seen enough.
-        with contextlib.suppress(BrokenPipeError), process.stdin or sys.stdout as stdin:
+        with contextlib.suppress(BrokenPipeError), cast("IO[str]", process.stdin) as stdin:
             stdin.write(first)
             for piece in waiting:
                 stdin.write(piece)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 import logging
 import os
-import sys
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 from rcl_cli.cli.aws.paging import Call
 from rcl_cli.cli.aws.params import PlainError
+from rcl_cli.cli.terminal import Stderr
 from rcl_cli.config import DEFAULT_REGION
 from rcl_cli.errors import NoCredentials, RemoteError
 
@@ -42,7 +42,7 @@ def make_call(values: argparse.Namespace) -> Call:
     from botocore.exceptions import BotoCoreError
 
     if values.debug:
-        logging.basicConfig(stream=sys.stderr, level=logging.DEBUG)
+        logging.basicConfig(stream=Stderr(), level=logging.DEBUG)
     config = Config(
         signature_version=UNSIGNED if values.no_sign_request else None,
         read_timeout=_number("--cli-read-timeout", values.cli_read_timeout),

@@ -13,6 +13,7 @@ from rcl_cli.api.names import kebab
 from rcl_cli.cli.aws.operation import Connect, Parser, parse_request, run_operation
 from rcl_cli.cli.aws.paging import Call
 from rcl_cli.cli.aws.params import PlainError
+from rcl_cli.cli.terminal import console, say
 from rcl_cli.cli.usage import BadArguments
 from rcl_cli.errors import ServiceError
 from rcl_cli.status import VersionStatus
@@ -131,7 +132,7 @@ def wait_for_training(version_arn: str, call: Call, values: argparse.Namespace, 
                     break
                 time.sleep(pause_s(load().waiters["ProjectVersionTrainingCompleted"], values))
         except KeyboardInterrupt:
-            print(f"\nThe training goes on. To look again: rcl logs {short} --follow", file=sys.stderr)
+            say(f"\nThe training goes on. To look again: rcl logs {short} --follow", err=True)
             raise
     if version["Status"] != VersionStatus.TRAINING_COMPLETED:
         raise PlainError(f"The training failed: {version['StatusMessage']}")
@@ -164,16 +165,15 @@ class Watcher:
 
     def __enter__(self) -> Watcher:
         if sys.stderr.isatty():
-            from rich.console import Console
             from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
             columns = (
                 SpinnerColumn(),
-                TextColumn("{task.description}"),
+                TextColumn("{task.description}", markup=False),
                 BarColumn(),
-                TextColumn("{task.fields[detail]}"),
+                TextColumn("{task.fields[detail]}", markup=False),
             )
-            self._display = Progress(*columns, TimeElapsedColumn(), console=Console(stderr=True), transient=False)
+            self._display = Progress(*columns, TimeElapsedColumn(), console=console(stderr=True))
             self._display.start()
         return self
 

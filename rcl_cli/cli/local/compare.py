@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rcl_cli.cli.terminal import console
+from rcl_cli.cli.terminal import console, put, say
 
 if TYPE_CHECKING:
     from rcl_cli.local.models.comparison import Changed, Comparison
@@ -40,35 +40,34 @@ def compare(settings: Any, first: str, second: str, out: Path | None, as_json: b
     context = settings.context()
     found = service.compare(context, named_version(context, first), named_version(context, second))
     if as_json:
-        click.echo(json.dumps(found.as_json(), ensure_ascii=False))
+        put(json.dumps(found.as_json(), ensure_ascii=False) + "\n")
     else:
         _show(found)
-        console().print(service.said_of(found), markup=False)
+        console().print(service.said_of(found))
     if out is not None:
         service.write_comparison(context, found, out)
-        click.echo(f"A page with the images: {out}", err=True)
+        say(f"A page with the images: {out}", err=True)
 
 
 def _show(found: Comparison) -> None:
     from rich.table import Table
-    from rich.text import Text
 
     first, second = found.sides
-    table = Table(title=Text(f"{first.title} → {second.title}"))
+    table = Table(title=f"{first.title} → {second.title}")
     for heading in ("label", "F1", "precision", "recall", "average precision", "in test"):
         table.add_column(heading, justify="left" if heading == "label" else "right")
     for label, row in found.labels.items():
         cells = [_change(*row[name]) for name in ("f1", "precision", "recall", "average_precision")]
-        table.add_row(Text(label), *cells, str(row["positives"]))
+        table.add_row(label, *cells, str(row["positives"]))
     table.add_section()
     table.add_row("all", *(_change(*pair) for pair in found.overall.values()))
     console().print(table)
     if found.differing:
         made = Table()
         for heading in ("made with", first.title, second.title):
-            made.add_column(Text(heading))
+            made.add_column(heading)
         for key, (before, after) in found.differing.items():
-            made.add_row(*(Text("–" if cell is None else str(cell)) for cell in (key.replace("_", " "), before, after)))
+            made.add_row(*("–" if cell is None else str(cell) for cell in (key.replace("_", " "), before, after)))
         console().print(made)
     _show_images(f"Better in {second.title}", found.better)
     _show_images(f"Worse in {second.title}", found.worse)
@@ -85,4 +84,4 @@ def _change(before: float, after: float) -> Any:
 def _show_images(heading: str, images: tuple[Changed, ...]) -> None:
     names = ", ".join(one.images[0].source_ref.rpartition("/")[2] for one in images[:_SHOWN_IMAGES])
     more = ", …" if len(images) > _SHOWN_IMAGES else ""
-    console().print(f"{heading}: {len(images)} images{': ' if names else ''}{names}{more}", markup=False)
+    console().print(f"{heading}: {len(images)} images{': ' if names else ''}{names}{more}")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rcl_cli.cli.terminal import console
+from rcl_cli.cli.terminal import console, put, say
 
 if TYPE_CHECKING:
     from rcl_cli.local.home.settings import Setting
@@ -31,17 +31,16 @@ def show(as_json: bool) -> None:
     every = settings_of(os.environ)
     if as_json:
         for one in every:
-            click.echo(json.dumps({"setting": one.key, "value": one.winner.value, "from": one.winner.place}))
+            put(json.dumps({"setting": one.key, "value": one.winner.value, "from": one.winner.place}) + "\n")
         return
     from rich.table import Table
-    from rich.text import Text
 
     table = Table()
     for heading in ("setting", "value", "from"):
         table.add_column(heading, overflow="fold")
     for one in every:
         style = "" if one.winner.place != "default" else "dim"
-        table.add_row(*(Text(str(cell), style=style) for cell in (one.key, one.winner.value, one.winner.place)))
+        table.add_row(*map(str, (one.key, one.winner.value, one.winner.place)), style=style)
     console().print(table)
 
 
@@ -58,7 +57,7 @@ def explain(key: str) -> None:
 
 
 def _explain(setting: Setting) -> None:
-    click.echo(f"{setting.key} is {setting.winner.value}: {setting.meaning}")
+    say(f"{setting.key} is {setting.winner.value}: {setting.meaning}")
     won = False
     for source in setting.sources:
         if source.value is None:
@@ -66,9 +65,9 @@ def _explain(setting: Setting) -> None:
         else:
             said = source.value if won else f"{source.value}  ← this counts"
             won = True
-        click.echo(f"  {source.place}: {said}")
+        say(f"  {source.place}: {said}")
     if setting.before_all:
-        click.echo(f"  {setting.before_all}")
+        say(f"  {setting.before_all}")
 
 
 @config.command("set")
@@ -82,10 +81,10 @@ def set_(key: str, value: str) -> None:
     from rcl_cli.local.home.settings import change
 
     done = change(key, value, os.environ)
-    click.echo(f"{done.path}: {key} is {value}", err=True)
+    say(f"{done.path}: {key} is {value}", err=True)
     if done.hidden_by is not None:
         place, said = done.hidden_by
-        click.echo(f"{place}={said} counts before it, as long as that is set.", err=True)
+        say(f"{place}={said} counts before it, as long as that is set.", err=True)
 
 
 @config.command()
@@ -97,4 +96,4 @@ def unset(key: str) -> None:
     """
     from rcl_cli.local.home.settings import change
 
-    click.echo(f"{change(key, None, os.environ).path}: {key} is not set", err=True)
+    say(f"{change(key, None, os.environ).path}: {key} is not set", err=True)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rcl_cli.cli.terminal import console
+from rcl_cli.cli.terminal import console, put, say
 from rcl_cli.formats.registry import FORMATS, WRITTEN
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def import_(
     with Shown(calls=False) as shown:
         made = import_images(settings.context(), request, shown)
     for line in made:
-        click.echo(line)
+        say(line)
 
 
 @dataset.command()
@@ -80,7 +80,7 @@ def export(settings: Any, source: str, form: str, out: Path, images: Path | None
 
     with Shown() as shown:
         export_images(settings.context(), source, form, out, images, shown)
-    click.echo(str(out))
+    say(str(out))
 
 
 @dataset.command()
@@ -115,7 +115,7 @@ def show(
     request = Request(source, Wanted(count, labels, part, seed), out, columns, form, images)
     with Shown() as shown:
         target = write_sheet(settings.context(), request, shown)
-    click.echo(str(target))
+    say(str(target))
 
 
 @dataset.command()
@@ -148,7 +148,7 @@ def check(
         found = check_images(ctx.obj.context(), request, shown)
     if as_json:
         for one in found:
-            click.echo(json.dumps({**one._asdict(), "severity": one.severity, "fix": one.fix}, ensure_ascii=False))
+            put(json.dumps({**one._asdict(), "severity": one.severity, "fix": one.fix}, ensure_ascii=False) + "\n")
     else:
         _show_findings(found, shows_all)
     if is_bad_enough(found, fail_on):
@@ -157,19 +157,17 @@ def check(
 
 def _show_findings(found: Sequence[Finding], shows_all: bool) -> None:
     """A paragraph a kind: what it is, what to do, where."""
-    from rich.text import Text
-
     shown = console()
     for kind, group in groupby(found, key=lambda one: one.kind):
         same = list(group)
         colour = "red" if same[0].severity == "error" else "yellow"
-        shown.print(Text(f"{same[0].severity}: {kind} ({len(same)})", style=f"bold {colour}"))
+        shown.print(f"{same[0].severity}: {kind} ({len(same)})", style=f"bold {colour}")
         for one in same if shows_all else same[:_SHOWN_FINDINGS]:
             where = "" if len(one.images) != 1 else f"{one.images[0]}: "
             part = f"{one.part}: " if one.part else ""
-            shown.print(Text(f"  {part}{where}{one.detail}"), soft_wrap=True)
+            shown.print(f"  {part}{where}{one.detail}", soft_wrap=True)
         if len(same) > _SHOWN_FINDINGS and not shows_all:
             shown.print(f"  … and {len(same) - _SHOWN_FINDINGS} more: --all shows them")
-        shown.print(Text(f"  → {same[0].fix}\n"))
+        shown.print(f"  → {same[0].fix}\n")
     errors = sum(one.severity == "error" for one in found)
-    click.echo(f"{errors} error(s), {len(found) - errors} warning(s)", err=True)
+    say(f"{errors} error(s), {len(found) - errors} warning(s)", err=True)

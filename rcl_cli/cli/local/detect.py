@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from rcl_cli.cli.terminal import put, say
 from rcl_cli.errors import RclError
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def detect(
     )
     try:
         with Shown() as shown:
-            outcome = detect_many(settings.context(), request, sys.stdout.write, shown)
+            outcome = detect_many(settings.context(), request, put, shown)
     except BrokenPipeError as error:
         from rcl_cli.cli.usage import ReaderGone
 
@@ -87,13 +87,13 @@ def detect(
 def _say_nothing_found(version: str, min_confidence: float | None) -> None:
     """Say why there is nothing, and what shows more."""
     if min_confidence is None:
-        click.echo(
+        say(
             f"Nothing was found: no label reached its threshold. --min-confidence 0 shows every score, rcl thresholds "
             f"{version} shows and sets the thresholds.",
             err=True,
         )
     elif min_confidence > 0:
-        click.echo(f"Nothing was found with a confidence of {min_confidence:g} or more.", err=True)
+        say(f"Nothing was found with a confidence of {min_confidence:g} or more.", err=True)
 
 
 def _report(failed: list[Answer], total: int) -> None:
@@ -105,7 +105,7 @@ def _report(failed: list[Answer], total: int) -> None:
     if not failed:
         return
     for answer in failed[:_SHOWN_ERRORS]:
-        print(f"{answer.source_ref}: {answer.error}", file=sys.stderr)
+        say(f"{answer.source_ref}: {answer.error}", err=True)
     if len(failed) > _SHOWN_ERRORS:
-        print(f"… and {len(failed) - _SHOWN_ERRORS} more", file=sys.stderr)
+        say(f"… and {len(failed) - _SHOWN_ERRORS} more", err=True)
     raise SomeFailed(f"{len(failed)} of {total} images failed; everything else was written.")

@@ -8,7 +8,8 @@ import sys
 
 import click
 
-from rcl_cli.cli.terminal import console
+from rcl_cli.cli.escapes import shown
+from rcl_cli.cli.terminal import console, put
 
 _SIGNS = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "fault": ("✗", "red")}
 
@@ -31,21 +32,19 @@ def doctor(ctx: click.Context, quick: bool, network: bool, as_json: bool) -> Non
 
     from rcl_cli.local.home.doctor import examine
 
-    shown = console()
+    told = console()
     faults = 0
     for check in examine(os.environ, imports=not quick, network=network):
         faults += check.state == "fault"
         if as_json:
-            click.echo(json.dumps(check._asdict(), ensure_ascii=False))
+            put(json.dumps(check._asdict(), ensure_ascii=False) + "\n")
             continue
         sign, colour = _SIGNS[check.state]
         if not (sys.stdout.encoding or "").lower().startswith("utf"):
             sign = check.state
-        line = Text(f"{sign} ", style=colour)
-        shown.print(
-            line + Text(f"{check.name}: {check.detail}", style="" if check.state == "ok" else "bold"), soft_wrap=True
-        )
+        said, style = shown(f"{check.name}: {check.detail}"), "" if check.state == "ok" else "bold"
+        told.print(Text.assemble((f"{sign} ", colour), (said, style)), soft_wrap=True)
         if check.fix:
-            shown.print(Text(f"    → {check.fix}"), soft_wrap=True)
+            told.print(f"    → {check.fix}", soft_wrap=True)
     if faults:
         ctx.exit(1)

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import click
 
+from rcl_cli.cli.terminal import say
+
 
 @click.command()
 @click.argument("image", type=click.Path(exists=True, dir_okay=False, path_type=Path))
@@ -30,4 +32,4 @@ def draw(image: Path, labels_file: str, out: Path) -> None:
     def answer() -> str:
         return sys.stdin.read() if labels_file == "-" else Path(labels_file).read_text("utf-8")
 
-    click.echo(f"{out}: {draw_answer(image, answer, out)} label(s) drawn", err=True)
+    say(f"{out}: {draw_answer(image, answer, out)} label(s) drawn", err=True)

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from rcl_cli.cli.terminal import say
 from rcl_cli.local.datasets.examples import EXAMPLES, Example, make_example
 
 
@@ -28,11 +29,11 @@ def example(settings: Any, name: str, folder: Path, seed: int, train: int | None
     Example: rcl example circuits ./buckets/circuits
     """
     made = make_example(settings.context(), name, folder, seed=seed, training=train, testing=test)
-    click.echo(
+    say(
         f"{folder}: {made.training} training and {made.testing} test images with train.manifest and test.manifest for "
         f"s3://{made.bucket}/, and {made.new} new images.\nNext:\n" + "".join(f"  {line}\n" for line in _next(made)),
         err=True,
-        nl=False,
+        end="",
     )
 
 

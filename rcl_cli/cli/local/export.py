@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from rcl_cli.cli.terminal import say
+
 # Of `backends.exports`, which imports torch.
 _FORMATS = ("onnx", "openvino", "torchscript", "coreml", "tensorrt")
 
@@ -33,4 +35,4 @@ def export(settings: Any, version: str, form: str, out: Path) -> None:
     context = settings.context()
     with Shown() as shown:
         export_model(context, named_version(context, version), form, out, shown)
-    click.echo(str(out))
+    say(str(out))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 import click
+
+from rcl_cli.cli.terminal import say
 
 
 @click.command()
@@ -23,5 +24,4 @@ def logs(settings: Any, version: str, follow: bool, host: bool) -> None:
     from rcl_cli.local.models.watching import log_of
 
     for chunk in log_of(settings.context(), version, host=host, follow=follow):
-        sys.stdout.write(chunk)
-        sys.stdout.flush()
+        say(chunk, end="")

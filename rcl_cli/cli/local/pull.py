@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rcl_cli.cli.local.account import remote_of, remote_options
+from rcl_cli.cli.terminal import say
 
 if TYPE_CHECKING:
     from rcl_cli.context import Context
@@ -39,5 +40,5 @@ def pull(
     with Shown() as shown:
         name = bring(context, remote, project, to, with_images=images, tell=shown)
     for arn in shown.made:
-        click.echo(arn)
-    click.echo(f"Next: rcl train --name {name}", err=True)
+        say(arn)
+    say(f"Next: rcl train --name {name}", err=True)

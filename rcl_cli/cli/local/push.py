@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rcl_cli.cli.local.account import remote_of, remote_options
+from rcl_cli.cli.terminal import say
 
 if TYPE_CHECKING:
     from rcl_cli.context import Context
@@ -41,4 +42,4 @@ def push(
     with Shown() as shown:
         bring(context, remote, source, to, place, shown)
     for arn in shown.made:
-        click.echo(arn)
+        say(arn)

@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from rcl_cli.cli.terminal import say
+
 
 @click.command()
 @click.argument("version")
@@ -28,4 +30,4 @@ def report(settings: Any, version: str, out: Path | None) -> None:
     from rcl_cli.local.models.watching import named_version
 
     context = settings.context()
-    click.echo(str(write_report(context, named_version(context, version), out)))
+    say(str(write_report(context, named_version(context, version), out)))

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
 
+from rcl_cli.cli.terminal import say
 from rcl_cli.errors import UsageError
 
 DEFAULT_PORT = 8650
@@ -63,6 +64,6 @@ def serve(
         if owner is not None and not peers.can_be_told():
             made = context.layout.home / _MADE_KEYS
             keys, owner = signature.make_access_keys(made), None
-            print(f"This system does not tell which programs are yours: sign with the key in {made}.", file=sys.stderr)
-        log = (lambda line: print(line, file=sys.stderr, flush=True)) if access_log else None
+            say(f"This system does not tell which programs are yours: sign with the key in {made}.", err=True)
+        log = partial(say, err=True) if access_log else None
         serving.serve(Application(context, keys, log, owner=owner), bound, debug=debug)

@@ -9,11 +9,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
-import click
-
 from rcl_cli.api.names import kebab
 from rcl_cli.cli.aws.waiters import Watcher
-from rcl_cli.cli.terminal import console
+from rcl_cli.cli.terminal import console, say
 from rcl_cli.local import events
 
 if TYPE_CHECKING:
@@ -77,7 +75,12 @@ class Shown:
             return
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        columns = (
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+        )
         display = self._open.enter_context(Progress(*columns, console=console(stderr=True)))
         task = display.add_task(what, total=total)
         self._advance = lambda: display.advance(task)
@@ -95,14 +98,14 @@ class Shown:
             case events.Called():
                 self._called(event)
             case events.Tried(agreement):
-                click.echo(_agreement(agreement), err=True)
+                say(_agreement(agreement), err=True)
             case events.Evaluated(_, found):
                 _evaluation(found)
             case events.Noted(notes):
                 for line in notes:
-                    click.echo(line, err=True)
+                    say(line, err=True)
             case _:
-                click.echo(_said(event), err=True)
+                say(_said(event), err=True)
 
     def _called(self, event: events.Called) -> None:
         if event.operation == "CreateDataset":
@@ -113,7 +116,7 @@ class Shown:
         for name, value in event.params.items():
             text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
             words += [f"--{kebab(name)}", text]
-        click.echo(f"+ {shlex.join(words)}", err=True)
+        say(f"+ {shlex.join(words)}", err=True)
 
 
 def _said(event: events.Event) -> str:
@@ -155,8 +158,8 @@ def _counting(what: str) -> Iterator[Callable[[int], None]]:
         return
     from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-    columns = (SpinnerColumn(), TextColumn("{task.description} {task.completed}"), TimeElapsedColumn())
-    with Progress(*columns, console=console(stderr=True), transient=True) as display:
+    text = TextColumn("{task.description} {task.completed}", markup=False)
+    with Progress(SpinnerColumn(), text, TimeElapsedColumn(), console=console(stderr=True), transient=True) as display:
         task = display.add_task(what, total=None)
         yield lambda number: display.update(task, completed=number)
 
@@ -189,7 +192,7 @@ def _summary(counts: Mapping[str, Count], lines: Iterable[str]) -> None:
     shown = console(stderr=True)
     shown.print(table)
     for line in lines:
-        shown.print(line, markup=False, soft_wrap=True)
+        shown.print(line, soft_wrap=True)
 
 
 def _agreement(found: events.Agreement | str) -> str:
@@ -205,14 +208,13 @@ def _agreement(found: events.Agreement | str) -> str:
 def _evaluation(found: Mapping[str, Any]) -> None:
     """The figures of each label."""
     from rich.table import Table
-    from rich.text import Text
 
     table = Table(title=f"on {found['EvaluationDetails']['NumberOfTestingImages']} test images")
     for heading in ("label", "F1", "precision", "recall", "threshold", "test images"):
         table.add_column(heading, justify="left" if heading == "label" else "right")
     for one in found["LabelEvaluationResults"]:
         figures = [one["Metrics"][key] for key in ("F1Score", "Precision", "Recall", "Threshold")]
-        table.add_row(Text(one["Label"]), *(f"{figure:.3f}" for figure in figures), str(one["NumberOfTestingImages"]))
+        table.add_row(one["Label"], *(f"{figure:.3f}" for figure in figures), str(one["NumberOfTestingImages"]))
     table.add_section()
     whole = found["AggregatedEvaluationResults"]
     table.add_row("all", *(f"{whole[key]:.3f}" for key in ("F1Score", "Precision", "Recall")))

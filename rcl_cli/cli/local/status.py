@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rcl_cli.cli.terminal import STATUS_COLOURS, console
+from rcl_cli.cli.terminal import STATUS_COLOURS, console, put, say
 from rcl_cli.status import VersionStatus
 
 if TYPE_CHECKING:
@@ -29,14 +29,14 @@ def status(settings: Any, as_json: bool) -> None:
     context = settings.context()
     if as_json:
         for row in projects_of(context):
-            click.echo(json.dumps(row.as_json(), ensure_ascii=False))
+            put(json.dumps(row.as_json(), ensure_ascii=False) + "\n")
         return
     found = overview(context)
     _show_projects(found.projects)
     if found.processes:
         _show_processes(found.processes)
-    click.echo(f"{found.running} model(s) running. Device: {found.device}.")
-    click.echo(f"{context.layout.home}: {found.free_bytes / 2**30:.1f} GiB free.")
+    say(f"{found.running} model(s) running. Device: {found.device}.")
+    say(f"{context.layout.home}: {found.free_bytes / 2**30:.1f} GiB free.")
 
 
 def _show_projects(rows: Sequence[ProjectRow]) -> None:
@@ -49,7 +49,7 @@ def _show_projects(rows: Sequence[ProjectRow]) -> None:
     for row in rows:
         newest = row.newest
         table.add_row(
-            Text(row.name),
+            row.name,
             "" if row.training is None else str(row.training),
             "" if row.testing is None else str(row.testing),
             newest.name if newest else "",
@@ -61,7 +61,6 @@ def _show_projects(rows: Sequence[ProjectRow]) -> None:
 
 def _show_processes(rows: Sequence[ProcessRow]) -> None:
     from rich.table import Table
-    from rich.text import Text
 
     table = Table()
     for heading in ("at work", "does", "where", "workers", "MB"):
@@ -71,5 +70,5 @@ def _show_processes(rows: Sequence[ProcessRow]) -> None:
         does = row.message.partition(": ")[2].rstrip(".") if is_training else row.does
         memory = "" if row.memory_bytes is None else f"{row.memory_bytes / 1e6:.0f}"
         cells = (row.version, does, row.where, "" if is_training else str(row.workers), memory)
-        table.add_row(*(Text(cell) for cell in cells))
+        table.add_row(*cells)
     console().print(table)

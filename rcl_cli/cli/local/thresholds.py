@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rcl_cli.cli.terminal import console
+from rcl_cli.cli.terminal import console, put
 from rcl_cli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -63,10 +63,9 @@ def _show(rows: Sequence[Threshold], as_json: bool) -> None:
         for one in rows:
             figures = {**one.figures._asdict(), "f1": one.figures.f1} if one.figures else {}
             counts = one.assumed if one.own is None else one.own
-            click.echo(json.dumps({"label": one.label, "assumed": one.assumed, **figures, "threshold": counts}))
+            put(json.dumps({"label": one.label, "assumed": one.assumed, **figures, "threshold": counts}) + "\n")
         return
     from rich.table import Table
-    from rich.text import Text
 
     table = Table()
     for heading in ("label", "assumed", "set", "precision", "recall", "F1"):
@@ -75,5 +74,5 @@ def _show(rows: Sequence[Threshold], as_json: bool) -> None:
         own = "" if one.own is None else f"{one.own:.4f}"
         at = one.figures
         shown = [f"{value:.3f}" for value in (at.precision, at.recall, at.f1)] if at else []
-        table.add_row(Text(one.label), f"{one.assumed:.4f}", own, *shown)
+        table.add_row(one.label, f"{one.assumed:.4f}", own, *shown)
     console().print(table)

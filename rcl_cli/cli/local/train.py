@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from rcl_cli.cli.terminal import say
 from rcl_cli.errors import UsageError
 from rcl_cli.formats.registry import FORMATS
 
@@ -43,7 +44,7 @@ def train(
     request = Request(source, name, form, images, _options(settings_given), report, start)
     with Shown() as shown:
         version_arn = train_model(settings.context(), request, shown)
-    click.echo(version_arn)
+    say(version_arn)
 
 
 def _options(given: Sequence[str]) -> dict[str, str]:

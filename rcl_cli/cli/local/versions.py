@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rcl_cli.cli.terminal import STATUS_COLOURS, console
+from rcl_cli.cli.terminal import STATUS_COLOURS, console, put
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,7 +32,7 @@ def versions(settings: Any, project: str, as_json: bool) -> None:
     rows = versions_of(settings.context(), project)
     if as_json:
         for row in rows:
-            click.echo(json.dumps(row._asdict(), ensure_ascii=False))
+            put(json.dumps(row._asdict(), ensure_ascii=False) + "\n")
         return
     _show_versions(rows)
 
@@ -46,7 +46,7 @@ def _show_versions(rows: Sequence[VersionRow]) -> None:
         table.add_column(heading, justify="right" if heading in ("F1", "MB") else "left")
     for row in rows:
         table.add_row(
-            Text(row.name),
+            row.name,
             Text(row.status, style=STATUS_COLOURS.get(row.status, "")),
             "" if row.f1 is None else f"{row.f1:.3f}",
             row.model,
