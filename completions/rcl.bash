@@ -101,7 +101,7 @@ _rcl_flags() {
         "pull") flags="--to --images --profile --region --endpoint-url --s3-endpoint-url --no-sign-request --help" ;;
         "push") flags="--bucket --prefix --to --profile --region --endpoint-url --s3-endpoint-url --no-sign-request --help" ;;
         "report") flags="--out --help" ;;
-        "serve") flags="--host --port --access-key-file --anyone-local --access-log --debug --help" ;;
+        "serve") flags="--host --port --access-key-file --allow-origin --anyone-local --access-log --debug --help" ;;
         "status") flags="--json --help" ;;
         "thresholds") flags="--set --precision --recall --label --relax --reset --json --help" ;;
         "train") flags="--name --format --images --set --report --start --help" ;;

@@ -310,6 +310,7 @@ complete -c rcl -n __rcl_needs_command -a serve -d 'Answer AWS SDKs and the aws 
 complete -c rcl -n '__rcl_is serve' -l host -x -a '(__rcl_ask --host)' -d 'Address to listen on.'
 complete -c rcl -n '__rcl_is serve' -l port -x -a '(__rcl_ask --port)' -d '0 picks a free one.'
 complete -c rcl -n '__rcl_is serve' -l access-key-file -r -F -d 'Answer only requests signed with a key of this file, which is in the format of ~/.aws/credentials.'
+complete -c rcl -n '__rcl_is serve' -l allow-origin -x -a '(__rcl_ask --allow-origin)' -d 'Answer web pages that come from there, too; may be given again.'
 complete -c rcl -n '__rcl_is serve' -l anyone-local -d 'Answer all users of this machine, and not only you.'
 complete -c rcl -n '__rcl_is serve' -l access-log -d 'Write a line a request to stderr.'
 complete -c rcl -n '__rcl_is serve' -l debug -d 'Write what the HTTP server does to stderr.'

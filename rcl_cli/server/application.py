@@ -25,7 +25,7 @@ from rcl_cli.errors import (
     ValidationError,
 )
 from rcl_cli.operations.invoke import invoke
-from rcl_cli.server import signature, wire
+from rcl_cli.server import cors, others, signature, wire
 from rcl_cli.server.lanes import Lane, Memory
 
 Scope = dict[str, Any]
@@ -91,6 +91,7 @@ class Application:
         access_keys: who may come in, access key id to secret; None lets everybody who can connect.
         access_log: gets a line a request; None for no log.
         owner: the user id whose processes are answered; None for everybody's.
+        origins: of the web pages that may ask.
     """
 
     def __init__(
@@ -100,8 +101,9 @@ class Application:
         access_log: Callable[[str], None] | None = None,
         limits: Limits | None = None,
         owner: int | None = None,
+        origins: frozenset[str] = frozenset(),
     ) -> None:
-        self._owner = owner
+        self._owner, self._origins = owner, origins
         self._context, self._keys, self._log = context._replace(names_files=False), access_keys, access_log
         self._limits = limits or Limits()
         self._lane = Lane("operation", self._limits.threads, self._limits.waiting)
@@ -131,14 +133,16 @@ class Application:
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         began, request_id = time.monotonic(), str(uuid.uuid4())
+        asked = _joined(scope["headers"])
         try:
-            reply = await self._reply(scope, receive, request_id)
+            reply = await self._reply(scope, asked, receive, request_id)
         except ClientGone:
             return
         headers = [
             (b"content-type", reply.content_type.encode()),
             (b"content-length", str(len(reply.body)).encode()),
             (b"x-amzn-requestid", request_id.encode()),
+            *cors.permission(asked, self._origins),
         ]
         if reply.close:
             headers.append((b"connection", b"close"))
@@ -152,10 +156,15 @@ class Application:
                 f"{milliseconds:.0f}ms {len(reply.body)}B {request_id}"
             )
 
-    async def _reply(self, scope: Scope, receive: Receive, request_id: str) -> Reply:
+    async def _reply(self, scope: Scope, headers: Mapping[str, str], receive: Receive, request_id: str) -> Reply:
         if scope["method"] in ("GET", "HEAD") and scope["path"] == "/health":
             return await self._health()
-        headers = _joined(scope["headers"])
+        if cors.is_preflight(scope["method"], headers) and headers.get("origin") in self._origins:
+            return Reply(200, b"")
+        query = scope["query_string"].decode("latin-1")
+        other = others.meant_for_others(scope["method"], scope["path"], query, headers, request_id)
+        if other is not None:
+            return Reply(other.status, other.body, "-", other.code, close=True, content_type=other.content_type)
         name = wire.operation_name(headers.get("x-amz-target"))
         known = name if name in load().operations else "-"
         arrived = False
@@ -164,7 +173,7 @@ class Application:
                 raise MethodNotAllowed("The API is answered to POST, and GET /health says whether it is.")
             # Before the body, which takes room and may be long in coming.
             _check_framing(scope, headers)
-            _refuse_browsers(headers)
+            _refuse_browsers(headers, self._origins)
             self._refuse_strangers(scope)
             claim = signature.claimed(headers, self._keys, datetime.now(UTC)) if self._keys is not None else None
             body = await self._body(receive)
@@ -179,13 +188,15 @@ class Application:
                 self._memory.give_back(len(body))
         except ServiceError as error:
             # What is left of a body that was not read would keep the connection, or be taken for the next request.
-            return Reply(error.http_status, wire.error_body(error), known, error.code, close=not arrived)
+            return Reply(error.http_status, wire.error_body(error, request_id), known, error.code, close=not arrived)
         except ClientGone:
             raise
         except Exception:  # noqa: BLE001 - a client must get an answer, and the log the reason
             say(f"rcl serve: request {request_id}, {known}:\n{traceback.format_exc()}", err=True, end="")
             failure = InternalServerError(f"Internal error; the server's log has it under request {request_id}.")
-            return Reply(failure.http_status, wire.error_body(failure), known, failure.code, close=not arrived)
+            return Reply(
+                failure.http_status, wire.error_body(failure, request_id), known, failure.code, close=not arrived
+            )
         return Reply(200, answer, known)
 
     async def _health(self) -> Reply:
@@ -291,14 +302,16 @@ def _check_framing(scope: Scope, headers: Mapping[str, str]) -> None:
         raise ValidationError("Transfer-Encoding goes with neither Content-Length nor HTTP/1.0.")
 
 
-def _refuse_browsers(headers: Mapping[str, str]) -> None:
-    """No web page may use a server of the machine that it is shown on; no AWS client sends an Origin.
+def _refuse_browsers(headers: Mapping[str, str], allowed: frozenset[str]) -> None:
+    """No web page may use a server of the machine that it is shown on, unless its origin is allowed.
+
+    No AWS client but a browser's sends an Origin.
 
     Raises:
         AccessDenied: a browser asks for a page.
     """
-    if "origin" in headers:
-        raise AccessDenied("Requests of web pages are not answered.")
+    if "origin" in headers and headers["origin"] not in allowed:
+        raise AccessDenied("Requests of web pages are not answered, but of those that --allow-origin names.")
 
 
 async def _discard(receive: Receive, message: dict[str, Any]) -> None:

@@ -66,5 +66,7 @@ def response_body(response: Mapping[str, Any]) -> bytes:
     return json.dumps(response, separators=(",", ":"), allow_nan=False).encode("ascii")
 
 
-def error_body(error: ServiceError) -> bytes:
-    return response_body({"__type": error.code, "message": error.message})
+def error_body(error: ServiceError, request_id: str) -> bytes:
+    """An error as the service writes it; some SDKs read `Code`, `Logref` and `Message` in exactly these letters."""
+    said = {"__type": error.code, "Code": error.code, "Logref": request_id, "Message": error.message}
+    return response_body(said)

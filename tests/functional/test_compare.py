@@ -84,7 +84,7 @@ def test_people_see_tables_and_a_page(two: Trained, rcl: Run, tmp_path: Path) ->
 def test_the_page_in_a_browser(two: Trained, rcl: Run, tmp_path: Path) -> None:
     page = tmp_path / "compare.html"
     assert rcl("compare", "p/v", "p/w", "-o", str(page), RCL_HOME=str(two.home.path)).returncode == 0
-    document = opened(page, tmp_path / "profile")
+    document = opened(page.as_uri(), tmp_path / "profile")
     f1 = compared(rcl, two, "p/v", "p/w")["overall"]["f1"]
     assert f"{f1[0]:.3f} → {f1[1]:.3f}" in document
     assert "<td>epochs</td><td>1</td><td>3</td>" in document

@@ -57,7 +57,7 @@ def test_a_page_shows_what_there_is(rcl: Run, tmp_path: Path) -> None:
 def test_the_page_in_a_browser(rcl: Run, tmp_path: Path) -> None:
     out = tmp_path / "sheet.html"
     assert rcl("dataset", "show", str(coco(tmp_path / "coco")), "-o", str(out)).returncode == 0
-    document = opened(out, tmp_path / "profile")
+    document = opened(out.as_uri(), tmp_path / "profile")
     assert document.count("<figure>") == len(PICTURES)
     # Each box has a rim and a line of its own.
     assert document.count("<rect") == 2 * sum(len(picture.boxes) for picture in PICTURES)

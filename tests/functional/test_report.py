@@ -87,7 +87,7 @@ def test_moving_the_threshold_computes_what_the_summary_says(page: str, model: T
 @needs_browser
 def test_a_browser_shows_what_the_summary_says(page: str, model: Trained, tmp_path: Path) -> None:
     (tmp_path / "page.html").write_text(page, "utf-8")
-    document = opened(tmp_path / "page.html", tmp_path / "profile")
+    document = opened((tmp_path / "page.html").as_uri(), tmp_path / "profile")
     summary = data_of(page)["summary"]["AggregatedEvaluationResults"]
     for name, key in (("F1", "F1Score"), ("precision", "Precision"), ("recall", "Recall")):
         assert f'data-figure="{name}">{summary[key]:.3f}<' in document

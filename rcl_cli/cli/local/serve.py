@@ -27,6 +27,10 @@ _MADE_KEYS = "serve-access-key"
     metavar="FILE",
     help="Answer only requests signed with a key of this file, which is in the format of ~/.aws/credentials.",
 )
+@click.option(
+    "--allow-origin", "origins", multiple=True, metavar="URL",
+    help="Answer web pages that come from there, too; may be given again.",
+)  # fmt: skip
 @click.option("--anyone-local", is_flag=True, help="Answer all users of this machine, and not only you.")
 @click.option("--access-log", is_flag=True, help="Write a line a request to stderr.")
 @click.option("--debug", is_flag=True, help="Write what the HTTP server does to stderr.")
@@ -37,6 +41,7 @@ def serve(
     port: int,
     access_key_file: Path | None,
     anyone_local: bool,
+    origins: tuple[str, ...],
     access_log: bool,
     debug: bool,
 ) -> None:
@@ -48,9 +53,10 @@ def serve(
 
     Example: rcl serve --port 8650
     """
-    from rcl_cli.server import peers, serving, signature
+    from rcl_cli.server import cors, peers, serving, signature
     from rcl_cli.server.application import Application
 
+    allowed = frozenset(map(cors.origin_of, origins))
     context = settings.context()
     keys = signature.load_access_keys(access_key_file) if access_key_file else None
     bound = serving.listen(host, port)
@@ -66,4 +72,4 @@ def serve(
             keys, owner = signature.make_access_keys(made), None
             say(f"This system does not tell which programs are yours: sign with the key in {made}.", err=True)
         log = partial(say, err=True) if access_log else None
-        serving.serve(Application(context, keys, log, owner=owner), bound, debug=debug)
+        serving.serve(Application(context, keys, log, owner=owner, origins=allowed), bound, debug=debug)
