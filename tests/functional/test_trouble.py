@@ -74,7 +74,7 @@ def test_a_home_that_goes_away_under_a_server_takes_nothing(
         # By threads that have the store open, and by some that have not.
         for number in range(20):
             status, _, document = ask(url, json.dumps({"ProjectName": f"p{number}"}), "CreateProject")
-            assert (status, "moved, removed or replaced" in document["message"].lower() + document["message"]) == (
+            assert (status, "moved, removed or replaced" in document["Message"]) == (
                 500,
                 True,
             )
