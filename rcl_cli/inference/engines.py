@@ -46,6 +46,10 @@ class Engine(Protocol):
         """
         ...
 
+    def rest(self) -> None:
+        """Give back what only many requests need; none is here."""
+        ...
+
 
 class _Turns:
     """So many at once, the others wait."""
@@ -89,6 +93,11 @@ class SideBySide:
         finally:
             with self._lock:
                 self._here -= 1
+
+    def rest(self) -> None:
+        """See `Engine`: the network for images that meet is made again when they do."""
+        with self._making:
+            self._narrow = None
 
     def _forward(self) -> Forward:
         if self._here == 1:
@@ -135,6 +144,9 @@ class Batches:
         except queue.Full as error:
             raise ProvisionedThroughputExceeded(BUSY) from error
         return prepared, future.result()
+
+    def rest(self) -> None:
+        """See `Engine`."""
 
     def _work(self) -> None:
         while True:

@@ -70,6 +70,10 @@ class LoadedModel:
         found = self._predictor.read(output, prepared, floor - _ROUNDING)
         return custom_labels(found, thresholds, min_confidence, max_results)
 
+    def rest(self) -> None:
+        """Give back what only many requests need; to be called when none is here."""
+        self._engine.rest()
+
     def _thresholds(self) -> dict[str, float]:
         """What counts now: the owner may set thresholds while the model runs."""
         try:

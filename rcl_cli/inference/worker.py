@@ -28,6 +28,9 @@ _DRAIN_S = 20.0
 _IDLE_S = 300.0
 _RETRY_S = 0.05
 _REPORT_S, _ALIVE_S = 0.25, 5.0
+# Without requests for so long, memory that they needed is given back.
+_QUIET_S = 5.0
+_M_ARENA_MAX = -8
 _DEFAULT_TIMEOUT_S = 60.0
 
 
@@ -62,6 +65,11 @@ class Worker:
                         send_frame(connection, self._answer(*frame))
                 except (ProtocolError, OSError):
                     return
+
+    def rest(self) -> None:
+        """Keep no more memory than the next request needs."""
+        self._model.rest()
+        _trim_memory()
 
     @contextlib.contextmanager
     def _counted(self) -> Iterator[None]:
@@ -116,18 +124,29 @@ def _accept(listener: socket.socket, worker: Worker, stopping: threading.Event) 
 
 def _report_load(worker: Worker) -> None:
     """Tell the host how many requests are here and since when, whenever that changes, and now and then that we are."""
-    told, told_at = 0, time.monotonic()
+    told, told_at, busy_at, is_trim = 0, time.monotonic(), 0.0, True
     while True:
         time.sleep(_REPORT_S)
         now = time.monotonic()
+        if worker.requests or told:
+            busy_at, is_trim = now, False
+        elif not is_trim and now - busy_at > _QUIET_S:
+            worker.rest()
+            is_trim = True
         if worker.requests != told or now - told_at > _ALIVE_S:
             told, told_at = worker.requests, now
             with contextlib.suppress(OSError):
                 os.write(1, b"load %d %d\n" % (told, worker.oldest_s))
 
 
+def _share_heaps() -> None:
+    """Have glibc keep two heaps for all threads: one a core times eight would each keep what it had most of."""
+    with contextlib.suppress(OSError, AttributeError, TypeError):
+        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 2)
+
+
 def _trim_memory() -> None:
-    """Give back what loading needed: glibc would keep some 15 MB of it."""
+    """Give back what is not needed any more: glibc would keep it."""
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).malloc_trim(0)
 
@@ -149,6 +168,7 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: stopping.set())
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_host, args=(arguments.lifeline_fd,), daemon=True).start()
+    _share_heaps()
     worker = Worker(LoadedModel(arguments.model, arguments.threads), os.environ["RCL_HOST_NONCE"])
     _trim_memory()
     listener = socket.socket(fileno=arguments.socket_fd)

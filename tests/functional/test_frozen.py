@@ -157,3 +157,22 @@ def test_a_copy_of_a_home_with_a_training_does_not_train(tmp_path: Path) -> None
     assert home.wait(project, "v")[0] == "TRAINING_COMPLETED"
     for made in (home, copy):
         made.context.database.close()
+
+
+@pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="needs Linux's account of memory")
+def test_a_worker_that_rests_keeps_what_one_request_needs(own_detector: Trained) -> None:
+    pid = running(own_detector)
+    worker = psutil.Process(pid).children()[0]
+    image = image_of(own_detector)
+
+    def anonymous_mb() -> float:
+        text = Path(f"/proc/{worker.pid}/smaps_rollup").read_text()
+        return next(int(line.split()[1]) for line in text.splitlines() if line.startswith("Anonymous:")) / 1024
+
+    own_detector.detect(image)
+    wait_until(lambda: worker.num_threads() > 0)
+    before = anonymous_mb()
+    with in_threads(8, lambda _: [own_detector.detect(image) for _ in range(10)] and None) as failures:
+        pass
+    assert failures == []
+    wait_until(lambda: anonymous_mb() < before + 16)

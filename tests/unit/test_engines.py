@@ -133,3 +133,32 @@ def test_waiting_images_past_their_deadline_are_refused() -> None:
         with pytest.raises(ProvisionedThroughputExceeded):
             late.result()
         assert patient.result()[1][0] == 3
+
+
+def test_a_rest_gives_the_second_network_back_until_images_meet_again() -> None:
+    made: list[Held] = []
+
+    def narrow() -> Held:
+        made.append(Held())
+        made[-1].go.set()
+        return made[-1]
+
+    wide = Held()
+    engine = SideBySide(wide, narrow, 2)
+
+    def meet() -> None:
+        wide.go.clear()
+        with ThreadPoolExecutor(2) as pool:
+            first = pool.submit(engine.run, image(1), later())
+            wait_until(lambda: len(wide.batches) > 0)
+            pool.submit(engine.run, image(2), later()).result()
+            wide.go.set()
+            first.result()
+        wide.batches.clear()
+
+    meet()
+    meet()
+    assert len(made) == 1
+    engine.rest()
+    meet()
+    assert len(made) == 2
