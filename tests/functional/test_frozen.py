@@ -151,7 +151,13 @@ def test_a_copy_of_a_home_with_a_training_does_not_train(tmp_path: Path) -> None
     home.train(project, "v", tags={"rcl:epochs": "60"})
     folder = making_of(home.context.layout, 1)
     wait_until(lambda: folder.last_event() is not None)
+    usage = settle.launcher().usage(folder)
+    assert usage is not None
+    # Files that come and go would end the copying.
+    trainer = psutil.Process(int(usage.where.split()[-1]))
+    trainer.suspend()
     shutil.copytree(home.path, tmp_path / "copy")
+    trainer.resume()
     copy = make_home(tmp_path / "copy")
     assert copy.status(project, "v") == ("TRAINING_FAILED", settle.COPIED_HOME)
     assert home.wait(project, "v")[0] == "TRAINING_COMPLETED"
