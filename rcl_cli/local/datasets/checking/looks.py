@@ -14,10 +14,11 @@ from rcl_cli.imaging.decode import decode, orientation_of, read_header
 from rcl_cli.regular import read_bytes
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    pass
 
 # (rows, columns) of the brightness differences that make a hash of 64 bits.
 _HASH = (8, 8)
+HASH_BYTES = 8
 THUMBNAIL_PX = 32
 _DECODED_PX = 128
 _SWAPS_SIDES = frozenset({5, 6, 7, 8})
@@ -31,14 +32,14 @@ class Look(NamedTuple):
         orientation: of EXIF, 1 for upright.
         digest: SHA-256 of the file.
         bits: difference hash, after Krawetz: 64 bits, nearly the same for images that look the same.
-        thumbnail: (32, 32) grey, uint8.
+        thumbnail: 32 rows of 32 grey pixels, a byte each.
     """
 
     size: tuple[int, int]
     orientation: int
     digest: bytes
-    bits: int
-    thumbnail: NDArray[np.uint8]
+    bits: bytes
+    thumbnail: bytes
 
     @property
     def raw_size(self) -> tuple[int, int]:
@@ -66,23 +67,13 @@ def look_at(path: Path) -> Look | Unusable:
     except OSError as error:
         return Unusable("missing-image", error.strerror or str(error))
     grey = Image.fromarray(pixels).convert("L")
-    thumbnail = np.asarray(grey.resize((THUMBNAIL_PX, THUMBNAIL_PX), Image.Resampling.BOX), dtype=np.uint8)
+    thumbnail = grey.resize((THUMBNAIL_PX, THUMBNAIL_PX), Image.Resampling.BOX).tobytes()
     size = (header.width, header.height)
     return Look(size, orientation_of(data), hashlib.sha256(data).digest(), _difference_hash(grey), thumbnail)
 
 
-def _difference_hash(grey: Image.Image) -> int:
+def _difference_hash(grey: Image.Image) -> bytes:
     """Whether each of 8 by 8 pieces is brighter than its right neighbour."""
     rows, columns = _HASH
     small = np.asarray(grey.resize((columns + 1, rows), Image.Resampling.BOX), dtype=np.int16)
-    brighter = small[:, :-1] > small[:, 1:]
-    return int.from_bytes(np.packbits(brighter).tobytes(), "big")
-
-
-def likeness(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> float:
-    """Correlation of two thumbnails, -1..1: 1 for the same picture, however bright or contrasty it is."""
-    a, b = one.astype(np.float64).ravel(), other.astype(np.float64).ravel()
-    a, b = a - a.mean(), b - b.mean()
-    norm = float(np.sqrt((a * a).sum() * (b * b).sum()))
-    # Two plain surfaces say nothing about each other.
-    return float((a * b).sum() / norm) if norm > 0 else 0.0
+    return np.packbits(small[:, :-1] > small[:, 1:]).tobytes()
