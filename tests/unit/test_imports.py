@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import ast
 import os
+import re
 import subprocess
 import sys
+import tomllib
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -80,18 +83,40 @@ def test_no_two_files_need_each_other() -> None:
     assert needed == {}
 
 
-@pytest.mark.parametrize("path", files(), ids=lambda path: str(path.relative_to(ROOT)))
-def test_only_backends_and_training_stages_import_the_heavy_libraries(path: Path) -> None:
-    heavy = {"torch", "torchvision", "ultralytics", "onnx", "onnxruntime", "safetensors"}
+def imported(path: Path) -> set[str]:
+    """Packages that a file imports, wherever in it."""
     found = set()
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         if isinstance(node, ast.Import):
             found |= {alias.name.split(".")[0] for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             found.add(node.module.split(".")[0])
+    return found
+
+
+@pytest.mark.parametrize("path", files(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_only_backends_and_training_stages_import_the_heavy_libraries(path: Path) -> None:
+    heavy = {"torch", "torchvision", "ultralytics", "onnx", "onnxruntime", "safetensors"}
     inside = str(path.relative_to(ROOT))
     allowed = inside.startswith("backends/") or inside in {"training/stages.py", "inference/model.py"}
-    assert allowed or not found & heavy
+    assert allowed or not imported(path) & heavy
+
+
+def test_what_is_imported_is_declared() -> None:
+    """A package that only another one brings along may be gone with its next version."""
+    project = tomllib.loads((ROOT.parent / "pyproject.toml").read_text("utf-8"))["project"]
+    optional = project["optional-dependencies"]
+    wanted = [*project["dependencies"], *optional["openvino"], *optional["coreml"]]
+    declared = {_plain_name(re.split(r"[\[<>=~! ]", one)[0]) for one in wanted}
+    brought_by = packages_distributions()
+    for path in files():
+        for module in imported(path) - sys.stdlib_module_names - {"rcl_cli"}:
+            names = {_plain_name(name) for name in brought_by.get(module, [module])}
+            assert names & declared, f"{path.relative_to(ROOT)} imports {module}: declare it in pyproject.toml"
+
+
+def _plain_name(distribution: str) -> str:
+    return distribution.lower().replace("_", "-")
 
 
 def test_flows_neither_print_nor_ask() -> None:
