@@ -57,6 +57,14 @@ class Bucket(Protocol):
         """
         ...
 
+    def keys(self, prefix: str) -> Iterator[str]:
+        """All keys that begin with a prefix, sorted, each object once.
+
+        Raises:
+            NoSuchObjectError: the bucket is out of reach.
+        """
+        ...
+
     def write(self, key: str, data: bytes) -> None:
         """Store an object whole, or not at all.
 

@@ -16,6 +16,13 @@ from rcl_cli.durable import replace_durably
 from rcl_cli.regular import open_bytes
 
 
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads to itself
+        return False
+
+
 class LocalBucket:
     """Keys are paths below a folder, and never leave it.
 
@@ -59,18 +66,45 @@ class LocalBucket:
             raise NoSuchObjectError(key) from error
 
     def children(self, prefix: str) -> Iterator[str]:
+        for key, entry in self._entries(prefix):
+            yield f"{key}/" if _is_folder(entry) else key
+
+    def _folder_of(self, prefix: str) -> Path | None:
+        """The real folder that a prefix looks into, None where it would leave the bucket."""
+        folder = prefix.rpartition("/")[0]
+        return self._resolve(folder) if folder else self._root
+
+    def _entries(self, prefix: str) -> Iterator[tuple[str, os.DirEntry[str]]]:
+        """What has a key that begins with a prefix and goes on without a slash, sorted."""
         folder, slash, start = prefix.rpartition("/")
-        path = self._resolve(folder) if folder else self._root
+        path = self._folder_of(prefix)
         try:
             entries = sorted(os.scandir(path), key=lambda entry: entry.name) if path else []
         except OSError:
             return
         for entry in entries:
-            if entry.is_symlink() and entry.is_dir() and path and path.is_relative_to(os.path.realpath(entry.path)):
-                # It leads back to where we are.
-                continue
             if entry.name.startswith(start):
-                yield f"{folder}{slash}{entry.name}{'/' if entry.is_dir() else ''}"
+                yield f"{folder}{slash}{entry.name}", entry
+
+    def keys(self, prefix: str) -> Iterator[str]:
+        found: list[str] = []
+        # Nothing leads out of where the keys begin.
+        seen = set((self._folder_of(prefix) or self._root).parents)
+        # Links come after all folders: what can be had without one has the name that it has there. However they lead
+        # to each other, each folder is seen once.
+        folders, links = [prefix], list[str]()
+        while folders or links:
+            place = (folders or links).pop()
+            folder = self._folder_of(place)
+            if folder is None or folder in seen:
+                continue
+            seen.add(folder)
+            for key, entry in self._entries(place):
+                if not _is_folder(entry):
+                    found.append(key)
+                else:
+                    (links if entry.is_symlink() else folders).append(f"{key}/")
+        yield from sorted(found)
 
     def write(self, key: str, data: bytes) -> None:
         self._write(key, io.BytesIO(data))

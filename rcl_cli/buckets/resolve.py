@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote_to_bytes
 
 from rcl_cli.buckets.base import Bucket, NoSuchObjectError
 from rcl_cli.buckets.local import LocalBucket
 from rcl_cli.buckets.s3 import S3Bucket
 from rcl_cli.config import Config
 
+_FILE_URL = "file:///"
 _NAME = re.compile(r"[0-9A-Za-z_\-][0-9A-Za-z.\-_]{2,254}")
 
 
@@ -110,6 +112,14 @@ def make_buckets(home: Path, config: Config) -> Buckets:
 
 
 def local_file(url: str) -> Path | None:
-    """The path of a `file:///` source-ref, None for other URLs."""
-    parts = urlsplit(url)
-    return Path(unquote(parts.path)) if parts.scheme == "file" and not parts.netloc else None
+    """The path of a `file:///` source-ref, None for other URLs and where no file can have the name.
+
+    Everything behind `file://` is the path, `#` and `?` too: names have them, and manifests do not always encode them.
+    """
+    if not url.startswith(_FILE_URL):
+        return None
+    try:
+        name = os.fsdecode(unquote_to_bytes(os.fsencode(url.removeprefix("file://"))))
+    except UnicodeEncodeError:
+        return None
+    return None if "\0" in name else Path(name)

@@ -82,14 +82,25 @@ class S3Bucket:
         return cast(BinaryIO, spool)
 
     def children(self, prefix: str) -> Iterator[str]:
+        for page in self._pages(Prefix=prefix, Delimiter="/"):
+            found = [one["Key"] for one in page.get("Contents", [])]
+            found += [one["Prefix"] for one in page.get("CommonPrefixes", [])]
+            yield from sorted(found)
+
+    def keys(self, prefix: str) -> Iterator[str]:
+        for page in self._pages(Prefix=prefix):
+            yield from (one["Key"] for one in page.get("Contents", []))
+
+    def _pages(self, **wanted: str) -> Iterator[dict[str, Any]]:
+        """A listing's pages.
+
+        Raises:
+            NoSuchObjectError: the bucket is out of reach.
+        """
         from botocore.exceptions import BotoCoreError, ClientError
 
         try:
-            pages = self._client.get_paginator("list_objects_v2")
-            for page in pages.paginate(Bucket=self._name, Prefix=prefix, Delimiter="/"):
-                found = [one["Key"] for one in page.get("Contents", [])]
-                found += [one["Prefix"] for one in page.get("CommonPrefixes", [])]
-                yield from sorted(found)
+            yield from self._client.get_paginator("list_objects_v2").paginate(Bucket=self._name, **wanted)
         except (ClientError, BotoCoreError, ValueError) as error:
             raise self._missing(error) from error
 

@@ -7,9 +7,11 @@ import re
 from pathlib import Path, PurePosixPath
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from rcl_cli.buckets.resolve import local_file
 from rcl_cli.errors import ServiceError
 from rcl_cli.formats.record import Notes
 from rcl_cli.imaging.decode import read_header
+from rcl_cli.manifest.line import split_s3_url
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png"})
 # Formats' own files know these too; rcl, as the service, does not.
@@ -123,18 +125,28 @@ def _shared_tail(path: tuple[str, ...], parts: tuple[str, ...]) -> int:
 
 def _readings(name: str) -> list[str]:
     """What a name may mean as a relative path, best first."""
+    plain = _path_in(name).lstrip("/").removeprefix("./")
+    last = plain.rpartition("/")[2]
+    found = [plain, unquote(plain), last, _UPLOAD_PREFIX.sub("", last), unquote(_UPLOAD_PREFIX.sub("", last))]
+    return [one for one in dict.fromkeys(found) if one]
+
+
+def _path_in(name: str) -> str:
+    """The path in a name that may be a URL."""
+    # Names of files and keys have whatever separates the parts of other URLs.
+    if (path := local_file(name)) is not None:
+        return str(path)
+    if (place := split_s3_url(name)) is not None:
+        return place[1]
     name = name.replace("\\", "/").strip()
     try:
         address = urlsplit(name) if "://" in name or "?d=" in name else None
     except ValueError:
-        address = None
-    if address is not None:
-        local = parse_qs(address.query).get("d")
-        name = local[0] if local else unquote(address.path)
-    plain = name.lstrip("/").removeprefix("./")
-    last = plain.rpartition("/")[2]
-    found = [plain, unquote(plain), last, _UPLOAD_PREFIX.sub("", last), unquote(_UPLOAD_PREFIX.sub("", last))]
-    return [one for one in dict.fromkeys(found) if one]
+        return name
+    if address is None:
+        return name
+    local = parse_qs(address.query).get("d")
+    return local[0] if local else unquote(address.path)
 
 
 def walk_images(folder: Path, notes: Notes) -> list[Path]:

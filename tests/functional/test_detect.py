@@ -286,6 +286,10 @@ def test_a_bucket_that_leads_into_itself(detector: Trained) -> None:
     shutil.copyfile(detector.home.buckets / "data" / "box-1.jpg", folder / "a.jpg")
     (folder / "loop").symlink_to(folder, target_is_directory=True)
     (folder / "up").symlink_to(folder.parent, target_is_directory=True)
+    # Two that lead to each other.
+    (folder.parent / "other").mkdir()
+    (folder.parent / "other" / "there").symlink_to(folder, target_is_directory=True)
+    (folder / "there").symlink_to(folder.parent / "other", target_is_directory=True)
     done = detect(detector.home, "s3://round/")
     assert (done.returncode, complaints(done.stderr)) == (0, [])
     shutil.rmtree(folder.parent)

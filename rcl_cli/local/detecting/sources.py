@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
-from rcl_cli.buckets.base import Bucket, NoSuchObjectError
+from rcl_cli.buckets.base import NoSuchObjectError
 from rcl_cli.buckets.resolve import local_file
 from rcl_cli.context import Context
 from rcl_cli.errors import ImageTooLarge, InvalidS3Object, UsageError
@@ -55,10 +55,32 @@ def _images_of(context: Context, source: str) -> Iterator[str]:
         return (_uri(one) for one in sorted(path.rglob("*")) if _is_image(one.name) and one.is_file())
     if path.is_file():
         return _of_list(path) if path.suffix.lower() in _LIST_NAMES else iter([_uri(path)])
-    matches = sorted(glob.glob(source, recursive=True))  # noqa: PTH207 - the pattern may be absolute
+    matches = _matching(source)
     if not matches:
         raise UsageError(f"{source} is no file, folder, pattern with a match, s3:// URL or list.")
     return (_uri(Path(one)) for one in matches if _is_image(one) and Path(one).is_file())
+
+
+def _matching(pattern: str) -> list[str]:
+    """Paths that a pattern means; `**` does not go through links, which may lead to each other."""
+    path = Path(pattern)
+    found = [path.anchor or "."]
+    for part in path.parts[bool(path.anchor) :]:
+        below = [one for top in found for one in (_below(top) if part == "**" else _named(part, top))]
+        found = list(dict.fromkeys(below))
+    return sorted(found)
+
+
+def _below(top: str) -> Iterator[str]:
+    """A folder, and all folders and files in it; not what is hidden, as with any pattern."""
+    for folder, folders, files in os.walk(top):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        yield folder
+        yield from (os.path.join(folder, name) for name in files if not name.startswith("."))  # noqa: PTH118
+
+
+def _named(part: str, top: str) -> list[str]:
+    return [os.path.join(top, name) for name in glob.glob(part, root_dir=top)]  # noqa: PTH118, PTH207
 
 
 def _uri(path: Path) -> str:
@@ -86,19 +108,11 @@ def _of_list(path: Path) -> Iterator[str]:
 def _of_bucket(context: Context, url: str) -> Iterator[str]:
     name, _, prefix = url.removeprefix("s3://").partition("/")
     try:
-        for key in _keys(context.buckets.get(name), prefix):
+        for key in context.buckets.get(name).keys(prefix):
             if _is_image(key):
                 yield f"s3://{name}/{key}"
     except NoSuchObjectError as error:
         raise UsageError(f"The bucket of {url} is out of reach.") from error
-
-
-def _keys(bucket: Bucket, prefix: str) -> Iterator[str]:
-    for key in bucket.children(prefix):
-        if key.endswith("/"):
-            yield from _keys(bucket, key)
-        else:
-            yield key
 
 
 def read_image(context: Context, source_ref: str) -> bytes:
