@@ -134,6 +134,45 @@ def parse(text: str) -> Any:
     return reader.content
 
 
+def check_size(document: Any) -> None:
+    """Whether what another parser read can be gone through: what aliases stand for is there once, and met often.
+
+    Raises:
+        PlainYamlError: it holds too many values, nests too deep, or holds itself.
+    """
+    _measured(document, {}, 1)
+
+
+def _measured(value: Any, known: dict[int, _Value | None], depth: int) -> _Value:
+    """How much a value holds.
+
+    Args:
+        known: lists and maps by their ids; without a value where they are being measured.
+        depth: of lists and maps around it, and itself.
+    """
+    if not isinstance(value, (list, dict)):
+        return _Value(value)
+    if id(value) in known:
+        found = known[id(value)]
+        if found is None:
+            raise PlainYamlError("it holds itself")
+    else:
+        _check(1, depth)
+        known[id(value)] = None
+        inner = [_measured(one, known, depth + 1) for one in (value.values() if isinstance(value, dict) else value)]
+        found = _Value(value, 1 + sum(one.values for one in inner), 1 + max((one.depth for one in inner), default=0))
+        known[id(value)] = found
+    _check(found.values, depth - 1 + found.depth)
+    return found
+
+
+def _check(values: int, depth: int) -> None:
+    if values > MAX_VALUES:
+        raise PlainYamlError(f"it holds more than {MAX_VALUES} values, with those that aliases stand for")
+    if depth > MAX_DEPTH:
+        raise PlainYamlError(f"it is nested more than {MAX_DEPTH} deep")
+
+
 class _Reader:
     """Takes a parser's events, and has the content once all were taken."""
 
@@ -176,7 +215,7 @@ class _Reader:
             raise PlainYamlError(f"the tag {event.tag} means nothing here")
         self._anchor(event.anchor, None)
         self._open.append(_Open(is_map=kind == "MappingStartEvent", anchor=event.anchor))
-        self._check(1, len(self._open))
+        _check(1, len(self._open))
 
     def _anchor(self, name: str | None, value: _Value | None) -> None:
         if name is not None:
@@ -195,16 +234,9 @@ class _Reader:
         self._anchor(anchor, value)
         if self._open:
             self._open[-1].add(value)
-            self._check(self._open[-1].values, len(self._open) + value.depth)
+            _check(self._open[-1].values, len(self._open) + value.depth)
         else:
             self.content = value.content
-
-    @staticmethod
-    def _check(values: int, depth: int) -> None:
-        if values > MAX_VALUES:
-            raise PlainYamlError(f"it holds more than {MAX_VALUES} values, with those that aliases stand for")
-        if depth > MAX_DEPTH:
-            raise PlainYamlError(f"it is nested more than {MAX_DEPTH} deep")
 
     def _scalar(self, event: Any) -> Any:
         """A scalar's value, as YAML 1.1 and PyYAML read it; dates and the like stay texts."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +69,17 @@ def test_plain_values(text: str, value: Any) -> None:
 def test_faults_have_a_line_and_a_problem(text: str, line: int, problem: str) -> None:
     with pytest.raises(PlainYamlError, match=rf"^line {line}: .*{problem}"):
         plain_yaml.parse(text)
+
+
+@pytest.mark.parametrize(
+    "text", [BOMB, "a: &a [*a]", "a0: &a0 []\n" + "".join(f"a{i}: &a{i} [*a{i - 1}]\n" for i in range(1, 99))]
+)
+def test_requests_in_yaml_have_the_same_limits(text: str, rcl: Callable[..., subprocess.CompletedProcess[str]]) -> None:
+    started = time.monotonic()
+    done = rcl("create-project", "--cli-input-yaml", text)
+    assert done.returncode == 252
+    assert "Invalid YAML received" in done.stderr
+    assert time.monotonic() - started < 20
 
 
 def test_files_that_are_no_text_or_too_large(tmp_path: Path) -> None:

@@ -125,8 +125,12 @@ def _yaml_document(text: str | bytes) -> Any:
     from ruamel.yaml import YAML
     from ruamel.yaml.error import YAMLError
 
+    from rcl_cli.plain_yaml import check_size
+
     try:
-        return YAML(typ="safe", pure=True).load(text)
+        document = YAML(typ="safe", pure=True).load(text)
+        check_size(document)
+        return document
     except (YAMLError, ValueError, RecursionError) as error:
         raise UsageError("Error parsing parameter 'cli-input-yaml': Invalid YAML received.") from error
 
