@@ -60,7 +60,7 @@ complete -c rcl -n '__rcl_is help' -a 'create-project describe-projects delete-p
 complete -c rcl -n __rcl_is_operation -l output -x -a 'json yaml yaml-stream text table off' -d 'Format of the result (default json); off prints nothing'
 complete -c rcl -n __rcl_is_operation -l query -x -a '(__rcl_ask --query)' -d 'Print a part of the whole result, also as text, where aws does each page; in yaml-stream, of each page'
 complete -c rcl -n __rcl_is_operation -l region -x -a '(__rcl_ask --region)' -d 'Region in the ARNs of new resources; local resources are the same in every region'
-complete -c rcl -n __rcl_is_operation -l profile -x -a '(__rcl_ask --profile)' -d 'Profile whose credentials sign the requests to --endpoint-url; no effect without it'
+complete -c rcl -n __rcl_is_operation -l profile -x -a '(__rcl_ask --profile)' -d 'Profile of the AWS config: its output, region, endpoint, and whose credentials sign requests to one'
 complete -c rcl -n __rcl_is_operation -l endpoint-url -x -a '(__rcl_ask --endpoint-url)' -d 'Send requests to another rcl serve or to AWS, signed with your AWS credentials'
 complete -c rcl -n __rcl_is_operation -l no-sign-request -d 'Do not sign the requests to --endpoint-url; no credentials are needed then'
 complete -c rcl -n __rcl_is_operation -l no-verify-ssl -d 'Do not check the certificate of --endpoint-url'

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from rcl_cli import plain_yaml
+from rcl_cli import plain_yaml, profiles
 from rcl_cli.errors import ConfigError, RegionError
 
 DEFAULT_ACCOUNT = "123456789012"
@@ -102,30 +102,10 @@ def is_true(text: str | None) -> bool:
 
 
 def _region(requested: str | None, environment: Mapping[str, str]) -> str:
-    region = requested or environment.get("AWS_REGION") or environment.get("AWS_DEFAULT_REGION")
-    region = region or aws_setting("region", environment) or DEFAULT_REGION
+    region = requested or profiles.region(environment) or DEFAULT_REGION
     if not _REGION_CHARACTERS.issuperset(region) or len(region) > 64:
         raise RegionError(f"Provided region_name '{region}' doesn't match a supported format.")
     return region
-
-
-def aws_setting(name: str, environment: Mapping[str, str] | None = None) -> str | None:
-    """A setting of the profile in use, in the aws CLI's own config file."""
-    environment = os.environ if environment is None else environment
-    # As it stands where there is no home folder; `Path.expanduser` would raise.
-    path = Path(os.path.expanduser(environment.get("AWS_CONFIG_FILE") or "~/.aws/config"))  # noqa: PTH111
-    if not path.is_file():
-        return None
-    import configparser
-
-    profile = environment.get("AWS_PROFILE") or "default"
-    parser = configparser.RawConfigParser()
-    try:
-        parser.read(path, encoding="utf-8")
-    except (configparser.Error, OSError, UnicodeDecodeError):
-        return None
-    section = "default" if profile == "default" else f"profile {profile}"
-    return parser.get(section, name, fallback=None)
 
 
 def load_config(home: Path, environment: Mapping[str, str] | None = None, region: str | None = None) -> Config:

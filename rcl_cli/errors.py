@@ -13,7 +13,7 @@ RclError
 │   └── InternalServerError, ThrottlingError, ProvisionedThroughputExceeded
 ├── UsageError              a command line that can't be understood (exit code 252)
 ├── ConfigError, NoCredentials  config.yaml, an environment variable or a folder that can't be used (exit code 253)
-├── RegionError             exit code 255, as for everything else
+├── RegionError, ProfileError  exit code 255, as for everything else
 └── TrainingFailed          ends a training with a message for StatusMessage
 """
 
@@ -159,6 +159,10 @@ class ConfigError(RclError):
 
 class RegionError(RclError):
     """A region that is none; the aws CLI has no category for it."""
+
+
+class ProfileError(RclError):
+    """A profile of the AWS config that is not there, or leads nowhere."""
 
 
 class NoCredentials(ConfigError):

@@ -14,12 +14,13 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TextIO
 
 from rcl_cli.api.names import camel
-from rcl_cli.cli.usage import BadArguments, ReaderGone
+from rcl_cli.cli.usage import BadArguments, ReaderGone, meant
 from rcl_cli.cli.aws.global_options import split_early
 from rcl_cli.cli.aws.texts import SUMMARIES
 from rcl_cli.cli.local.texts import LOCAL
 from rcl_cli.cli.settings import Settings
 from rcl_cli.cli.terminal import say
+from rcl_cli.errors import UsageError
 
 if TYPE_CHECKING:
     import argparse
@@ -84,9 +85,13 @@ def _wait(words: list[str], settings: Settings) -> None:
     from rcl_cli.cli.aws.waiters import run_waiter, waiter_names
 
     names = waiter_names()
-    if not words or words[0] not in names:
-        found = f"Found invalid choice '{words[0]}'" if words else "too few arguments"
-        raise BadArguments(f"argument subcommand: {found}; the waiters are {', '.join(names)}")
+    early, rest = split_early(words)
+    words = [*rest, *early]
+    if not rest:
+        # The aws CLI's own words, odd as they are.
+        raise UsageError("usage: rcl [options] wait <subcommand> [parameters]\nrcl: [ERROR]: too few arguments")
+    if words[0] not in names:
+        raise BadArguments(f"argument subcommand: Found invalid choice '{words[0]}'{meant(words[0], names)}")
     try:
         run_waiter(names[words[0]], words[1:], settings.connect, partial(_progress, settings))
     except KeyboardInterrupt:
@@ -94,10 +99,17 @@ def _wait(words: list[str], settings: Settings) -> None:
         raise
 
 
+def _asks_for_version(words: list[str]) -> bool:
+    """Whether `--version` stands anywhere, cut short or not, as the aws CLI has it before all other checks."""
+    return any(len(word) > 2 and "--version".startswith(word) for word in words)
+
+
 def _dispatch(argv: list[str]) -> int:
     """Run a command; returns the exit code of one that ends as it should."""
     command, words = split(argv)
     settings = Settings()
+    if command in SUMMARIES and _asks_for_version(words):
+        command, words = "--version", []
     if command not in SUMMARIES or _asks_for_help(command, words):
         from rcl_cli.cli import tree
 

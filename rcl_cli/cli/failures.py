@@ -8,11 +8,12 @@ import sqlite3
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from rcl_cli import profiles
 from rcl_cli.cli.aws.global_options import ERROR_FORMATS, value_of
 from rcl_cli.cli.aws.output import Single, Style, formatted
 from rcl_cli.cli.terminal import put, say
 from rcl_cli.cli.usage import USAGE, BadArguments, UnknownOptions
-from rcl_cli.config import aws_setting, home_folder
+from rcl_cli.config import home_folder
 from rcl_cli.errors import ConfigError, RclError, RemoteError, ServiceError, UsageError
 from rcl_cli.store.trouble import meaning
 
@@ -81,7 +82,7 @@ def write(failure: Failure, error: Exception, argv: list[str]) -> int:
     chosen = (
         value_of(argv, "--cli-error-format")
         or os.environ.get("AWS_CLI_ERROR_FORMAT")
-        or aws_setting("cli_error_format")
+        or profiles.setting("cli_error_format", profile=value_of(argv, "--profile"))
     )
     kind = chosen if chosen in ERROR_FORMATS else "enhanced"
     with contextlib.suppress(OSError):
@@ -98,4 +99,4 @@ def _sentence(failure: Failure, error: Exception, kind: str) -> str:
     plain = failure.sentence
     if kind == "legacy" and failure.details and not isinstance(error, ServiceError):
         plain = failure.details["Message"]
-    return f"{usage}\nrcl: [ERROR]: {plain}"
+    return f"{usage}\nrcl: [ERROR]: {plain.rstrip(chr(10))}"

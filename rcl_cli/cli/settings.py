@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Mapping
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
+from rcl_cli import profiles
 from rcl_cli.cli.terminal import say
 
 if TYPE_CHECKING:
@@ -28,7 +30,12 @@ class Settings:
         return make_context(region=region)
 
     def connect(self, values: argparse.Namespace) -> Call:
-        """The `Call` door: the local service, or another one at `--endpoint-url`."""
+        """The `Call` door: the local service, or another one where an endpoint is given.
+
+        Raises:
+            ProfileError: the profile that was asked for is not there.
+        """
+        profiles.demand(os.environ, values.profile)
         if values.endpoint_url:
             from rcl_cli.cli.aws.remote import make_call
 

@@ -11,7 +11,7 @@ from rcl_cli import __version__
 from rcl_cli.cli.aws.texts import GROUPS, SUMMARIES
 from rcl_cli.cli.local.texts import LOCAL
 from rcl_cli.cli.terminal import say
-from rcl_cli.cli.usage import BadArguments
+from rcl_cli.cli.usage import BadArguments, meant
 
 if TYPE_CHECKING:
     from rcl_cli.cli.settings import Settings
@@ -75,10 +75,7 @@ class Tree(click.Group):
                 ctx.exit()
             args = [names[0], "--help"]
         if self.get_command(ctx, args[0]) is None:
-            from difflib import get_close_matches
-
-            close = get_close_matches(args[0], self.list_commands(ctx), n=3, cutoff=0.8)
-            hint = "\n\nMaybe you meant:\n\n" + "".join(f"  * {name}\n" for name in close) if close else ""
+            hint = meant(args[0], self.list_commands(ctx))
             raise BadArguments(f"argument operation: Found invalid choice '{args[0]}'{hint}")
         return super().resolve_command(ctx, args)
 

@@ -207,7 +207,7 @@ def message(stderr: str) -> str:
 # Version 2 words these anew.
 REWORDED = (
     "Found invalid choice",
-    "argument subcommand: too few arguments",
+    "too few arguments",
     "Invalid JSON received",
     "Invalid type: expecting map",
 )

@@ -29,6 +29,7 @@ LAYERS = (
     {"store", "render", "examples", "formats"},
     {"manifest", "buckets", "imaging"},
     {"api", "config"},
+    {"profiles"},
     {"child", "domain", "durable", "errors", "plain_yaml", "regular", "scratch", "status"},
 )
 PROCESSES = {

@@ -338,8 +338,14 @@ GLOBAL_OPTIONS: dict[str, tuple[str, str]] = {
         "Print a part of the whole result, also as text, where aws does each page; in yaml-stream, of each page",
     ),
     "--region": ("NAME", "Region in the ARNs of new resources; local resources are the same in every region"),
-    "--profile": ("NAME", "Profile whose credentials sign the requests to --endpoint-url; no effect without it"),
-    "--endpoint-url": ("URL", "Send requests to another rcl serve or to AWS, signed with your AWS credentials"),
+    "--profile": (
+        "NAME",
+        "Profile of the AWS config: its output, region, endpoint, and whose credentials sign requests to one",
+    ),
+    "--endpoint-url": (
+        "URL",
+        "Send requests to another rcl serve or to AWS, signed with your AWS credentials",
+    ),
     "--no-sign-request": ("", "Do not sign the requests to --endpoint-url; no credentials are needed then"),
     "--no-verify-ssl": ("", "Do not check the certificate of --endpoint-url"),
     "--ca-bundle": ("FILE", "Certificates to check that of --endpoint-url against"),

@@ -10,16 +10,16 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple, NoReturn
 
+from rcl_cli import profiles
 from rcl_cli.api.model import Operation, Shape, load
 from rcl_cli.api.names import kebab
 from rcl_cli.api.validate import client_report
-from rcl_cli.cli.aws import global_options, output, pager, skeleton
+from rcl_cli.cli.aws import global_options, output, pager, skeleton, surroundings
 from rcl_cli.cli.aws.named import with_arns
 from rcl_cli.cli.aws.paging import Call, Pages
 from rcl_cli.cli.aws.params import PlainError, from_document, load_paramfile, parse_option
-from rcl_cli.cli.terminal import put
+from rcl_cli.cli.terminal import put, say
 from rcl_cli.cli.usage import BadArguments, UnknownOptions
-from rcl_cli.config import aws_setting
 from rcl_cli.errors import UsageError
 
 Connect = Callable[[argparse.Namespace], Call]
@@ -140,14 +140,18 @@ def parse_request(operation: Operation, words: list[str]) -> tuple[dict[str, Any
 
     Raises:
         UsageError: exit code 252.
-        PlainError: exit code 255.
+        PlainError, ProfileError: exit code 255.
     """
     parser = make_parser(operation)
     values, unknown = parser.parse_known_args(words)
+    surroundings.judge(values)
     _demand_required(operation, values)
     if unknown:
         raise UnknownOptions(f"Unknown options: {', '.join(unknown)}")
-    raw_blobs = (values.cli_binary_format or aws_setting("cli_binary_format")) == "raw-in-base64-out"
+    if operation.paginator and values.max_items is not None and values.max_items <= 0:
+        say("warning: Non-positive values for --max-items may result in undefined behavior.", err=True)
+    binary = values.cli_binary_format or profiles.setting("cli_binary_format", profile=values.profile)
+    raw_blobs = binary == "raw-in-base64-out"
     params = _from_file(operation, values, raw_blobs=raw_blobs)
     if values.generate_cli_skeleton in ("input", "yaml-input"):
         return params, values
@@ -164,6 +168,7 @@ def parse_request(operation: Operation, words: list[str]) -> tuple[dict[str, Any
         blob = operation.input.members["Image"].members["Bytes"]
         data = parse_option("--image-bytes", blob, [values.image_bytes], raw_blobs=raw_blobs)
         params["Image"] = {**params.get("Image", {}), "Bytes": data}
+    surroundings.complete(values)
     if not values.endpoint_url:
         params = with_arns(params)
     if report := client_report(operation.input, params):
@@ -175,17 +180,15 @@ def parse_request(operation: Operation, words: list[str]) -> tuple[dict[str, Any
 
 
 def style_of(values: argparse.Namespace) -> output.Style:
-    """How to write: the options, then the environment.
+    """How to write: the options, then the environment, then the profile.
 
     Raises:
-        UsageError: `--query` is no JMESPath expression.
-        PlainError: AWS_DEFAULT_OUTPUT names no format.
+        PlainError: AWS_DEFAULT_OUTPUT, or the profile, names no format.
     """
-    chosen = values.output or os.environ.get("AWS_DEFAULT_OUTPUT") or aws_setting("output") or "json"
+    chosen = values.output or os.environ.get("AWS_DEFAULT_OUTPUT") or profiles.setting("output", profile=values.profile)
+    chosen = chosen or "json"
     if chosen not in global_options.FORMATS:
         raise PlainError(f"Unknown output type: {chosen}")
-    if values.query is not None:
-        output.compiled(values.query)
     terminal = sys.stdout.isatty()
     automatic = terminal and "NO_COLOR" not in os.environ
     colour = {"on": True, "off": False}.get(values.color or "auto", automatic)
@@ -227,5 +230,5 @@ def run_operation(name: str, words: list[str], connect: Connect) -> tuple[dict[s
         return {}, values
     style = style_of(values)
     response = _response(operation, params, values, connect)
-    pager.write(output.formatted(name, response, style), paged=not values.no_cli_pager)
+    pager.write(output.formatted(name, response, style), paged=not values.no_cli_pager, profile=values.profile)
     return response.last, values

@@ -8,12 +8,12 @@ import sys
 from collections.abc import Iterable
 from typing import IO, cast
 
+from rcl_cli import profiles
 from rcl_cli.cli.terminal import put
-from rcl_cli.config import aws_setting
 from rcl_cli.errors import ConfigError
 
 
-def configured() -> list[str]:
+def configured(profile: str | None) -> list[str]:
     """The pager's command; empty where there is none, or the user wants none.
 
     Raises:
@@ -22,7 +22,7 @@ def configured() -> list[str]:
     import shlex
     import shutil
 
-    chosen = os.environ.get("AWS_PAGER", aws_setting("cli_pager"))
+    chosen = os.environ.get("AWS_PAGER", profiles.setting("cli_pager", profile=profile))
     chosen = os.environ.get("PAGER") if chosen is None else chosen
     try:
         command = shlex.split("less" if chosen is None else chosen)
@@ -35,16 +35,17 @@ def configured() -> list[str]:
     return command
 
 
-def write(pieces: Iterable[str], *, paged: bool) -> None:
+def write(pieces: Iterable[str], *, paged: bool, profile: str | None = None) -> None:
     """Write to stdout, or to the pager.
 
     Args:
         paged: may go through a pager if stdout is a terminal.
+        profile: of the aws CLI, which may name a pager.
 
     Raises:
         ConfigError: there is no such pager; nothing was asked of the service.
     """
-    command = configured() if paged and sys.stdout.isatty() else []
+    command = configured(profile) if paged and sys.stdout.isatty() else []
     if not command:
         for piece in pieces:
             put(piece)

@@ -1,4 +1,4 @@
-"""The `Call` door through botocore: with `--endpoint-url`, rcl is a client of another `rcl serve`, or of AWS."""
+"""The `Call` door through botocore: with an endpoint, rcl is a client of another `rcl serve`, or of AWS."""
 
 from __future__ import annotations
 
@@ -16,25 +16,15 @@ from rcl_cli.config import DEFAULT_REGION
 from rcl_cli.errors import NoCredentials, RemoteError
 
 
-def _number(option: str, text: str | None) -> float | None:
-    """Seconds of a timeout option; 0 waits for ever."""
-    if text is None:
-        return 60
-    try:
-        return int(text) or None
-    except ValueError as error:
-        raise PlainError(f"{error} ({option})") from error
-
-
 def _verify(values: argparse.Namespace) -> bool | str | None:
     return False if values.no_verify_ssl else values.ca_bundle
 
 
 def make_call(values: argparse.Namespace) -> Call:
-    """A call that sends requests to `--endpoint-url`, signed with the profile's credentials.
+    """A call that sends requests to the endpoint, signed with the profile's credentials.
 
     Raises:
-        PlainError: the URL, the profile or a timeout makes no sense.
+        PlainError: the URL or the profile makes no sense.
     """
     import botocore.session
     from botocore import UNSIGNED
@@ -45,8 +35,8 @@ def make_call(values: argparse.Namespace) -> Call:
         logging.basicConfig(stream=Stderr(), level=logging.DEBUG)
     config = Config(
         signature_version=UNSIGNED if values.no_sign_request else None,
-        read_timeout=_number("--cli-read-timeout", values.cli_read_timeout),
-        connect_timeout=_number("--cli-connect-timeout", values.cli_connect_timeout),
+        read_timeout=values.cli_read_timeout,
+        connect_timeout=values.cli_connect_timeout,
         # As the aws CLI version 2 has it: three attempts.
         retries={"mode": "standard", "total_max_attempts": 3},
         parameter_validation=False,

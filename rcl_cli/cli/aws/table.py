@@ -11,6 +11,7 @@ from rcl_cli.cli.aws.params import PlainError
 
 _WIDTH_OF_NO_TERMINAL = 80
 _MARGIN = 2
+_RESET = "\x1b[0m"
 _STYLED_EDGE = "\x1b[2m\x1b[33m|\x1b[0m"
 _STYLED_CELL = "\x1b[1m\x1b[34m{}\x1b[0m"
 
@@ -32,8 +33,10 @@ def as_table(document: Any, title: str, *, width: int | None = None, colour: boo
     if _overall_width(sections) > (_WIDTH_OF_NO_TERMINAL if width is None else width):
         sections = [section.upright() for section in sections]
     overall = _overall_width(sections)
+    # The aws CLI ends all that it writes on a terminal with this.
+    end = f"\n{_RESET}" if colour else "\n"
     lines = ["-" * overall, *(line for section in sections for line in _drawn(section, overall, colour))]
-    return "".join(line + "\n" for line in lines)
+    return "".join(line + end for line in lines)
 
 
 # --- what is in the table ---------------------------------------------------------------------------------------------
@@ -150,9 +153,9 @@ def _overall_width(sections: list[Section]) -> int:
 
 
 def _drawn(section: Section, overall: int, colour: bool) -> Iterator[str]:
-    edges = (_STYLED_EDGE if colour else "|") * section.depth
+    edges = _STYLED_EDGE * section.depth + _RESET if colour else "|" * section.depth
     for line in _inner_lines(section, overall - 2 * section.depth, colour):
-        yield edges + line + edges
+        yield edges + line + (_RESET + edges if colour else edges)
 
 
 def _inner_lines(section: Section, width: int, colour: bool) -> Iterator[str]:

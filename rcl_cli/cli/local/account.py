@@ -32,11 +32,12 @@ def remote_of(
 ) -> Remote:  # fmt: skip
     from rcl_cli.buckets.s3 import S3Bucket
     from rcl_cli.cli.aws.remote import make_call
+    from rcl_cli.cli.aws.surroundings import TIMEOUT_S
     from rcl_cli.local.exchange.remote import Remote
 
     given = argparse.Namespace(
         endpoint_url=endpoint_url, region=region, profile=profile, no_sign_request=no_sign_request, debug=False,
-        cli_read_timeout=None, cli_connect_timeout=None, no_verify_ssl=False, ca_bundle=None,
+        cli_read_timeout=TIMEOUT_S, cli_connect_timeout=TIMEOUT_S, no_verify_ssl=False, ca_bundle=None,
     )  # fmt: skip
     call = make_call(given)
     s3_url = s3_endpoint_url or context.config.s3_endpoint_url

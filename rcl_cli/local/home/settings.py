@@ -11,12 +11,12 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from rcl_cli import profiles
 from rcl_cli.buckets.resolve import is_bucket_name
 from rcl_cli.config import (
     DEFAULT_ACCOUNT,
     DEFAULT_REGION,
     TRAINING_PREFIX,
-    aws_setting,
     home_folder,
     is_true,
     load_config,
@@ -121,7 +121,7 @@ def settings_of(environment: Mapping[str, str]) -> list[Setting]:
             (
                 in_variable("AWS_REGION"),
                 in_variable("AWS_DEFAULT_REGION"),
-                Source(aws_file, aws_setting("region", environment)),
+                Source(aws_file, profiles.setting("region", environment)),
                 Source(_DEFAULT, DEFAULT_REGION),
             ),
         ),
