@@ -82,7 +82,12 @@ def _of_services(environment: Environment, profile: str | None) -> str | None:
 
 
 def _config_file(environment: Environment) -> Path:
-    return Path(environment.get("AWS_CONFIG_FILE") or "~/.aws/config").expanduser()
+    return _of_user(environment.get("AWS_CONFIG_FILE") or "~/.aws/config")
+
+
+def _of_user(path: str) -> Path:
+    """As it stands where there is no home folder; `Path.expanduser` would raise."""
+    return Path(os.path.expanduser(path))  # noqa: PTH111
 
 
 def _profiles(environment: Environment) -> Sections:
@@ -91,7 +96,7 @@ def _profiles(environment: Environment) -> Sections:
     found = {"default": config["default"]} if "default" in config else {}
     found |= _of_kind("profile", config)
     path = environment.get("AWS_SHARED_CREDENTIALS_FILE") or "~/.aws/credentials"
-    for name, section in _sections(Path(path).expanduser()).items():
+    for name, section in _sections(_of_user(path)).items():
         found[name] = {**found.get(name, {}), **section}
     return found
 

@@ -167,6 +167,14 @@ def test_wait_alone(rcl: Run, words: list[str]) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (252, "", f"{PARAM}{said}")
 
 
+@pytest.mark.parametrize(("kind", "start"), [("yaml", "ProjectArn: "), ("yaml-stream", "- ProjectArn: ")])
+def test_long_words_stay_on_their_line_in_yaml(rcl: Run, kind: str, start: str) -> None:
+    """As libyaml has it, which ruamel.yaml leaves aside in silence where ruamel.yaml.clib is not installed."""
+    out = rcl("create-project", "--project-name", "p" * 200, "--output", kind).stdout
+    assert out.startswith(f"{start}arn:aws:rekognition:us-east-1:123456789012:project/{'p' * 200}/")
+    assert out.count("\n") == 1
+
+
 def test_what_was_meant(rcl: Run) -> None:
     for words, said in (
         (["wait", "project-version-runnin"], "argument subcommand: Found invalid choice 'project-version-runnin'"),

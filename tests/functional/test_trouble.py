@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from rcl_cli.config import aws_setting, home_folder
+from rcl_cli import profiles
+from rcl_cli.config import home_folder
 from rcl_cli.errors import ConfigError
 from rcl_cli.store.database import StoreGoneError
 from rcl_cli.store.layout import Layout
@@ -170,4 +171,4 @@ def test_a_user_without_a_home_folder_is_told_to_set_one(monkeypatch: pytest.Mon
         monkeypatch.delenv(name, raising=False)
     with pytest.raises(ConfigError, match="set RCL_HOME"):
         home_folder({})
-    assert aws_setting("region", {}) is None
+    assert profiles.setting("region", {}) is None

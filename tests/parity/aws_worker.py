@@ -1,4 +1,4 @@
-"""The real aws CLI, loaded once: every command line runs in a fork of this process, as a process of its own.
+"""The real aws CLI, that of the Python which runs this, loaded once: every command line runs in a fork of the process.
 
 Reads JSON lists of words from stdin, a line each; answers with JSON of exit code, stdout and stderr.
 """

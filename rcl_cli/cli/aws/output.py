@@ -137,9 +137,8 @@ def as_yaml_stream(pages: Iterable[Any]) -> Iterator[str]:
 def _yaml(document: Any) -> str:
     from ruamel.yaml import YAML
 
-    # The aws CLI's YAML is this library's; others break long lines elsewhere.
-    # Its C part, which may or may not be installed, breaks them elsewhere too.
-    yaml = YAML(typ="safe", pure=True)
+    # The aws CLI's YAML is this library's, with its C part: without it, long words stand on lines of their own.
+    yaml = YAML(typ="safe")
     yaml.representer.default_flow_style = False
     stream = io.StringIO()
     yaml.dump(document, stream)
