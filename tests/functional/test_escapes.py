@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import pty
 import re
-import struct
 import subprocess
 import sys
-import termios
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -63,9 +60,8 @@ def on_pipes(home: Home, folder: Path, lines: list[list[str]], **more: str) -> t
 
 def on_a_terminal(home: Home, folder: Path, lines: list[list[str]], **more: str) -> tuple[str, str]:
     command = [sys.executable, "-c", PROGRAM, json.dumps(lines)]
-    environment = home.environment(PYTHONPATH=str(Path(__file__).parents[2]), TERM="xterm", **more)
+    environment = home.environment(PYTHONPATH=str(Path(__file__).parents[2]), TERM="xterm", COLUMNS="200", **more)
     main, terminal = pty.openpty()
-    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 200, 0, 0))
     read: list[bytes] = []
 
     def drain() -> None:
