@@ -19,12 +19,10 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from rcl_cli.backends.whole import faults
 from rcl_cli.child import command, environment
 from rcl_cli.compute.folder import WorkFolder
 from rcl_cli.compute.local import begin
 from rcl_cli.config import cpu_cores
-from rcl_cli.errors import ConfigError
 from rcl_cli.inference.scaling import Scaling
 from rcl_cli.scratch import scratch_at
 from rcl_cli.status import VersionStatus
@@ -51,6 +49,7 @@ class WorkerProcess:
     Args:
         load: requests that it has, as it last said.
         heard: when it said anything, in monotonic seconds.
+        refusal: why it does not load the model, as far as it says so.
     """
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
@@ -58,6 +57,7 @@ class WorkerProcess:
         self.process, self.pipe = process, process.stdout.fileno()
         self.is_ready, self.is_listened_to, self.load = False, True, 0
         self.heard, self._oldest_s = time.monotonic(), 0
+        self.refusal = ""
         self._text = b""
 
     def is_hung(self, now: float) -> bool:
@@ -71,6 +71,8 @@ class WorkerProcess:
         *lines, self._text = (self._text + said).split(b"\n")
         for line in lines:
             self.is_ready = self.is_ready or line == b"ready"
+            if line.startswith(b"refused "):
+                self.refusal = line[8:].decode("utf-8", "replace")
             if line.startswith(b"load "):
                 self.load, self._oldest_s = map(int, line[5:].split())
 
@@ -206,6 +208,11 @@ class Host:
         self._stopping = True
         self._wake()
 
+    @property
+    def refusal(self) -> str:
+        """Why workers do not load the model; empty where they do, or don't say."""
+        return next((worker.refusal for worker in self._workers.values() if worker.refusal), "")
+
     def _end_hung(self, now: float) -> None:
         """Kill workers that do nothing any more: their clients ask again, and are answered by others."""
         if now - self._looked > _SILENT_S / 2:
@@ -278,18 +285,9 @@ def main() -> int:
 def _served(folder: WorkFolder) -> tuple[str, str]:
     """Serve until asked to stop; how it ended."""
     request = Request.of(folder.request())
-    try:
-        damage = faults(request.model, hashed=True)
-    except ConfigError as error:
-        damage = [str(error)]
-    if damage:
-        return (
-            VersionStatus.FAILED,
-            f"The model is damaged: {damage[0]}; put the file back from a backup, or train again.",
-        )
     host = Host(request, lambda: folder.tell({"running": True}), lambda: folder.stop_asked_s is not None)
     said = host.run()
-    return (VersionStatus.STOPPED, said) if said else (VersionStatus.FAILED, DID_NOT_START)
+    return (VersionStatus.STOPPED, said) if said else (VersionStatus.FAILED, host.refusal or DID_NOT_START)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from rcl_cli.backends.base import DeviceLost
+from rcl_cli.backends.whole import faults
 from rcl_cli.errors import ConfigError, InternalServerError, ProvisionedThroughputExceeded, ServiceError
 from rcl_cli.imaging.decode import read_header
 from rcl_cli.inference.engines import BUSY
@@ -157,6 +158,15 @@ def _end_with_host(lifeline: int) -> None:
     os._exit(1)
 
 
+def _damage(model: Path) -> str:
+    """Why a model is not to be served; empty for a whole one."""
+    try:
+        found = faults(model, hashed=True)
+    except ConfigError as error:
+        return str(error)
+    return f"The model is damaged: {found[0]}; put the file back from a backup, or train again." if found else ""
+
+
 def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("--model", type=Path, required=True)
@@ -169,6 +179,9 @@ def main() -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_host, args=(arguments.lifeline_fd,), daemon=True).start()
     _share_heaps()
+    if said := _damage(arguments.model):
+        os.write(1, f"refused {said}\n".encode())
+        return 1
     worker = Worker(LoadedModel(arguments.model, arguments.threads), os.environ["RCL_HOST_NONCE"])
     _trim_memory()
     listener = socket.socket(fileno=arguments.socket_fd)

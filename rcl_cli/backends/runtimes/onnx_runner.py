@@ -30,8 +30,6 @@ class OnnxRunner:
         options.add_session_config_entry("session.intra_op.spin_duration_us", "200")
         # Work in pieces, so that a thread that comes late finds less left to do.
         options.add_session_config_entry("session.dynamic_block_base", "4")
-        # It would keep what the largest image and the most requests at once needed, for good.
-        options.enable_cpu_mem_arena = False
         self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         self._input = self._session.get_inputs()[0].name
 
