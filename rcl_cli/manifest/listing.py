@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from rcl_cli.manifest.checks import Problem
     from rcl_cli.manifest.line import Line
 
+_COMPUTED = re.compile(f'"(?:{"|".join(sorted(COMPUTED_KEYS))})"')
 # Where there are spaces that mean nothing, in a string or not; and strings, with the spaces around them.
 _SPACES = re.compile(r"[{}\[\],:]\s|\s[{}\[\],:]")
 _WORDS = re.compile(r'("(?:[^"\\]|\\.)*")|\s+')
@@ -37,6 +38,8 @@ def _annotate(document: dict[str, Any], problems: tuple[Problem, ...], errors: s
 
 def _compacted(text: str) -> str:
     """JSON without the spaces between its words."""
+    if len(text.split(None, 1)) == 1:
+        return text.strip()
     text = text.strip()
     return _WORDS.sub(r"\1", text) if _SPACES.search(text) else text
 
@@ -47,7 +50,7 @@ def listing(text: str, *, is_labeled: bool, has_errors: bool) -> str:
     Args:
         is_labeled, has_errors: what is known of the line already.
     """
-    if not has_errors and not any(f'"{key}"' in text for key in COMPUTED_KEYS):
+    if not has_errors and not _COMPUTED.search(text):
         # Most lines, and most of a page's time: there is nothing to take out and one thing to add.
         return f'{_compacted(text)[:-1]},"cl-metadata":{{"is_labeled":{"true" if is_labeled else "false"}}}}}'
     document = load(text) or {}

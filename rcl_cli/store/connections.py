@@ -65,6 +65,25 @@ def connect(
     return connection
 
 
+def connect_to_read(path: Path, migrations: Sequence[Migration], patience_ms: int) -> sqlite3.Connection:
+    """Open a file that is there, to read it: what only writers need costs as much as a page of entries.
+
+    Raises:
+        ConfigError, sqlite3.Error: as `connect`.
+    """
+    uri = f"{path.absolute().as_uri()}?mode=rw"
+    connection = sqlite3.connect(uri, uri=True, timeout=patience_ms / 1000, isolation_level=None)
+    try:
+        connection.row_factory = sqlite3.Row
+        if connection.execute("PRAGMA user_version").fetchone()[0] == len(migrations):
+            return connection
+    except BaseException:
+        connection.close()
+        raise
+    connection.close()
+    return connect(path, migrations, patience_ms, is_new=False)
+
+
 def draft(path: Path, migrations: Sequence[Migration]) -> sqlite3.Connection:
     """Open a new file that nobody knows of yet: whatever happens before it is synced ends with throwing it away."""
     connection = _open(path, BUSY_TIMEOUT_MS, "rwc")

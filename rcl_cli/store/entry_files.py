@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -16,7 +16,7 @@ from typing import NamedTuple
 from rcl_cli.durable import new_folder, remove_abandoned, replace_durably, sync_tree
 from rcl_cli.errors import RclError
 from rcl_cli.store import room
-from rcl_cli.store.connections import BUSY_TIMEOUT_MS, Migration, connect, draft
+from rcl_cli.store.connections import BUSY_TIMEOUT_MS, Migration, connect, connect_to_read, draft
 from rcl_cli.store.trouble import is_full
 
 _FILE = "entries.db"
@@ -59,6 +59,17 @@ _QUEUES: dict[Path, threading.Lock] = {}
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR)
 
 
+_Way = Callable[[Path, int], sqlite3.Connection]
+
+
+def _connect_to_read(path: Path, patience_ms: int) -> sqlite3.Connection:
+    return connect_to_read(path, MIGRATIONS, patience_ms)
+
+
+def _connect_to_write(path: Path, patience_ms: int) -> sqlite3.Connection:
+    return connect(path, MIGRATIONS, patience_ms, is_new=False)
+
+
 class EntriesGoneError(Exception):
     """There is no such file: its dataset was deleted, or has another one now."""
 
@@ -91,7 +102,7 @@ class EntryFiles(NamedTuple):
             EntriesGoneError: there is no such file.
             EntriesDamagedError: it can't be read, now or later on.
         """
-        with closing(self._connect(name)) as connection:
+        with closing(self._connect(name, _connect_to_read)) as connection:
             connection.execute("BEGIN")
             try:
                 yield connection
@@ -116,7 +127,7 @@ class EntryFiles(NamedTuple):
         if not queue.acquire(timeout=-1 if patience_s is None else patience_s):
             raise EntriesBusyError(name)
         try:
-            with closing(self._connect(name, patience_s)) as connection:
+            with closing(self._connect(name, _connect_to_write, patience_s)) as connection:
                 try:
                     connection.execute("BEGIN IMMEDIATE")
                 except sqlite3.DatabaseError as error:
@@ -125,24 +136,24 @@ class EntryFiles(NamedTuple):
         finally:
             queue.release()
 
-    def _connect(self, name: str, patience_s: float | None = None) -> sqlite3.Connection:
+    def _connect(self, name: str, way: _Way, patience_s: float | None = None) -> sqlite3.Connection:
         path = self.path(name)
         patience_ms = BUSY_TIMEOUT_MS if patience_s is None else round(patience_s * 1000)
         try:
             if not path.stat().st_size:
                 raise sqlite3.DatabaseError("it is empty")
-            return self._opened(path, patience_ms)
+            return self._opened(path, way, patience_ms)
         except FileNotFoundError as error:
             raise EntriesGoneError(name) from error
         except sqlite3.DatabaseError as error:
             raise self._meant(name, error) from error
 
-    def _opened(self, path: Path, patience_ms: int) -> sqlite3.Connection:
+    def _opened(self, path: Path, way: _Way, patience_ms: int) -> sqlite3.Connection:
         try:
-            return connect(path, MIGRATIONS, patience_ms, is_new=False)
+            return way(path, patience_ms)
         except sqlite3.DatabaseError as error:
             if is_full(error, self.folder) and room.give(self.folder.parent):
-                return connect(path, MIGRATIONS, patience_ms, is_new=False)
+                return way(path, patience_ms)
             raise
 
     def _meant(self, name: str, error: sqlite3.DatabaseError) -> Exception:
