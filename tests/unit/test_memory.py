@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import signal
 import subprocess
 import sys
@@ -18,7 +19,7 @@ from rcl_cli.backends.runtimes.torch_runner import TorchRunner
 from rcl_cli.backends.weights.choice import from_scratch
 from rcl_cli.compute.liveness import start_token
 from rcl_cli.domain import Progress, TrainingPlan
-from rcl_cli.training import stages
+from rcl_cli.training import stages, trainer
 from tests.conftest import wait_until
 
 FULL = "CUDA out of memory. Tried to allocate 20.00 MiB."
@@ -144,3 +145,23 @@ Worker(Model(), "n")._answer({"nonce": "n", "op": "detect"}, b"")
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stderr) == (1, "the device is lost: gone\n")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        OSError(errno.ENOMEM, "Cannot allocate memory"),
+        ImportError("libtorch_cpu.so: failed to map segment from shared object"),
+        RuntimeError("std::bad_alloc"),
+        RuntimeError("[enforce fail at alloc_cpu.cpp:114] DefaultCPUAllocator: can't allocate memory"),
+        RuntimeError(FULL),
+    ],
+    ids=lambda error: str(error)[:20],
+)
+def test_too_little_memory_is_called_that_whoever_says_it(error: BaseException) -> None:
+    assert "not enough memory" in trainer._message(error)
+
+
+def test_other_errors_are_not_called_that() -> None:
+    assert "memory" not in trainer._message(ImportError("no module named x"))
