@@ -47,8 +47,11 @@ class WorkFolder(NamedTuple):
 
     # --- of whoever wants it ------------------------------------------------------------------------------------------
 
-    def prepare(self, request: Mapping[str, Any]) -> None:
+    def prepare(self, request: Mapping[str, Any], final: Path | None = None) -> None:
         """Write what is asked for; what an earlier request left is gone.
+
+        Args:
+            final: the name that the folder gets later, if it is another one.
 
         Raises:
             OSError: the disk is full, or the folder can't be written.
@@ -60,7 +63,7 @@ class WorkFolder(NamedTuple):
             room.write(bytes(_ROOM_BYTES))
             room.flush()
             os.fsync(room.fileno())
-        place = {"path": os.path.realpath(self.path), "inode": self.path.stat().st_ino}
+        place = {"path": os.path.realpath(final or self.path), "inode": self.path.stat().st_ino}
         write_durably(self.path / _REQUEST, json.dumps({**request, _PLACE: place}, ensure_ascii=False).encode())
         sync_folder(self.path.parent)
 
@@ -129,6 +132,12 @@ class WorkFolder(NamedTuple):
     def starts(self) -> int:
         """How often it was started."""
         return len(self._lines(_STARTS))
+
+    @property
+    def started_s(self) -> float | None:
+        """Seconds since it was started last; None where it was not."""
+        lines = self._lines(_STARTS)
+        return time.time() - int(lines[-1]) / 1e9 if lines else None
 
     @property
     def asked_ns(self) -> int:

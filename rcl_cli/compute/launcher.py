@@ -60,6 +60,10 @@ class Launcher(Protocol):
         """Ask it to end; asking twice does no harm."""
         ...
 
+    def is_frozen(self, folder: WorkFolder) -> bool:
+        """Whether it was stopped in a way that lets it do nothing, not even end; as far as can be told."""
+        ...
+
     def kill(self, folder: WorkFolder) -> None:
         """End it and all that it started, whatever they are doing."""
         ...

@@ -94,11 +94,25 @@ def is_at_work(folder: WorkFolder) -> bool:
 
 def stop(folder: WorkFolder) -> None:
     """See `Launcher`; of another container's processes nobody here knows the number, so it is written down too."""
-    folder.ask_to_stop()
     process = _process(folder)
     if process is not None and process.is_alive():
         with contextlib.suppress(ProcessLookupError):
             os.kill(process.pid, signal.SIGTERM)
+    # Last: a full disk must keep nobody from stopping anything.
+    with contextlib.suppress(OSError):
+        folder.ask_to_stop()
+
+
+def is_frozen(folder: WorkFolder) -> bool:
+    """See `Launcher`: by SIGSTOP, a debugger, or job control."""
+    import psutil
+
+    process = _process(folder)
+    try:
+        stopped = (psutil.STATUS_STOPPED, psutil.STATUS_TRACING_STOP)
+        return process is not None and process.is_alive() and psutil.Process(process.pid).status() in stopped
+    except psutil.Error:
+        return False
 
 
 def kill(folder: WorkFolder) -> None:

@@ -123,6 +123,17 @@ def place_of(folder: WorkFolder) -> tuple[str, str] | None:
         return None
 
 
+def _answered(
+    connection: HostConnection, image: bytes, min_confidence: float | None, max_results: int | None
+) -> list[dict[str, Any]]:
+    """What a connection answers; it is closed where that fails."""
+    try:
+        return connection.detect(image, min_confidence, max_results)
+    except BaseException:
+        connection.close()
+        raise
+
+
 class HostPool:
     """Connections to hosts that are kept between requests: each costs the host a thread, and its image's way a copy.
 
@@ -138,12 +149,16 @@ class HostPool:
     ) -> list[dict[str, Any]]:
         """CustomLabels of an image; see `HostConnection`."""
         host = (address, nonce)
-        connection, left = self._taken(host) or (HostConnection(address, nonce), _REQUESTS)
+        kept = self._taken(host)
+        connection, left = kept or (HostConnection(address, nonce), _REQUESTS)
         try:
-            labels = connection.detect(image, min_confidence, max_results)
-        except BaseException:
-            connection.close()
-            raise
+            labels = _answered(connection, image, min_confidence, max_results)
+        except ResourceNotReady:
+            if kept is None:
+                raise
+            # What was kept says nothing about now.
+            connection, left = HostConnection(address, nonce), _REQUESTS
+            labels = _answered(connection, image, min_confidence, max_results)
         self._give_back(host, connection, left - 1)
         return labels
 

@@ -35,8 +35,8 @@ _MAX_RESTARTS, _RESTART_WINDOW_S = 5, 60.0
 _DRAIN_S = 30.0
 _BACKLOG = 512
 _LOOK_S, _IDLE_LOOK_S = 0.5, 2.0
-# A worker says each few seconds that it is there; and no client waits longer than this for an answer.
-_SILENT_S, _ANSWER_S = 30.0, 120.0
+# A worker says each few seconds that it is there; and clients wait half as long as this for an answer.
+_SILENT_S, _ANSWER_S = 30.0, 240.0
 
 
 def log(text: str) -> None:
@@ -60,6 +60,10 @@ class WorkerProcess:
         self.refusal = ""
         self._text = b""
 
+    def forgive(self, now: float) -> None:
+        """What it has not said or done until now does not count."""
+        self.heard, self._oldest_s = now, 0
+
     def is_hung(self, now: float) -> bool:
         """Whether nothing is to be expected of it any more: it was stopped, or does not get on with a request."""
         return now - self.heard > (_SILENT_S if self.is_ready else _START_S) or self._oldest_s > _ANSWER_S
@@ -74,7 +78,9 @@ class WorkerProcess:
             if line.startswith(b"refused "):
                 self.refusal = line[8:].decode("utf-8", "replace")
             if line.startswith(b"load "):
-                self.load, self._oldest_s = map(int, line[5:].split())
+                self.load = int(line[5:])
+            if line.startswith(b"oldest "):
+                self._oldest_s = int(line[7:])
 
     def close(self) -> None:
         if self.process.stdout is not None:
@@ -170,7 +176,8 @@ class Host:
             self._spawn_worker()
         deadline = time.monotonic() + _START_S
         while not all(one.is_ready for one in self._workers.values()):
-            self._look(deadline - time.monotonic())
+            self._look(min(_IDLE_LOOK_S, deadline - time.monotonic()))
+            self._stopping = self._stopping or self._is_to_stop()
             failed = any(one.process.poll() is not None for one in self._workers.values())
             if self._stopping or failed or time.monotonic() > deadline:
                 return False
@@ -218,13 +225,14 @@ class Host:
         if now - self._looked > _SILENT_S / 2:
             # This process was stopped itself, and they may have been with it.
             for worker in self._workers.values():
-                worker.heard = now
+                worker.forgive(now)
         self._looked = now
         for pid, worker in self._workers.items():
             if worker.is_hung(now):
                 log(f"worker {pid} does nothing any more; ending it")
                 worker.process.kill()
-                worker.process.wait()
+                # When it has ended, it is replaced.
+                worker.forgive(now)
 
     def _replace_dead(self) -> None:
         for pid, worker in list(self._workers.items()):
@@ -282,10 +290,18 @@ def main() -> int:
     return 0 if status == VersionStatus.STOPPED else 1
 
 
+def _is_asked_to_stop(folder: WorkFolder) -> bool:
+    try:
+        return folder.stop_asked_s is not None
+    except OSError:
+        # A network's file system has a bad moment.
+        return False
+
+
 def _served(folder: WorkFolder) -> tuple[str, str]:
     """Serve until asked to stop; how it ended."""
     request = Request.of(folder.request())
-    host = Host(request, lambda: folder.tell({"running": True}), lambda: folder.stop_asked_s is not None)
+    host = Host(request, lambda: folder.tell({"running": True}), lambda: _is_asked_to_stop(folder))
     said = host.run()
     return (VersionStatus.STOPPED, said) if said else (VersionStatus.FAILED, host.refusal or DID_NOT_START)
 

@@ -38,19 +38,16 @@ _DEFAULT_TIMEOUT_S = 60.0
 class Worker:
     """Answers connections."""
 
-    def __init__(self, model: LoadedModel, nonce: str) -> None:
-        self._model, self._nonce = model, nonce
+    def __init__(self, model: LoadedModel, nonce: str, stopping: threading.Event) -> None:
+        self._model, self._nonce, self._stopping = model, nonce, stopping
         self._lock = threading.Lock()
-        # When each request that is here came, by its thread.
+        self.requests = 0
+        # When the model was asked, by the threads that wait for it.
         self._began: dict[int, float] = {}
 
     @property
-    def requests(self) -> int:
-        return len(self._began)
-
-    @property
     def oldest_s(self) -> float:
-        """For how long the request that has waited longest is here, in seconds."""
+        """For how long the request that has waited longest waits for the model, in seconds."""
         with self._lock:
             return time.monotonic() - min(self._began.values(), default=time.monotonic())
 
@@ -63,7 +60,12 @@ class Worker:
                     if frame is None:
                         return
                     with self._counted():
-                        send_frame(connection, self._answer(*frame))
+                        with self._timed():
+                            answer = self._answer(*frame)
+                        send_frame(connection, answer)
+                    if self._stopping.is_set():
+                        # Whoever keeps the connection asks another worker.
+                        return
                 except (ProtocolError, OSError):
                     return
 
@@ -74,6 +76,16 @@ class Worker:
 
     @contextlib.contextmanager
     def _counted(self) -> Iterator[None]:
+        with self._lock:
+            self.requests += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self.requests -= 1
+
+    @contextlib.contextmanager
+    def _timed(self) -> Iterator[None]:
         with self._lock:
             self._began[threading.get_ident()] = time.monotonic()
         try:
@@ -137,7 +149,7 @@ def _report_load(worker: Worker) -> None:
         if worker.requests != told or now - told_at > _ALIVE_S:
             told, told_at = worker.requests, now
             with contextlib.suppress(OSError):
-                os.write(1, b"load %d %d\n" % (told, worker.oldest_s))
+                os.write(1, b"load %d\noldest %d\n" % (told, worker.oldest_s))
 
 
 def _share_heaps() -> None:
@@ -164,6 +176,8 @@ def _damage(model: Path) -> str:
         found = faults(model, hashed=True)
     except ConfigError as error:
         return str(error)
+    except (AttributeError, KeyError, TypeError) as error:
+        return f"The card of the model in {model} is damaged: {error!r}"
     return f"The model is damaged: {found[0]}; put the file back from a backup, or train again." if found else ""
 
 
@@ -182,7 +196,7 @@ def main() -> int:
     if said := _damage(arguments.model):
         os.write(1, f"refused {said}\n".encode())
         return 1
-    worker = Worker(LoadedModel(arguments.model, arguments.threads), os.environ["RCL_HOST_NONCE"])
+    worker = Worker(LoadedModel(arguments.model, arguments.threads), os.environ["RCL_HOST_NONCE"], stopping)
     _trim_memory()
     listener = socket.socket(fileno=arguments.socket_fd)
     threading.Thread(target=_accept, args=(listener, worker, stopping), daemon=True).start()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,7 +15,7 @@ from rcl_cli.context import Context
 from rcl_cli.durable import remove_abandoned, replace_durably
 from rcl_cli.errors import InternalServerError
 from rcl_cli.status import HOSTED, MAKING, VersionStatus
-from rcl_cli.store import versions
+from rcl_cli.store import room, versions
 from rcl_cli.store.layout import Layout
 from rcl_cli.store.versions import Version
 
@@ -29,7 +28,7 @@ HOST_GONE = "The model's host is gone (it was killed, or the machine was restart
 DID_NOT_START = "The model's host ended before the model was loaded: see `rcl logs --host PROJECT/VERSION`."
 COPIED_HOME = "This is a copy of another home, which goes on with it: start again here."
 # What it takes at most, and as much again as a busy machine may need.
-_START_S, _STOP_S = 330.0, 45.0
+_START_S, _STOP_S, _HOPELESS_S = 420.0, 45.0, 600.0
 _MODEL = "model"
 # Whoever only looks does not wait long for another writer: an outcome stays where it is.
 _PATIENCE_S = 1.0
@@ -185,6 +184,7 @@ def discard_orphans(context: Context) -> None:
     # Also what others had put aside, or begun, who then died.
     begun = context.layout.new_job("")
     remove_abandoned(begun.parent, begun.name)
+    room.keep(context.layout.home)
     for path in [*trash.glob("*"), *context.layout.home.glob("rcl-gone-*")]:
         shutil.rmtree(path, ignore_errors=True)
 
@@ -236,8 +236,11 @@ def _settle_host(context: Context, version: Version) -> None:
 def is_stuck(folder: WorkFolder, status: str) -> bool:
     """Whether a host that is at work has had more time to start or to end than it may need: somebody froze it."""
     if status == VersionStatus.STOPPING:
-        return (folder.stop_asked_s or 0.0) > _STOP_S
-    return status == VersionStatus.STARTING and time.time() - folder.asked_ns / 1e9 > _START_S
+        waited_s = folder.stop_asked_s or 0.0
+        return waited_s > _HOPELESS_S or (waited_s > _STOP_S and launcher().is_frozen(folder))
+    # Where the machine slept meanwhile, time has passed in which nothing could be done.
+    waited_s = folder.started_s or 0.0
+    return status == VersionStatus.STARTING and waited_s > _START_S and launcher().is_frozen(folder)
 
 
 def _unsaid(status: str) -> dict[str, str]:

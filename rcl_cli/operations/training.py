@@ -69,7 +69,7 @@ def _create(context: Context, params: dict[str, Any], snapshot: Path) -> tuple[s
             takes_files=context.names_files or bool(sources),
         )  # fmt: skip
         asked = making_of(context.layout, version_id)
-        asked._replace(path=snapshot).prepare(job.as_json())
+        asked._replace(path=snapshot).prepare(job.as_json(), asked.path)
         discard_job(context.layout, version_id)
         replace_durably(snapshot, asked.path)
     return version_arn, version_id

@@ -160,7 +160,7 @@ class Application:
         if scope["method"] in ("GET", "HEAD") and scope["path"] == "/health":
             return await self._health()
         if cors.is_preflight(scope["method"], headers) and headers.get("origin") in self._origins:
-            return Reply(200, b"")
+            return Reply(200, b"", close=True)
         query = scope["query_string"].decode("latin-1")
         other = others.meant_for_others(scope["method"], scope["path"], query, headers, request_id)
         if other is not None:

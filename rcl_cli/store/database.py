@@ -57,6 +57,7 @@ class Database:
             return connection
         if self._file is not None:
             self._check_place()
+        before = self._there()
         try:
             connection = self._connected(give_room=give_room)
         except sqlite3.Error as error:
@@ -65,7 +66,7 @@ class Database:
             raise ConfigError(f"{meaning(error, self.path.parent)}.") from error
         self._local.connection = connection
         with self._writing_identity:
-            self._file = self._file or self._identity()
+            self._file = self._file or before or self._there()
         self._check_place()
         return connection
 
@@ -77,8 +78,12 @@ class Database:
                 return connect(self.path, MIGRATIONS)
             raise
 
-    def _identity(self) -> tuple[int, int]:
-        found = self.path.stat()
+    def _there(self) -> tuple[int, int] | None:
+        """Device and inode of what lies at the path; None for nothing."""
+        try:
+            found = self.path.stat()
+        except OSError:
+            return None
         return found.st_dev, found.st_ino
 
     def _check_place(self) -> None:
@@ -87,14 +92,10 @@ class Database:
         Raises:
             StoreGoneError: not so.
         """
-        try:
-            if self._identity() == self._file:
-                return
-        except OSError:
-            pass
-        raise StoreGoneError(
-            f"The folder {self.path.parent} was moved, removed or replaced while it was in use: start again."
-        )
+        if self._there() != self._file:
+            raise StoreGoneError(
+                f"The folder {self.path.parent} was moved, removed or replaced while it was in use: start again."
+            )
 
     @contextmanager
     def write(self, patience_s: float | None = None) -> Iterator[sqlite3.Connection]:
@@ -116,6 +117,7 @@ class Database:
                 yield connection
                 self._check_place()
                 connection.execute("COMMIT")
+                self._check_place()
             except BaseException:
                 # A full disk ends a transaction by itself; a COMMIT that finds readers leaves it open.
                 if connection.in_transaction:

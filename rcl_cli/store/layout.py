@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -64,18 +65,13 @@ class Layout(NamedTuple):
     def _close_to_others(self) -> None:
         """Nobody else may put anything in: whoever can rename the database away can have another one read.
 
-        Raises:
-            ConfigError: the folder is somebody else's.
+        Folders that are somebody else's, or made for everybody (sticky), are as their owner wants them.
         """
         found = self.home.stat()
-        if not found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-            return
-        if found.st_uid != os.getuid():
-            raise ConfigError(
-                f"The folder {self.home} belongs to somebody else, and others may write to it. "
-                "Set RCL_HOME to a folder of your own."
-            )
-        self.home.chmod(0o700)
+        others_write = found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+        if others_write and found.st_uid == os.getuid() and not found.st_mode & stat.S_ISVTX:
+            with suppress(OSError):
+                self.home.chmod(stat.S_IMODE(found.st_mode) & ~(stat.S_IWGRP | stat.S_IWOTH))
 
     def make(self) -> None:
         """Create the home.

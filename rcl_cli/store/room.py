@@ -23,7 +23,7 @@ def keep(home: Path) -> None:
     with suppress(OSError):
         if place.exists() or free_bytes(home) < _PLENTY_BYTES:
             return
-        partial = place.with_name(f"{_NAME}-{os.getpid()}")
+        partial = place.with_name(f"{_NAME}.new")
         try:
             # Written, not only claimed: file systems that compress or copy on write promise nothing.
             partial.write_bytes(os.urandom(_BYTES))

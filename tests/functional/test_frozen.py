@@ -182,3 +182,14 @@ def test_a_worker_that_rests_keeps_what_one_request_needs(own_detector: Trained)
         pass
     assert failures == []
     wait_until(lambda: anonymous_mb() < before + 16)
+
+
+def test_a_folder_that_a_backup_put_back_is_no_copy_though_it_got_its_name_later(tmp_path: Path) -> None:
+    jobs = tmp_path / "home" / "jobs"
+    begun, final = jobs / ".new-1", jobs / "1"
+    WorkFolder(begun, jobs / "1.lock", jobs / "1.log").prepare({"size": 7}, final)
+    begun.rename(final)
+    shutil.copytree(final, tmp_path / "backup")
+    shutil.rmtree(final)
+    shutil.copytree(tmp_path / "backup", final)
+    assert not WorkFolder(final, jobs / "1.lock", jobs / "1.log").is_copied

@@ -19,6 +19,7 @@ from botocore.exceptions import ClientError
 
 from rcl_cli.errors import UsageError
 from rcl_cli.server.cors import origin_of
+from rcl_cli.server.others import meant_for_others
 from tests.conftest import Home, Run, make_home
 from tests.functional.browser import needs_browser, opened
 from tests.functional.serving import client, serving
@@ -240,3 +241,9 @@ def test_a_real_page(home: Home, tmp_path: Path, allowed: bool) -> None:
             document = opened(f"{page}/{urlsplit(url).netloc}", tmp_path / "profile", may_complain=not allowed)
         site.shutdown()
     assert ('read 36 {"ProjectDescriptions":[]}' if allowed else "refused TypeError") in document
+
+
+def test_a_scope_of_any_length_is_looked_through_at_once() -> None:
+    long = "Credential=" * 20_000
+    assert meant_for_others("POST", "/", long, {}, "id") is None
+    assert meant_for_others("POST", "/", "", {"authorization": long}, "id") is None

@@ -107,13 +107,13 @@ def test_a_home_that_is_replaced_in_the_middle_of_a_change_is_not_changed(home: 
     assert len(home.call("DescribeProjects")["ProjectDescriptions"]) == 1
 
 
-@pytest.mark.parametrize("mode", [0o777, 0o775, 0o733])
-def test_a_home_that_others_may_write_to_is_closed_to_them(tmp_path: Path, mode: int) -> None:
+@pytest.mark.parametrize(("mode", "left"), [(0o777, 0o755), (0o770, 0o750), (0o722, 0o700), (0o1777, 0o1777)])
+def test_a_home_that_others_may_write_to_is_closed_to_them(tmp_path: Path, mode: int, left: int) -> None:
     place = tmp_path / "home"
     place.mkdir()
     place.chmod(mode)
     Layout(place).make()
-    assert place.stat().st_mode & 0o777 == 0o700
+    assert place.stat().st_mode & 0o7777 == left
 
 
 def test_a_home_that_others_may_look_into_stays_as_it_is(tmp_path: Path) -> None:
