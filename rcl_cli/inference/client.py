@@ -115,81 +115,94 @@ class HostConnection:
 def place_of(folder: WorkFolder) -> tuple[str, str] | None:
     """(address, nonce) of the host that was started in a folder; None where none was, or only in another home."""
     try:
-        if folder.is_copied:
-            return None
-        request = folder.request()
-        return str(request["address"]), str(request["nonce"])
+        request = folder.own_request()
+        return None if request is None else (str(request["address"]), str(request["nonce"]))
     except (OSError, ValueError, KeyError):
         return None
 
 
-def _answered(
-    connection: HostConnection, image: bytes, min_confidence: float | None, max_results: int | None
-) -> list[dict[str, Any]]:
-    """What a connection answers; it is closed where that fails."""
-    try:
-        return connection.detect(image, min_confidence, max_results)
-    except BaseException:
-        connection.close()
-        raise
-
-
 class HostPool:
-    """Connections to hosts that are kept between requests: each costs the host a thread, and its image's way a copy.
+    """Connections to a host that are kept between requests: each costs the host a thread.
 
-    Now and then a connection is given up, so that new workers get some.
+    Now and then one is given up, so that new workers get some.
+
+    Args:
+        address, nonce: as in `HostConnection`.
     """
 
-    def __init__(self) -> None:
-        self._idle: dict[tuple[str, str], list[tuple[HostConnection, int, float]]] = {}
-        self._lock = threading.Lock()
+    def __init__(self, address: str, nonce: str) -> None:
+        self._host = (address, nonce)
+        self._idle: list[tuple[HostConnection, int, float]] = []
+        self._lock, self._is_closed, self._used = threading.Lock(), False, time.monotonic()
 
-    def detect(
-        self, address: str, nonce: str, image: bytes, min_confidence: float | None, max_results: int | None
-    ) -> list[dict[str, Any]]:
-        """CustomLabels of an image; see `HostConnection`."""
-        host = (address, nonce)
-        kept = self._taken(host)
-        connection, left = kept or (HostConnection(address, nonce), _REQUESTS)
+    def ask(
+        self, image: bytes, min_confidence: float | None, max_results: int | None, *, sized: bool = False
+    ) -> dict[str, Any]:
+        """See `HostConnection.ask`; from as many threads as there are."""
+        kept = self._taken()
+        connection, left = kept or (HostConnection(*self._host), _REQUESTS)
         try:
-            labels = _answered(connection, image, min_confidence, max_results)
+            reply = connection.ask(image, min_confidence, max_results, sized=sized)
         except ResourceNotReady:
+            connection.close()
             if kept is None:
                 raise
             # What was kept says nothing about now.
-            connection, left = HostConnection(address, nonce), _REQUESTS
-            labels = _answered(connection, image, min_confidence, max_results)
-        self._give_back(host, connection, left - 1)
-        return labels
+            return self.ask(image, min_confidence, max_results, sized=sized)
+        except BaseException:
+            connection.close()
+            raise
+        self._give_back(connection, left - 1)
+        return reply
 
-    def _taken(self, host: tuple[str, str]) -> tuple[HostConnection, int] | None:
+    def _taken(self) -> tuple[HostConnection, int] | None:
         with self._lock:
-            idle = self._idle.get(host)
-            if not idle:
-                return None
-            connection, left, _ = idle.pop()
-            return connection, left
+            return self._idle.pop()[:2] if self._idle else None
 
-    def _give_back(self, host: tuple[str, str], connection: HostConnection, left: int) -> None:
-        now, closed = time.monotonic(), [connection] if left <= 0 else []
+    def _give_back(self, connection: HostConnection, left: int) -> None:
+        now, given_up = time.monotonic(), []
         with self._lock:
-            if left > 0:
-                self._idle.setdefault(host, []).append((connection, left, now))
-            for other, idle in list(self._idle.items()):
-                # The oldest come first; hosts that were stopped are among them.
-                while idle and (now - idle[0][2] > _IDLE_S or len(idle) > _MOST_IDLE):
-                    closed.append(idle.pop(0)[0])
-                if not idle:
-                    del self._idle[other]
-        for one in closed:
+            if left > 0 and not self._is_closed:
+                self._idle.append((connection, left, now))
+            else:
+                given_up.append(connection)
+            # The oldest come first.
+            while self._idle and (now - self._idle[0][2] > _IDLE_S or len(self._idle) > _MOST_IDLE):
+                given_up.append(self._idle.pop(0)[0])
+            self._used = now
+        for one in given_up:
             one.close()
 
+    def is_unused(self) -> bool:
+        """Whether nobody has asked for as long as connections are kept."""
+        return time.monotonic() - self._used > _IDLE_S
 
-POOL = HostPool()
+    def close(self) -> None:
+        """Close what is not asked just now, and the rest when it has answered."""
+        with self._lock:
+            self._is_closed = True
+            idle, self._idle = self._idle, []
+        for connection, _, _ in idle:
+            connection.close()
+
+
+_POOLS: dict[tuple[str, str], HostPool] = {}
+_POOLS_LOCK = threading.Lock()
+
+
+def pool_of(address: str, nonce: str) -> HostPool:
+    """This process's connections to a host; those of hosts that nobody asks any more go when another one is asked."""
+    with _POOLS_LOCK:
+        if (address, nonce) not in _POOLS:
+            for host in [host for host, pool in _POOLS.items() if pool.is_unused()]:
+                _POOLS.pop(host).close()
+            _POOLS[address, nonce] = HostPool(address, nonce)
+        return _POOLS[address, nonce]
 
 
 def detect(
     address: str, nonce: str, image: bytes, min_confidence: float | None, max_results: int | None
 ) -> list[dict[str, Any]]:
-    """Ask a host once; see `HostConnection`."""
-    return POOL.detect(address, nonce, image, min_confidence, max_results)
+    """CustomLabels of an image; see `HostConnection.ask`."""
+    labels: list[dict[str, Any]] = pool_of(address, nonce).ask(image, min_confidence, max_results)["labels"]
+    return labels

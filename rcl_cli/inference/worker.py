@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import ctypes
 import errno
 import os
 import signal
@@ -16,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from rcl_cli import heap
 from rcl_cli.backends.base import DeviceLost
 from rcl_cli.backends.whole import faults
 from rcl_cli.errors import ConfigError, InternalServerError, ProvisionedThroughputExceeded, ServiceError
@@ -31,7 +31,6 @@ _RETRY_S = 0.05
 _REPORT_S, _ALIVE_S = 0.25, 5.0
 # Without requests for so long, memory that they needed is given back.
 _QUIET_S = 5.0
-_M_ARENA_MAX = -8
 _DEFAULT_TIMEOUT_S = 60.0
 
 
@@ -72,7 +71,7 @@ class Worker:
     def rest(self) -> None:
         """Keep no more memory than the next request needs."""
         self._model.rest()
-        _trim_memory()
+        heap.trim()
 
     @contextlib.contextmanager
     def _counted(self) -> Iterator[None]:
@@ -152,18 +151,6 @@ def _report_load(worker: Worker) -> None:
                 os.write(1, b"load %d\noldest %d\n" % (told, worker.oldest_s))
 
 
-def _share_heaps() -> None:
-    """Have glibc keep two heaps for all threads: one a core times eight would each keep what it had most of."""
-    with contextlib.suppress(OSError, AttributeError, TypeError):
-        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 2)
-
-
-def _trim_memory() -> None:
-    """Give back what is not needed any more: glibc would keep it."""
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).malloc_trim(0)
-
-
 def _end_with_host(lifeline: int) -> None:
     """End when the host does: its side of the pipe closes."""
     os.read(lifeline, 1)
@@ -192,12 +179,13 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: stopping.set())
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_host, args=(arguments.lifeline_fd,), daemon=True).start()
-    _share_heaps()
+    # One a thread would each keep what it had most of.
+    heap.tune(heaps=2)
     if said := _damage(arguments.model):
         os.write(1, f"refused {said}\n".encode())
         return 1
     worker = Worker(LoadedModel(arguments.model, arguments.threads), os.environ["RCL_HOST_NONCE"], stopping)
-    _trim_memory()
+    heap.trim()
     listener = socket.socket(fileno=arguments.socket_fd)
     threading.Thread(target=_accept, args=(listener, worker, stopping), daemon=True).start()
     os.write(1, b"ready\n")

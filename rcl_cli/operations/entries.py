@@ -31,8 +31,9 @@ def update_dataset_entries(context: Context, params: dict[str, Any]) -> dict[str
         try:
             bucket = bucket_of(entries.first_source_ref(db))
             # What is in the dataset may be changed by anybody.
-            takes_file = lambda source_ref: context.names_files or entries.has(db, source_ref)  # noqa: E731
-            reader = DatasetReader(io.BytesIO(changes), len(changes), bucket, takes_file)
+            reader = DatasetReader(
+                io.BytesIO(changes), len(changes), bucket, lambda ref: context.names_files or entries.has(db, ref)
+            )
             counts = dataset.state.counts.plus(entries.put(db, reader))
             reader.check()
             if entries.label_count(db) > MAX_LABELS:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ctypes
 import ipaddress
 import logging
 import os
@@ -19,6 +18,7 @@ import h11
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from rcl_cli import heap
 from rcl_cli.cli.terminal import Stderr, say
 from rcl_cli.errors import ConfigError, UsageError
 from rcl_cli.server.application import PEER, Application
@@ -29,7 +29,6 @@ _READ_TIMEOUT_S = 60.0
 _KEEP_ALIVE_S = 75
 _MAX_CONNECTIONS = 1000
 _DRAIN_S = 60
-_M_MMAP_THRESHOLD, _M_ARENA_MAX = -3, -8
 
 
 class Connection(H11Protocol):
@@ -186,10 +185,7 @@ def _return_memory() -> None:
     between what lives longer, of sizes that the next ones do not fit: with a threshold of 1 MiB the heap grew by 0.6 MB
     every thousand requests although what was in use did not.
     """
-    with contextlib.suppress(OSError, AttributeError, TypeError):
-        libc = ctypes.CDLL(None)
-        libc.mallopt(_M_MMAP_THRESHOLD, 2**16)
-        libc.mallopt(_M_ARENA_MAX, 2)
+    heap.tune(mmap_threshold_bytes=2**16, heaps=2)
 
 
 def serve(application: Application, bound: socket.socket, *, debug: bool = False) -> None:

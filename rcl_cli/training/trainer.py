@@ -19,6 +19,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from rcl_cli import heap
 from rcl_cli.backends.base import TrainingCancelled, lacks_memory
 from rcl_cli.backends.libraries import libraries_folder
 from rcl_cli.buckets.fetch import ImageFetcher
@@ -37,7 +38,6 @@ from rcl_cli.training.slots import device_of, slot
 from rcl_cli.training.writing import ResultFiles
 
 _REPORT_EVERY_S = 0.5
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 # A full disk may have room again, and then the work of hours is not lost.
 _FINISH_TRIES, _FINISH_PAUSE_S = 120, 5.0
 _PR_SET_PDEATHSIG = 1
@@ -240,14 +240,6 @@ def finish(folder: WorkFolder, outcome: dict[str, Any]) -> bool:
     return False
 
 
-def _keep_memory() -> None:
-    """Have glibc keep what each step gives back, for the next one: fetching it anew is 7 % of the work."""
-    with contextlib.suppress(OSError, AttributeError, TypeError):
-        libc = ctypes.CDLL(None)
-        libc.mallopt(_M_MMAP_THRESHOLD, 32 * 2**20)
-        libc.mallopt(_M_TRIM_THRESHOLD, 512 * 2**20)
-
-
 def main() -> int:
     path = Path(sys.argv[1])
     folder = WorkFolder(path, path.with_suffix(".lock"), path.with_suffix(".log"))
@@ -259,7 +251,8 @@ def main() -> int:
     job = TrainingJob.of(folder.request())
     os.environ["RCL_WORK_DIR"] = str(job.making.work_dir)
     libraries_folder()
-    _keep_memory()
+    # What each step gives back the next one needs: fetching it anew is 7 % of the work.
+    heap.tune(mmap_threshold_bytes=32 * 2**20, trim_threshold_bytes=512 * 2**20)
     log(f"training {job.making.arn} with {job.options}, start {folder.starts}")
     try:
         outcome = outcome_of(job, folder)

@@ -30,7 +30,7 @@ LAYERS = (
     {"manifest", "buckets", "imaging"},
     {"api", "config"},
     {"profiles"},
-    {"child", "domain", "durable", "errors", "plain_yaml", "regular", "scratch", "status"},
+    {"child", "domain", "durable", "errors", "heap", "plain_yaml", "regular", "scratch", "status"},
 )
 PROCESSES = {
     "rcl_cli.training.trainer",

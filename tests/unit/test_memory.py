@@ -135,13 +135,13 @@ def test_a_lost_device_ends_the_worker_that_has_it(tmp_path: Path) -> None:
     with pytest.raises(DeviceLost, match="illegal memory access"):
         runner.run(pixels)
     code = """
-import sys
+import threading
 from rcl_cli.backends.base import DeviceLost
 from rcl_cli.inference.worker import Worker
 class Model:
     def detect(self, *_):
         raise DeviceLost("gone")
-Worker(Model(), "n")._answer({"nonce": "n", "op": "detect"}, b"")
+Worker(Model(), "n", threading.Event())._answer({"nonce": "n", "op": "detect"}, b"")
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stderr) == (1, "the device is lost: gone\n")

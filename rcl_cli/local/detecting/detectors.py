@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -10,13 +9,12 @@ from rcl_cli.compute.places import host_of
 from rcl_cli.config import cpu_cores
 from rcl_cli.context import Context
 from rcl_cli.errors import ConfigError, InternalServerError, ResourceNotReady, ServiceError
-from rcl_cli.inference.client import HostConnection, place_of
+from rcl_cli.inference.client import HostPool, place_of
 from rcl_cli.status import VersionStatus
 from rcl_cli.store import projects
 from rcl_cli.store.versions import Version
 
 _TIMEOUT_S = 110.0
-_REQUESTS = 64
 
 
 class Found(NamedTuple):
@@ -44,33 +42,17 @@ class Detector(Protocol):
 
 
 class HostDetector:
-    """A running model's host; a connection a thread, now and then a new one, so that new workers get some."""
+    """A running model's host."""
 
     def __init__(self, address: str, nonce: str) -> None:
-        self._address, self._nonce = address, nonce
-        self._local = threading.local()
-        self._open: set[HostConnection] = set()
-        self._lock = threading.Lock()
+        self._pool = HostPool(address, nonce)
 
     def __call__(self, image: bytes, min_confidence: float | None, max_results: int | None) -> Found:
-        mine = self._local
-        if getattr(mine, "left", 0) == 0:
-            connection = HostConnection(self._address, self._nonce)
-            with self._lock:
-                if hasattr(mine, "connection"):
-                    self._open.discard(mine.connection)
-                    mine.connection.close()
-                self._open.add(connection)
-            mine.connection, mine.left = connection, _REQUESTS
-        mine.left -= 1
-        reply = mine.connection.ask(image, min_confidence, max_results, sized=True)
+        reply = self._pool.ask(image, min_confidence, max_results, sized=True)
         return Found(reply["labels"], reply["width"], reply["height"])
 
     def close(self) -> None:
-        with self._lock:
-            for connection in self._open:
-                connection.close()
-            self._open.clear()
+        self._pool.close()
 
 
 class OwnDetector:
