@@ -148,7 +148,7 @@ def test_a_copy_of_a_home_with_a_training_does_not_train(tmp_path: Path) -> None
     training, testing = colour_images(home)
     home.dataset(project, "TRAIN", training)
     home.dataset(project, "TEST", testing)
-    home.train(project, "v", tags={"rcl:epochs": "60"})
+    home.train(project, "v", tags={"rcl:epochs": "12"})
     folder = making_of(home.context.layout, 1)
     wait_until(lambda: folder.last_event() is not None)
     usage = settle.launcher().usage(folder)
