@@ -40,11 +40,17 @@ def running(model: Trained, units: int = 1) -> int:
     return host_pid(model)
 
 
+def freeze(pid: int) -> None:
+    """Stop a process, and wait until it is: one that reads a disk hears of its signal later."""
+    os.kill(pid, signal.SIGSTOP)
+    wait_until(lambda: psutil.Process(pid).status() == psutil.STATUS_STOPPED)
+
+
 def test_a_frozen_host_is_ended_when_it_does_not_stop(own_detector: Trained, monkeypatch: pytest.MonkeyPatch) -> None:
     home = own_detector.home
     pid = running(own_detector)
     workers = psutil.Process(pid).children()
-    os.kill(pid, signal.SIGSTOP)
+    freeze(pid)
     home.call("StopProjectVersion", ProjectVersionArn=own_detector.version)
     assert own_detector.describe()["Status"] == "STOPPING"
     monkeypatch.setattr(settle, "_STOP_S", 0.0)
@@ -59,7 +65,7 @@ def test_a_host_that_is_frozen_while_it_starts_is_ended(own_detector: Trained, m
     start(own_detector)
     folder = host_of(own_detector.home.context.layout, 1)
     wait_until(lambda: folder.handle is not None)
-    os.kill(host_pid(own_detector), signal.SIGSTOP)
+    freeze(host_pid(own_detector))
     assert folder.last_event() is None
     monkeypatch.setattr(settle, "_START_S", 0.0)
     assert own_detector.describe()["Status"] == "FAILED"
