@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from rcl_cli.formats.record import TEST, TRAIN, BoxPx, Notes, Record
-from rcl_cli.manifest.checks import BOXES, IMAGE, MAX_BOXES, MAX_LABEL_CHARS
+from rcl_cli.manifest.checks import BOXES, IMAGE, MAX_BOXES, MAX_LABEL_CHARS, scale_of
 from rcl_cli.manifest.document import METADATA_SUFFIX, SOURCE_REF, compact
 
 _DECIMALS = 3
@@ -136,6 +136,8 @@ def _inside(box: BoxPx, record: Record, notes: Notes) -> BoxPx | None:
     if right <= left or bottom <= top:
         notes.add("boxes lie outside their image and were left out", record.image)
         return None
+    if min(right - left, bottom - top) * scale_of(width, height) <= 1:
+        notes.add("boxes are a pixel or less wide or high: a dataset counts them as errors", record.image)
     if (left, top, right, bottom) == (box.left, box.top, box.left + box.width, box.top + box.height):
         return box
     beyond = max(-box.left, -box.top, box.left + box.width - width, box.top + box.height - height)

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 _FORMATS = ("JPEG", "PNG")
 _SWAPS_SIDES = frozenset({5, 6, 7, 8})
 _EXIF_ORIENTATION = 0x0112
+# Pillow warns of broken tags and of sizes. The ones don't matter here, and `check_header` judges the others. For the
+# whole process: Python's way of saying it for a few lines is not safe among threads.
+warnings.filterwarnings("ignore", module="PIL")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +63,7 @@ def _header_read(handle: BinaryIO) -> Image.Image:
         InvalidImageFormat: not a PNG or JPEG.
     """
     try:
-        with warnings.catch_warnings():
-            # Size is judged by `check_header`; Pillow's own guard would answer with another error.
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            return Image.open(handle, formats=_FORMATS)
+        return Image.open(handle, formats=_FORMATS)
     except Image.DecompressionBombError as error:
         raise ImageTooLarge(f"The image is larger than {MAX_SIDE_PX} pixels on a side.") from error
     except (OSError, SyntaxError, ValueError, EOFError, TypeError, IndexError, struct.error) as error:

@@ -87,7 +87,7 @@ def _places(node: Any) -> Iterable[tuple[Any, Any]]:
             yield from _places(node[key])
 
 
-def _change_document(rng: Random, document: dict[str, Any]) -> None:
+def change_document(rng: Random, document: Any) -> None:
     container, key = rng.choice(list(_places(document)) or [(document, "x")])
     value = container.get(key) if isinstance(container, dict) else container[key]
     match rng.randrange(9):
@@ -95,14 +95,14 @@ def _change_document(rng: Random, document: dict[str, Any]) -> None:
             container.pop(key, None) if isinstance(container, dict) else container.pop(key)
         case 1:
             container[key] = rng.choice([[value], {"x": value}, [value] * 3])
-        case 2:
+        case 2 if isinstance(document, dict):
             document[rng.choice(["x", "", "projectName", "[0]", "\udc00", "y" * 9999])] = rng.choice(_NASTY)
         case 3 if isinstance(container, dict):
             container[str(rng.choice(_NASTY))[:20_000]] = container.pop(key, "x")
         case 4:
             container[key] = f"@raw{rng.randrange(len(_RAW))}@"
         case 5 | 6 if isinstance(value, str):
-            container[key] = _change_text(rng, value)
+            container[key] = change_text(rng, value)
         case 7:
             container[key] = copy.deepcopy(rng.choice(_NASTY))
         case _:
@@ -110,16 +110,16 @@ def _change_document(rng: Random, document: dict[str, Any]) -> None:
             container[key] = copy.deepcopy(rng.choice([n for n in _NASTY if isinstance(n, type(value))] or _NASTY))
 
 
-def _change_text(rng: Random, text: str) -> str:
+def change_text(rng: Random, text: str) -> str:
     """A string with a change inside; base64 with a change inside what it stands for."""
     with contextlib.suppress(ValueError):
         if len(text) > 100:
-            return base64.b64encode(_change_bytes(rng, base64.b64decode(text, validate=True))).decode()
+            return base64.b64encode(change_bytes(rng, base64.b64decode(text, validate=True))).decode()
     at = rng.randrange(len(text) + 1)
     return text[:at] + rng.choice(["", "\0", "\n", "/", "é", "a", text, "9" * 20]) + text[at + rng.randrange(3) :]
 
 
-def _change_bytes(rng: Random, data: bytes) -> bytes:
+def change_bytes(rng: Random, data: bytes) -> bytes:
     at = rng.randrange(len(data) + 1)
     match rng.randrange(9):
         case 0:
@@ -141,16 +141,20 @@ def _change_bytes(rng: Random, data: bytes) -> bytes:
             return bytes(flipped)
 
 
-def _body(rng: Random, valid: dict[str, Any]) -> bytes:
+def changed_json(rng: Random, valid: Any) -> bytes:
+    """A document with changes inside, and now and then with changes of its bytes."""
     document = copy.deepcopy(valid)
     for _ in range(rng.choice([0, 1, 1, 1, 2, 3])):
-        _change_document(rng, document)
+        change_document(rng, document)
     text = json.dumps(document, ensure_ascii=rng.random() < 0.8)
     body = re.sub(r'"@raw(\d\d?)@"', lambda found: _RAW[int(found[1]) % len(_RAW)], text).encode(
         "utf-8", "surrogatepass"
     )
-    if rng.random() < 0.1:
-        body = _change_bytes(rng, body)
+    return change_bytes(rng, body) if rng.random() < 0.1 else body
+
+
+def _body(rng: Random, valid: dict[str, Any]) -> bytes:
+    body = changed_json(rng, valid)
     if rng.random() < 0.0005:
         begin, again, end = rng.choice(_LONG)
         body = begin + again * (rng.randrange(9 * 2**20) // len(again)) + rng.choice([end, end, b"", body])
@@ -264,7 +268,7 @@ def _change_authorization(rng: Random, request: Request) -> None:
     odd = [good % (date, region, b"0" * 64)] * 3 + _words("Basic abc||AWS4-HMAC-SHA256") + [b"AWS4" + b" " * 9000]
     for _ in range(rng.choice([1, 1, 2])):
         given = rng.choice(odd)
-        given = _change_bytes(rng, given).translate(None, b"\r\n\0") if rng.random() < 0.5 else given
+        given = change_bytes(rng, given).translate(None, b"\r\n\0") if rng.random() < 0.5 else given
         request.headers.append((b"Authorization", given))
 
 
