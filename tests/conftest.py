@@ -170,7 +170,14 @@ class Home:
 def clean_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """No setting of the developer's reaches a test."""
     with pytest.MonkeyPatch.context() as patch:
-        kept = {"RCL_KILL_ROUNDS", "RCL_FUZZ_REQUESTS", "RCL_FUZZ_SEED", "RCL_CONCURRENCY_ROUNDS", "RCL_EXAMPLES"}
+        kept = {
+            "RCL_KILL_ROUNDS",
+            "RCL_FUZZ_REQUESTS",
+            "RCL_FUZZ_FILES",
+            "RCL_FUZZ_SEED",
+            "RCL_CONCURRENCY_ROUNDS",
+            "RCL_EXAMPLES",
+        }
         for name in [name for name in os.environ if name.startswith(("RCL_", "AWS_")) and name not in kept]:
             patch.delenv(name)
         if "PYTEST_XDIST_WORKER" in os.environ:

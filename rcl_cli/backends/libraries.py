@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from functools import cache
 from pathlib import Path
 
+from rcl_cli.backends.uncompiled import leave_out_the_compiler
 from rcl_cli.scratch import scratch
 
 _LIBRARIES = (
@@ -51,6 +52,7 @@ def libraries_folder() -> Path:
         stack = ExitStack()
         atexit.register(stack.close)
         folder = stack.enter_context(scratch("libraries"))
-    # torch makes this one as soon as it loads its compiler, in the folder for temporary files unless it is told.
+    leave_out_the_compiler()
+    # torch makes this one as soon as its compiler is loaded, in the folder for temporary files unless it is told.
     os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(folder / "torchinductor")
     return folder

@@ -17,6 +17,7 @@ from typing import Any
 
 from rcl_cli import heap
 from rcl_cli.backends.base import DeviceLost
+from rcl_cli.backends.uncompiled import leave_out_the_compiler
 from rcl_cli.backends.whole import faults
 from rcl_cli.errors import ConfigError, InternalServerError, ProvisionedThroughputExceeded, ServiceError
 from rcl_cli.imaging.decode import read_header
@@ -181,6 +182,7 @@ def main() -> int:
     threading.Thread(target=_end_with_host, args=(arguments.lifeline_fd,), daemon=True).start()
     # One a thread would each keep what it had most of.
     heap.tune(heaps=2)
+    leave_out_the_compiler()
     if said := _damage(arguments.model):
         os.write(1, f"refused {said}\n".encode())
         return 1

@@ -33,7 +33,7 @@ from tests.conftest import Home, box_line, image_line, noisy
 from tests.functional.layouts import BOX_LAYOUTS
 from tests.process.mutations import change_bytes, change_text, changed_json
 
-FILES = int(os.environ.get("RCL_FUZZ_FILES", "500"))
+FILES = int(os.environ.get("RCL_FUZZ_FILES", "200"))
 SEED = os.environ.get("RCL_FUZZ_SEED", "1")
 LONGEST_S = 2.0
 IMAGES = (".jpg", ".jpeg", ".png")

@@ -30,13 +30,23 @@ from rcl_cli.errors import ConfigError, TrainingFailed
 
 quieted()
 
-from ultralytics.models.yolo.detect import DetectionTrainer  # noqa: E402 - must follow
+from ultralytics.engine import trainer as ultralytics_trainer  # noqa: E402 - must follow
+from ultralytics.models.yolo.detect import DetectionTrainer  # noqa: E402
 from ultralytics.nn.tasks import DetectionModel  # noqa: E402
+from ultralytics.utils import torch_utils  # noqa: E402
 
 _MIN_FILLED = 0.5
 _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - the system's own
 _BATCHES_UNDER_WAY = 5
 _ALL_OOM_RETRIES = 3
+
+
+def _nothing_to_unset() -> None:
+    """Nobody asks for deterministic algorithms here; to say so to torch loads its compiler."""
+
+
+for module in (ultralytics_trainer, torch_utils):
+    module.unset_deterministic = _nothing_to_unset
 
 
 # Ultralytics adds its online-platform callbacks to every class whose name contains "Trainer"; this one must not.
