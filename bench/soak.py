@@ -35,7 +35,7 @@ from tests.functional.serving import serving
 
 HERE = Path(__file__).resolve().parent
 CLIENT_PROCESSES, CLIENTS, SHELLS = 2, 32, 8
-DISK_MB = 3000
+DISK_MB = 2000
 
 
 def mount(folder: Path, size_mb: int) -> Path:
@@ -43,7 +43,7 @@ def mount(folder: Path, size_mb: int) -> Path:
     image, place = folder / "disk.ext4", folder / "disk"
     with image.open("wb") as out:
         out.truncate(size_mb * 2**20)
-    subprocess.run(["mkfs.ext4", "-q", "-m", "0", str(image)], check=True)
+    subprocess.run(["mkfs.ext4", "-q", "-b", "4096", "-m", "0", str(image)], check=True)
     place.mkdir()
     subprocess.run(["mount", "-o", "loop", str(image), str(place)], check=True)
     return place
@@ -129,7 +129,7 @@ def run(place: Path, minutes: float) -> dict[str, Any]:
         tally.fail("a traceback in the server's log", text[text.index("Traceback") :][:3000])
     with sqlite3.connect(home.path / "rcl.db") as db:
         integrity = db.execute("PRAGMA integrity_check").fetchone()[0]
-    checks = [check.detail for check in store_checks(home.context.layout, hashed=True) if check.status != "ok"]
+    checks = [check.detail for check in store_checks(home.context.layout, hashed=True) if check.state != "ok"]
     return {
         "minutes": minutes,
         "answers": dict(tally.counts.most_common()),

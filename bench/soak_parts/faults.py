@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import random
 import signal
 import time
@@ -21,7 +22,7 @@ from tests.conftest import Home
 
 # Seconds between two kills, and that the disk stays full.
 _EVERY_S, _FULL_S = 30.0, 60.0
-_BLOCKS = (2**20, 2**12, 1)
+_BLOCKS = (2**12, 1)
 
 
 class Disk:
@@ -39,7 +40,7 @@ class Disk:
             ballast = self.place / "ballast"
             self.is_full = True
             full_until = time.time() + min(_FULL_S, (until - began) / 10)
-            with ballast.open("wb", buffering=0) as out:
+            with ballast.open("ab", buffering=0) as out:
                 while time.time() < full_until:
                     self._fill(out)
                     time.sleep(0.2)
@@ -49,8 +50,10 @@ class Disk:
             time.sleep(5)
             self.is_full = False
 
-    @staticmethod
-    def _fill(out: Any) -> None:
+    def _fill(self, out: Any) -> None:
+        found = os.statvfs(self.place)
+        with contextlib.suppress(OSError):
+            os.posix_fallocate(out.fileno(), os.fstat(out.fileno()).st_size, found.f_bavail * found.f_frsize)
         for block in _BLOCKS:
             with contextlib.suppress(OSError):
                 while out.write(b"x" * block):

@@ -13,8 +13,9 @@ from soak_parts.common import Tally
 from soak_parts.faults import Disk
 from tests.conftest import Home
 
-# Exit codes of commands that were understood and refused: by the service, by what they are on, by a full disk.
-_REFUSED = (1, 253, 254, 255)
+# Exit codes of commands that were understood and refused: by the service, by what they are on, by a name that is
+# not there, by a full disk.
+_REFUSED = (1, 252, 253, 254, 255)
 
 
 def commands(number: int, home: Home, arns: dict[str, str], chance: random.Random) -> list[list[str]]:
@@ -53,6 +54,8 @@ def go(number: int, home: Home, arns: dict[str, str], until: float, tally: Tally
         said = (done.stdout + done.stderr).decode("utf-8", "replace")
         what = " ".join(words[: 2 if words[0] == "dataset" else 1])
         last = re.sub(r"[\d/]\S*", "#", (done.stderr.decode("utf-8", "replace").strip().splitlines() or [""])[-1])[:100]
+        if words[0] == "doctor" and done.returncode:
+            last = " | ".join(line for line in done.stdout.decode().splitlines() if not line.startswith("ok"))[:300]
         tally.count(f"rcl {what}: {done.returncode}" + (f" {last}" if done.returncode else ""))
         if "Traceback" in said or done.returncode not in (0, *_REFUSED):
             tally.fail(f"rcl {what} ended with {done.returncode}", said[-1500:])

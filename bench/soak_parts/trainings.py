@@ -22,9 +22,8 @@ _TAGS = {"rcl:epochs": "2", "rcl:image_size": "64", "rcl:weights": "none"}
 def go(url: str, home: Home, until: float, tally: Tally, disk: Disk) -> None:
     """One after the other, of the detector's images and of the classifier's."""
     boto, chance, number = client(url), random.Random(3), 0
-    projects = {
-        one["ProjectArn"].split("/")[1]: one["ProjectArn"] for one in boto.describe_projects()["ProjectDescriptions"]
-    }
+    found = boto.describe_projects(ProjectNames=["p", "classifier"])["ProjectDescriptions"]
+    projects = [one["ProjectArn"] for one in found]
     while time.time() < until - 60:
         number += 1
         name, project = f"load{number}", chance.choice(projects)

@@ -19,6 +19,7 @@ from rcl_cli.operations.resources import find_version
 from rcl_cli.operations.settle import HOST, settle_versions
 from rcl_cli.status import STARTABLE, WITHOUT_MODEL, VersionStatus
 from rcl_cli.store import versions
+from rcl_cli.store.trouble import reason
 
 MAX_UNITS = 64
 
@@ -43,7 +44,7 @@ def start_project_version(context: Context, params: dict[str, Any]) -> dict[str,
         if claim is not None:
             claim.start(HOST)
     except OSError as error:
-        message = f"The model's host can't be started: {error}."
+        message = f"The model's host can't be started: {reason(error, context.layout.home)}."
         with context.database.write() as db:
             versions.move(db, version.id, (VersionStatus.STARTING,), VersionStatus.FAILED, message)
         raise InternalServerError(message) from error

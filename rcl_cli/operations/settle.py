@@ -17,6 +17,7 @@ from rcl_cli.errors import InternalServerError
 from rcl_cli.status import HOSTED, MAKING, VersionStatus
 from rcl_cli.store import room, versions
 from rcl_cli.store.layout import Layout
+from rcl_cli.store.trouble import reason
 from rcl_cli.store.versions import Version
 
 TRAINER, COPIER, HOST = "rcl_cli.training.trainer", "rcl_cli.training.copier", "rcl_cli.inference.host"
@@ -115,7 +116,7 @@ def begin(context: Context, version_id: int, module: str) -> None:
     try:
         start(launcher(), module, folder)
     except OSError as error:
-        message = f"The process that makes the model can't be started: {error}."
+        message = f"The process that makes the model can't be started: {reason(error, context.layout.home)}."
         with context.database.read() as db:
             version = versions.by_id(db, version_id)
         if version is None or version.status not in MAKING:

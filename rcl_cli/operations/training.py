@@ -22,6 +22,7 @@ from rcl_cli.operations.tagging import given_tags
 from rcl_cli.status import CHANGING, DatasetStatus
 from rcl_cli.store import datasets, entries, projects, tags, versions
 from rcl_cli.store.datasets import Dataset
+from rcl_cli.store.trouble import reason
 from rcl_cli.training import job as jobs
 from rcl_cli.training.job import TrainingJob
 from rcl_cli.training.options import TrainingOptions, from_tags, resolve_options
@@ -41,7 +42,9 @@ def create_project_version(context: Context, params: dict[str, Any]) -> dict[str
         with new_folder(snapshot):
             version_arn, version_id = _create(context, params, snapshot)
     except OSError as error:
-        raise InternalServerError(f"The training data can't be stored: {error}.") from error
+        raise InternalServerError(
+            f"The training data can't be stored: {reason(error, context.layout.home)}."
+        ) from error
     begin(context, version_id, TRAINER)
     return {"ProjectVersionArn": version_arn}
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import random
 import sqlite3
 import sys
+import threading
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import cache
@@ -12,6 +15,9 @@ from pathlib import Path
 from rcl_cli.errors import ConfigError
 
 BUSY_TIMEOUT_MS = 60_000
+# Who reads alone does so for a moment.
+_ALONE_MS = 200
+_ASKING_ALONE = threading.Lock()
 NETWORK_FILE_SYSTEMS = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "sshfs", "fuse.sshfs", "9p", "afs", "ceph"})
 
 Step = str | Callable[[sqlite3.Connection, Path], None]
@@ -71,17 +77,67 @@ def connect_to_read(path: Path, migrations: Sequence[Migration], patience_ms: in
     Raises:
         ConfigError, sqlite3.Error: as `connect`.
     """
+    return shared_or_alone(
+        lambda: _read_by(path, migrations, patience_ms) or connect(path, migrations, patience_ms, is_new=False),
+        path, migrations, patience_ms,
+    )  # fmt: skip
+
+
+def shared_or_alone(
+    shared: Callable[[], sqlite3.Connection], path: Path, migrations: Sequence[Migration], patience_ms: int
+) -> sqlite3.Connection:
+    """A connection to read by; where the disk has no room for what SQLite shares with others, one that shares nothing.
+
+    Others wait until it is closed.
+
+    Args:
+        shared: connects as usual.
+
+    Raises:
+        what `shared` raises.
+    """
+    deadline = time.monotonic() + patience_ms / 1000
+    while True:
+        try:
+            return shared()
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_IOERR_SHMSIZE:
+                raise
+            try:
+                # Several who ask at the same moment keep each other from it.
+                with _ASKING_ALONE:
+                    alone = _read_by(path, migrations, _ALONE_MS, "locking_mode = EXCLUSIVE")
+            except sqlite3.OperationalError as taken:
+                if taken.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                    raise error from taken
+                time.sleep(random.uniform(0, _ALONE_MS / 1000))
+                continue
+            if alone is None:
+                raise
+            return alone
+
+
+def _read_by(
+    path: Path, migrations: Sequence[Migration], patience_ms: int, setting: str = ""
+) -> sqlite3.Connection | None:
+    """A connection to a file that is up to date; None for one that is not.
+
+    Args:
+        setting: made before the file is looked at.
+    """
     uri = f"{path.absolute().as_uri()}?mode=rw"
     connection = sqlite3.connect(uri, uri=True, timeout=patience_ms / 1000, isolation_level=None)
     try:
         connection.row_factory = sqlite3.Row
+        if setting:
+            connection.execute(f"PRAGMA {setting}")
         if connection.execute("PRAGMA user_version").fetchone()[0] == len(migrations):
             return connection
     except BaseException:
         connection.close()
         raise
     connection.close()
-    return connect(path, migrations, patience_ms, is_new=False)
+    return None
 
 
 def draft(path: Path, migrations: Sequence[Migration]) -> sqlite3.Connection:

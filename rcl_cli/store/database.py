@@ -10,7 +10,7 @@ from pathlib import Path
 
 from rcl_cli.errors import ConfigError, RclError
 from rcl_cli.store import room
-from rcl_cli.store.connections import BUSY_TIMEOUT_MS, connect
+from rcl_cli.store.connections import BUSY_TIMEOUT_MS, connect, shared_or_alone
 from rcl_cli.store.migrations import MIGRATIONS
 from rcl_cli.store.trouble import is_full, meaning
 
@@ -140,13 +140,23 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[sqlite3.Connection]:
         """A read transaction: one consistent picture."""
-        connection = self.connection
-        connection.execute("BEGIN")
+        with self._reading() as connection:
+            connection.execute("BEGIN")
+            try:
+                yield connection
+            finally:
+                if connection.in_transaction:
+                    connection.execute("COMMIT")
+
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        """This thread's connection, or one for this time where the disk has no room for any."""
+        connection = shared_or_alone(lambda: self.connection, self.path, MIGRATIONS, BUSY_TIMEOUT_MS)
         try:
             yield connection
         finally:
-            if connection.in_transaction:
-                connection.execute("COMMIT")
+            if connection is not getattr(self._local, "connection", None):
+                connection.close()
 
     def close(self) -> None:
         connection: sqlite3.Connection | None = getattr(self._local, "connection", None)

@@ -18,8 +18,9 @@ def is_full(error: BaseException, folder: Path) -> bool:
         return error.errno in (errno.ENOSPC, errno.EDQUOT)
     if not isinstance(error, sqlite3.Error):
         return False
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    if code == sqlite3.SQLITE_FULL:
+    whole = getattr(error, "sqlite_errorcode", 0)
+    code = whole & 0xFF
+    if code == sqlite3.SQLITE_FULL or whole == sqlite3.SQLITE_IOERR_SHMSIZE:
         return True
     # Files that can't grow are "disk I/O error", or can't be opened.
     with suppress(OSError):
@@ -36,6 +37,11 @@ def free_bytes(folder: Path) -> int:
 def is_damage(error: sqlite3.Error) -> bool:
     """Whether a file is not what SQLite wrote."""
     return getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
+
+def reason(error: OSError, home: Path) -> str:
+    """Why something on disk did not work, as the end of a sentence."""
+    return f"the disk of {home} is full" if is_full(error, home) else str(error)
 
 
 def meaning(error: BaseException, home: Path) -> str:

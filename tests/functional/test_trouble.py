@@ -44,7 +44,10 @@ def test_a_full_disk_keeps_nobody_from_looking_stopping_and_making_room(own_dete
     assert "is full" in said["create-project"][1]
     assert "is full" in said["doctor"][1] or said["doctor"][0] == 1
     assert "damaged" not in said["doctor"][1]
-    works = {name: one for name, one in said.items() if name not in ("create-project", "doctor")}
+    assert said["create-project-version"][0] == 254
+    assert "is full" in said["create-project-version"][1]
+    refused = ("create-project", "doctor", "create-project-version")
+    works = {name: one for name, one in said.items() if name not in refused}
     assert {name: one for name, one in works.items() if one[0] != 0} == {}
     assert said["integrity"][1] == "ok"
 

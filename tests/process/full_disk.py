@@ -50,6 +50,7 @@ def main() -> None:
         said[name] = (done.returncode, (done.stdout + done.stderr)[-600:])
 
     fill(place)
+    training = ["create-project-version", "--project-arn", arn, "--version-name", "more"]
     image = str(next((home.buckets / "data").glob("*.jpg")))
     rcl("create-project", "create-project", "--project-name", "more")
     rcl("describe-projects", "describe-projects")
@@ -68,6 +69,12 @@ def main() -> None:
     rcl("doctor", "doctor", "--quick")
     rcl("delete-dataset", "delete-dataset", "--dataset-arn", "p/test")
     rcl("delete-project-version", "delete-project-version", "--project-version-arn", version)
+    # Nothing of what the home kept for this is left, and others fill what they can.
+    (home.path / ".room").unlink(missing_ok=True)
+    fill(place)
+    rcl("describe-projects without room", "describe-projects")
+    rcl("list-dataset-entries without room", "list-dataset-entries", "--dataset-arn", "p/train", "--max-items", "1")
+    rcl("create-project-version", *training, "--output-config", "S3Bucket=out,S3KeyPrefix=x")
     for path in place.glob("fill-*"):
         path.unlink()
     rcl("create-project again", "create-project", "--project-name", "again")
