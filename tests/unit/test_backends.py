@@ -11,7 +11,7 @@ from rcl_cli.backends import registry
 from rcl_cli.backends.classifier.augment import Augmentation, augmented
 from rcl_cli.backends.classifier.backbones import LITE0, build, quicken_statistics
 from rcl_cli.backends.runtimes.forms import disagreement
-from rcl_cli.backends.yolo.predictor import suppress
+from rcl_cli.backends.yolo.predictor import MAX_DETECTIONS, NMS_IOU, suppress
 from rcl_cli.domain import Detection, Sample
 from rcl_cli.errors import ConfigError, InvalidImageFormat
 from rcl_cli.imaging.decode import decode
@@ -87,6 +87,31 @@ def test_suppression_keeps_the_best_of_each_class() -> None:
     corners = np.array([[0, 0, 10, 10], [1, 0, 11, 10], [0, 0, 10, 10], [50, 50, 60, 60]], dtype=np.float32)
     assert suppress(corners, np.array([0, 0, 1, 0])) == [0, 2, 3]
     assert suppress(corners[:0], np.array([], dtype=np.int64)) == []
+
+
+def greedily(corners: np.ndarray, classes: np.ndarray) -> list[int]:
+    """As textbooks have it, a box at a time."""
+    kept: list[int] = []
+    for index, (left, top, right, bottom) in enumerate(corners.astype(float).tolist()):
+        for other in kept:
+            x1, y1, x2, y2 = corners[other].astype(float).tolist()
+            shared = max(0.0, min(x2, right) - max(x1, left)) * max(0.0, min(y2, bottom) - max(y1, top))
+            whole = (right - left) * (bottom - top) + (x2 - x1) * (y2 - y1) - shared
+            if classes[other] == classes[index] and shared > NMS_IOU * whole:
+                break
+        else:
+            kept.append(index)
+    return kept[:MAX_DETECTIONS]
+
+
+@pytest.mark.parametrize("count", [1, 2, 63, 64, 65, 200, 700])
+@pytest.mark.parametrize("spread", [20, 400])
+def test_suppression_of_many_is_that_of_one_after_the_other(count: int, spread: int) -> None:
+    rng = np.random.default_rng(count)
+    corner = rng.uniform(0, spread, (count, 2))
+    corners = np.concatenate([corner, corner + rng.uniform(5, 60, (count, 2))], 1).astype(np.float32)
+    classes = rng.integers(0, 3, count)
+    assert suppress(corners, classes) == greedily(corners, classes)
 
 
 def test_disagreement_counts_what_only_one_found() -> None:

@@ -24,6 +24,8 @@ SCORE_FLOOR = 0.001
 NMS_IOU = 0.55
 MAX_DETECTIONS = 300
 _MAX_CANDIDATES = 3000
+# Boxes that are held against each other at once: more would be held against boxes that go anyway.
+_BLOCK = 64
 
 
 class YoloPredictor:
@@ -50,18 +52,22 @@ class YoloPredictor:
         classes = output[4:, candidates].argmax(0)
         x, y, width, height = output[:4, candidates]
         corners = np.stack([x - width / 2, y - height / 2, x + width / 2, y + height / 2], 1)
-        kept = suppress(corners, classes)[:MAX_DETECTIONS]
+        kept = suppress(corners, classes)
+        boxes = _to_boxes(corners[kept], prepared.frame)
+        names, found = classes[kept].tolist(), scores[candidates[kept]].tolist()
         return [
-            Detection(self._labels[classes[k]], float(scores[candidates[k]]), _to_box(corners[k], prepared.frame))
-            for k in kept
+            Detection(self._labels[name], score, Box(*box))
+            for name, score, box in zip(names, found, boxes.tolist(), strict=True)
         ]
 
 
-def _to_box(corners: NDArray[np.float32], frame: Letterbox) -> Box:
-    """Canvas pixels to ratios of the image, clipped to it."""
-    left, right = np.clip((corners[[0, 2]] - frame.left) / frame.width, 0, 1)
-    top, bottom = np.clip((corners[[1, 3]] - frame.top) / frame.height, 0, 1)
-    return Box(float(left), float(top), float(right - left), float(bottom - top))
+def _to_boxes(corners: NDArray[np.float32], frame: Letterbox) -> NDArray[np.float64]:
+    """Canvas pixels to ratios of the image, clipped to it: (N, 4) left, top, width, height."""
+    place = np.array([frame.left, frame.top] * 2, corners.dtype)
+    size = np.array([frame.width, frame.height] * 2, corners.dtype)
+    boxes = np.clip((corners - place) / size, 0, 1).astype(np.float64)
+    boxes[:, 2:] -= boxes[:, :2]
+    return boxes
 
 
 def suppress(corners: NDArray[np.float32], classes: NDArray[np.int64]) -> list[int]:
@@ -78,19 +84,34 @@ def suppress(corners: NDArray[np.float32], classes: NDArray[np.int64]) -> list[i
         return []
     # Classes are laid side by side, so that boxes of different ones never overlap.
     span = float(corners.max() - corners.min()) + 1
-    boxes = corners + (classes * span)[:, None]
-    areas = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
-    alive = np.ones(len(boxes), dtype=bool)
+    boxes = np.ascontiguousarray((corners + (classes * span)[:, None]).T)
     kept: list[int] = []
-    for index in range(len(boxes)):
-        if not alive[index]:
-            continue
-        kept.append(index)
-        if len(kept) == MAX_DETECTIONS:
-            break
-        rest = slice(index + 1, None)
-        width = np.minimum(boxes[index, 2], boxes[rest, 2]) - np.maximum(boxes[index, 0], boxes[rest, 0])
-        height = np.minimum(boxes[index, 3], boxes[rest, 3]) - np.maximum(boxes[index, 1], boxes[rest, 1])
-        overlap = width.clip(min=0) * height.clip(min=0)
-        alive[rest] &= overlap <= NMS_IOU * (areas[index] + areas[rest] - overlap)
-    return kept
+    left = np.arange(boxes.shape[1])
+    while len(left) and len(kept) < MAX_DETECTIONS:
+        block, left = left[:_BLOCK], left[_BLOCK:]
+        alike, alive = _overlapping(boxes[:, block], boxes[:, block]), np.ones(len(block), dtype=bool)
+        for index in range(len(block)):
+            if alive[index]:
+                alive[index + 1 :] &= ~alike[index, index + 1 :]
+        kept += block[alive].tolist()
+        if len(left):
+            left = left[~_overlapping(boxes[:, block[alive]], boxes[:, left]).any(0)]
+    return kept[:MAX_DETECTIONS]
+
+
+def _overlapping(some: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """(N, M) of the corners, (4, N) and (4, M), of boxes: which overlap by more than `NMS_IOU`."""
+    a, b = some[:, :, None], others[:, None]
+    width = np.minimum(a[2], b[2])
+    width -= np.maximum(a[0], b[0])
+    height = np.minimum(a[3], b[3])
+    height -= np.maximum(a[1], b[1])
+    np.maximum(width, 0, out=width)
+    np.maximum(height, 0, out=height)
+    shared = np.multiply(width, height, out=width)
+    a_area, b_area = ((box[2] - box[0]) * (box[3] - box[1]) for box in (a, b))
+    whole = np.add(a_area, b_area, out=height)
+    whole -= shared
+    whole *= NMS_IOU
+    found: NDArray[np.bool_] = shared > whole
+    return found
