@@ -71,6 +71,7 @@ class TrainingPlan:
         device: `cpu`, `cuda`, `cuda:N` or `mps`.
         image_size: longer side in pixels that images are resized to.
         weights: `auto`, `none`, or a local file with pretrained weights.
+        precision: of the model that serves: `auto`, or `float32` for single precision only.
         time_budget_s: stop the training stage after this many seconds, keeping the best so far.
         offline: never open a network connection.
     """
@@ -90,6 +91,7 @@ class TrainingPlan:
     weights: str
     time_budget_s: float | None
     offline: bool
+    precision: str = "auto"
 
 
 @dataclass(frozen=True, slots=True)

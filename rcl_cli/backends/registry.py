@@ -84,19 +84,20 @@ def _named(words: str) -> Any:
     return getattr(import_module(module), name)
 
 
-def load_predictor(folder: Path, device: str = "cpu", threads: int = 0) -> Predictor:
+def load_predictor(folder: Path, device: str = "cpu", threads: int = 0, at_once: int = 1) -> Predictor:
     """Load a saved model for inference, in the fastest form that agreed with torch.
 
     Args:
         folder: what training wrote.
         threads: CPU threads for one forward pass; 0 takes the runtime's default.
+        at_once: forward passes that may come side by side.
 
     Raises:
         ConfigError: the folder holds no model that this rcl can load.
     """
     card, extra = read_card(folder)
     try:
-        return _loaded(card, extra, folder, device, threads)
+        return _loaded(card, extra, folder, device, threads, at_once)
     except (ConfigError, ModuleNotFoundError):
         raise
     except Exception as error:
@@ -105,8 +106,18 @@ def load_predictor(folder: Path, device: str = "cpu", threads: int = 0) -> Predi
         raise ConfigError(f"The model in {folder} can't be loaded: {said}") from error
 
 
-def _loaded(card: ModelCard, extra: dict[str, Any], folder: Path, device: str, threads: int) -> Predictor:
-    if device == "cpu" and extra.get("runtime") == "onnx":
+def runs_side_by_side(extra: dict[str, Any], device: str) -> bool:
+    """Whether images go through the saved model one by one, each on a thread of its own."""
+    return device == "cpu" and extra.get("runtime") in ("onnx", "openvino")
+
+
+def _loaded(card: ModelCard, extra: dict[str, Any], folder: Path, device: str, threads: int, at_once: int) -> Predictor:
+    if runs_side_by_side(extra, device):
+        from rcl_cli.backends.runtimes.openvino_runner import computes_in_bf16
+
+        # Where the CPU is another one, single precision says nearly the same.
+        if extra["runtime"] == "openvino" and computes_in_bf16():
+            return on_openvino(card, folder, threads, at_once)
         return on_onnx(card, folder, threads)
     return on_torch(card, folder, device, half=device != "cpu" and extra.get("precision") == "float16")
 
@@ -116,6 +127,13 @@ def on_onnx(card: ModelCard, folder: Path, threads: int = 0) -> Predictor:
     from rcl_cli.backends.runtimes.onnx_runner import OnnxRunner
 
     return _predictor_class(card)(OnnxRunner(folder / ONNX_FILE, threads), card)
+
+
+def on_openvino(card: ModelCard, folder: Path, threads: int = 0, at_once: int = 1) -> Predictor:
+    """A model in OpenVINO on the CPU, in bfloat16."""
+    from rcl_cli.backends.runtimes.openvino_runner import OpenVinoRunner
+
+    return _predictor_class(card)(OpenVinoRunner(folder / ONNX_FILE, threads, at_once), card)
 
 
 def on_torch(card: ModelCard, folder: Path, device: str, *, half: bool = False) -> Predictor:

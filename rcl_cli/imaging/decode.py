@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import struct
 import warnings
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -28,6 +29,11 @@ if TYPE_CHECKING:
 _FORMATS = ("JPEG", "PNG")
 _SWAPS_SIDES = frozenset({5, 6, 7, 8})
 _EXIF_ORIENTATION = 0x0112
+# What Pillow raises at files that are not what they should be.
+_ODD = (
+    OSError, SyntaxError, ValueError, EOFError, TypeError, LookupError, ArithmeticError, AttributeError, AssertionError,
+    struct.error, zlib.error,
+)  # fmt: skip
 # Pillow warns of broken tags and of sizes. The ones don't matter here, and `check_header` judges the others. For the
 # whole process: Python's way of saying it for a few lines is not safe among threads.
 warnings.filterwarnings("ignore", module="PIL")
@@ -66,7 +72,7 @@ def _header_read(handle: BinaryIO) -> Image.Image:
         return Image.open(handle, formats=_FORMATS)
     except Image.DecompressionBombError as error:
         raise ImageTooLarge(f"The image is larger than {MAX_SIDE_PX} pixels on a side.") from error
-    except (OSError, SyntaxError, ValueError, EOFError, TypeError, IndexError, struct.error) as error:
+    except _ODD as error:
         raise InvalidImageFormat("Request has invalid image format") from error
 
 
@@ -83,7 +89,7 @@ def _orientation(image: Image.Image) -> int:
         return 1
     try:
         return int(image.getexif().get(_EXIF_ORIENTATION, 1))
-    except (ValueError, TypeError, SyntaxError, OSError, KeyError, IndexError, struct.error):
+    except _ODD:
         return 1
 
 
@@ -169,7 +175,7 @@ def _pixels(image: Image.Image, longer_px: int = 0, shorter_px: int = 0) -> NDAr
         _shrink(image, longer_px, shorter_px)
         image.load()
         return np.asarray(_to_rgb(_upright(image)), dtype=np.uint8)
-    except (OSError, SyntaxError, ValueError, EOFError, TypeError, IndexError, struct.error) as error:
+    except _ODD as error:
         raise InvalidImageFormat("Request has invalid image format") from error
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rcl_cli.backends.base import THRESHOLDS_FILE
-from rcl_cli.backends.registry import load_predictor, read_card, read_thresholds
+from rcl_cli.backends.registry import load_predictor, read_card, read_thresholds, runs_side_by_side
 from rcl_cli.config import cpu_cores
 from rcl_cli.domain import Detection
 from rcl_cli.inference.engines import Batches, Engine, SideBySide
@@ -36,14 +36,14 @@ class LoadedModel:
         device = _device(str(extra.get("device", "cpu")))
         self._folder = folder
         self._assumed: dict[str, float] = extra["thresholds"]
-        if device != "cpu":
+        if device != "cpu" or extra.get("runtime") == "openvino":
             self._assumed = extra.get("served_thresholds", self._assumed)
         self._own: tuple[int | None, dict[str, float]] = (None, {})
         self._predictor = load_predictor(folder, device, threads)
         self._engine: Engine
-        if device == "cpu" and extra.get("runtime") == "onnx":
+        if runs_side_by_side(extra, device):
             self._engine = SideBySide(
-                self._predictor.forward, lambda: load_predictor(folder, device, 1).forward, threads
+                self._predictor.forward, lambda: load_predictor(folder, device, 1, threads).forward, threads
             )
         else:
             self._engine = Batches(self._predictor.forward, cpu_cores())

@@ -24,6 +24,7 @@ class TrainingOptions:
         device: `auto`, `cpu`, `cuda`, `cuda:N`, `mps`.
         time_budget_s: seconds for the training stage.
         weights: `auto`, `none` or a file.
+        precision: `auto`, of the fastest form that agrees with the reference; `float32`, single precision only.
         retries: how often a training whose process died is started again.
         parallel: trainings on one device at once; more wait.
     """
@@ -37,6 +38,7 @@ class TrainingOptions:
     time_budget_s: float | None = None
     weights: str = "auto"
     patience: int | None = None
+    precision: str = "auto"
     retries: int = 1
     parallel: int = 1
 
@@ -67,6 +69,13 @@ def _device(text: str) -> str:
     return text
 
 
+def _precision(text: str) -> str:
+    """Auto or float32"""
+    if text not in ("auto", "float32"):
+        raise ValueError
+    return text
+
+
 def _word(text: str) -> str:
     """A name of letters, digits, _, - and ."""
     if not re.fullmatch(r"[\w.\-]+", text):
@@ -92,6 +101,7 @@ _PARSERS: dict[str, Callable[[str], Any]] = {
     "time_budget_s": _positive,
     "weights": _weights,
     "patience": _whole(1, 10_000),
+    "precision": _precision,
     "retries": _whole(0, 100),
     "parallel": _whole(1, 64),
 }

@@ -111,6 +111,7 @@ def make_plan(
         weights=options.weights,
         time_budget_s=options.time_budget_s,
         offline=job.offline,
+        precision=options.precision,
     )
     return plan, weights
 
@@ -133,7 +134,7 @@ def train_model(
         write_durably(done, json.dumps({"key": key, "card": asdict(card)}).encode())
     report(Progress("exporting"))
     probes = [sample.path for sample in plan.holdout[:_AGREEMENT_IMAGES]]
-    forms = choose_forms(card, model_dir, plan.device, probes, report)
+    forms = choose_forms(card, model_dir, plan.device, probes, report, is_exact=plan.precision == "float32")
     kind = plan.device.partition(":")[0]
     peak = {"peak_gpu_memory_mb": round(torch.cuda.max_memory_reserved(plan.device) / 2**20)} if kind == "cuda" else {}
     registry.write_card(model_dir, card, {"device": kind, **peak, **forms})

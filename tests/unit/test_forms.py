@@ -17,10 +17,11 @@ from torch.utils._pytree import tree_leaves
 
 from rcl_cli.backends import registry
 from rcl_cli.backends.base import WEIGHTS_FILE
+from rcl_cli.backends.runtimes import forms
 from rcl_cli.backends.runtimes.forms import choose_forms
 from rcl_cli.backends.runtimes.torch_runner import TorchRunner, _Graphs
 from rcl_cli.domain import ModelCard, Progress
-from tests.conftest import noisy
+from tests.conftest import in_threads, noisy
 
 
 def saved(family: str, folder: Path) -> ModelCard:
@@ -74,11 +75,108 @@ def test_the_fastest_forms_that_agree_are_chosen(
     model: tuple[ModelCard, Path], probes: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     card, folder = model
-    assert choose_forms(card, folder, "cpu", probes, lambda _: None)["runtime"] == "onnx"
+    assert choose_forms(card, folder, "cpu", probes, lambda _: None, is_exact=True)["runtime"] == "onnx"
     monkeypatch.setattr(registry, "on_torch", on_cpu(registry.on_torch))
-    forms = choose_forms(card, folder, "cuda", probes, lambda _: None)
-    assert (forms["runtime"], forms["precision"]) == ("onnx", "float16")
-    assert 0 <= forms["half_disagreement"] <= 0.02
+    chosen = choose_forms(card, folder, "cuda", probes, lambda _: None)
+    assert (chosen["runtime"], chosen["precision"]) == ("onnx", "float16")
+    assert 0 <= chosen["half_disagreement"] <= 0.02
+    exact = choose_forms(card, folder, "cuda", probes, lambda _: None, is_exact=True)
+    assert exact["precision"] == "float32"
+    assert "half_disagreement" not in exact
+
+
+@pytest.mark.parametrize(
+    ("apart", "share", "is_exact", "has_it", "runtime"),
+    [
+        (0.01, 0.5, False, True, "openvino"),
+        (0.03, 0.5, False, True, "onnx"),
+        (0.01, 0.9, False, True, "onnx"),
+        (0.01, 0.5, True, True, "onnx"),
+        (0.01, 0.5, False, False, "onnx"),
+    ],
+)
+def test_bfloat16_serves_where_it_agrees_and_is_faster(
+    apart: float, share: float, is_exact: bool, has_it: bool, runtime: str, tmp_path: Path, probes: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    card = saved("classifier", tmp_path)
+    asked: list[str] = []
+
+    def disagreement(ours: object, _reference: object) -> float:
+        return apart if asked else 0.0
+
+    def on_openvino(card: ModelCard, folder: Path) -> Any:
+        asked.append("openvino")
+        return registry.on_onnx(card, folder)
+
+    monkeypatch.setattr(forms, "computes_in_bf16", lambda: has_it)
+    monkeypatch.setattr(forms, "_time_share", lambda *_: share)
+    monkeypatch.setattr(forms, "disagreement", disagreement)
+    monkeypatch.setattr(registry, "on_openvino", on_openvino)
+    found = choose_forms(card, tmp_path, "cpu", probes, lambda _: None, is_exact=is_exact)
+    assert found["runtime"] == runtime
+    assert found["precision"] == ("bfloat16" if runtime == "openvino" else "float32")
+    assert bool(asked) == (has_it and not is_exact)
+    assert found.get("bf16_disagreement") == (apart if asked else None)
+
+
+def test_a_form_that_takes_longer_is_found_out(tmp_path: Path, probes: list[str]) -> None:
+    card = saved("classifier", tmp_path)
+    forms.export_onnx(card, tmp_path)
+    plain, slow = registry.on_onnx(card, tmp_path, 1), registry.on_onnx(card, tmp_path, 1)
+    really = slow.forward
+    slow.forward = lambda pixels: [really(pixels) for _ in range(4)][0]  # type: ignore[method-assign]
+    assert forms._time_share(slow, plain, probes) > 2
+    assert forms._time_share(plain, slow, probes) < 0.5
+
+
+def test_bfloat16_that_fails_is_told(tmp_path: Path, probes: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: object) -> None:
+        raise RuntimeError("no such plugin")
+
+    monkeypatch.setattr(forms, "computes_in_bf16", lambda: True)
+    monkeypatch.setattr(registry, "on_openvino", fails)
+    told: list[Progress] = []
+    found = choose_forms(saved("classifier", tmp_path), tmp_path, "cpu", probes, told.append)
+    assert found["runtime"] == "onnx"
+    assert ["no such plugin" in (progress.note or "") for progress in told] == [True]
+
+
+def test_openvino_says_what_onnx_runtime_says(model: tuple[ModelCard, Path]) -> None:
+    """To what bfloat16 holds; on a CPU without it, it is single precision."""
+    pytest.importorskip("openvino")
+    card, folder = model
+    forms.export_onnx(card, folder)
+    pixels = np.random.default_rng(0).integers(0, 255, (1, 96, 96, 3), dtype=np.uint8)
+    runners = [registry.on_openvino(card, folder, 1, 4), registry.on_onnx(card, folder, 1)]
+    half, single = (runner.forward(pixels) for runner in runners)
+    assert half.dtype == np.float32
+    np.testing.assert_allclose(half, single, atol=1.0 if card.family == "yolo" else 0.05, rtol=0.05)
+    # Each thread gets the answer to what it asked, at any size.
+    asked = [np.full((1 + n % 3, 96, 96, 3), 9 * n, np.uint8) for n in range(16)]
+    one_by_one = [runners[0].forward(one) for one in asked]
+    answers: dict[int, Any] = {}
+    with in_threads(16, lambda n: answers.update({n: runners[0].forward(asked[n])})) as failures:
+        pass
+    assert failures == []
+    for number, expected in enumerate(one_by_one):
+        np.testing.assert_allclose(answers[number], expected, atol=1e-3, rtol=1e-3)
+
+
+@pytest.mark.parametrize("has_it", [True, False])
+def test_a_model_in_bfloat16_runs_on_cpus_that_have_none(
+    has_it: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    card = saved("classifier", tmp_path)
+    forms.export_onnx(card, tmp_path)
+    registry.write_card(tmp_path, card, {"runtime": "openvino", "device": "cpu"})
+    monkeypatch.setattr("rcl_cli.backends.runtimes.openvino_runner.computes_in_bf16", lambda: has_it)
+    taken: list[tuple[int, int]] = []
+    monkeypatch.setattr(
+        registry, "on_openvino", lambda *words: (taken.append(words[2:]), registry.on_onnx(*words[:3]))[1]
+    )
+    assert registry.load_predictor(tmp_path, "cpu", 1, 4).forward(np.zeros((1, 96, 96, 3), np.uint8)).shape == (1, 2)
+    assert taken == ([(1, 4)] if has_it else [])
 
 
 def test_forms_that_disagree_do_not_serve(tmp_path: Path, probes: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -92,9 +190,9 @@ def test_forms_that_disagree_do_not_serve(tmp_path: Path, probes: list[str], mon
 
     monkeypatch.setattr("rcl_cli.backends.classifier.trainer.in_half", ruined)
     monkeypatch.setattr("rcl_cli.backends.runtimes.forms.ONNX_TOLERANCE", -1.0)
-    forms = choose_forms(card, tmp_path, "cuda", probes, lambda _: None)
-    assert (forms["runtime"], forms["precision"]) == ("torch", "float32")
-    assert forms["half_disagreement"] > 0.02
+    chosen = choose_forms(card, tmp_path, "cuda", probes, lambda _: None)
+    assert (chosen["runtime"], chosen["precision"]) == ("torch", "float32")
+    assert chosen["half_disagreement"] > 0.02
 
 
 def test_forms_that_fail_are_told_and_do_not_serve(
@@ -109,8 +207,8 @@ def test_forms_that_fail_are_told_and_do_not_serve(
     monkeypatch.setattr("rcl_cli.backends.classifier.trainer.in_half", fails)
     monkeypatch.setattr("rcl_cli.backends.runtimes.forms.export_onnx", fails)
     told: list[Progress] = []
-    forms = choose_forms(card, tmp_path, "cuda", probes, told.append)
-    assert (forms["runtime"], forms["precision"]) == ("torch", "float32")
+    chosen = choose_forms(card, tmp_path, "cuda", probes, told.append)
+    assert (chosen["runtime"], chosen["precision"]) == ("torch", "float32")
     assert all("out of memory" in (progress.note or "") for progress in told)
     assert len(told) == 2
 

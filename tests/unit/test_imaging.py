@@ -110,6 +110,17 @@ def test_refused(data: bytes, error: type[ServiceError]) -> None:
         decode(data)
 
 
+def test_a_palette_that_is_missing_is_damage() -> None:
+    """Pillow asserts that it is there."""
+    out = io.BytesIO()
+    noisy((9, 99, 9), (80, 80), 1).convert("P").save(out, "PNG", transparency=0)
+    data = out.getvalue()
+    at = data.index(b"PLTE") - 4
+    length = int.from_bytes(data[at : at + 4], "big")
+    with pytest.raises(InvalidImageFormat):
+        decode(data[:at] + data[at + 12 + length :])
+
+
 def test_missing_file(tmp_path: Path) -> None:
     with pytest.raises(InvalidImageFormat):
         decode(tmp_path / "none.jpg")

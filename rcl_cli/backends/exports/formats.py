@@ -11,7 +11,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import os
 import shutil
@@ -20,13 +19,13 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
-from types import ModuleType
 from typing import NamedTuple
 
 from rcl_cli.backends.base import ONNX_FILE
 from rcl_cli.backends.libraries import libraries_folder
 from rcl_cli.backends.registry import example_input, family, load_network
 from rcl_cli.backends.runtimes.forms import export_onnx
+from rcl_cli.backends.runtimes.openvino_runner import quiet_openvino
 from rcl_cli.domain import ModelCard
 from rcl_cli.errors import ConfigError, RclError
 
@@ -68,19 +67,13 @@ def _write_onnx(card: ModelCard, folder: Path, out: Path) -> None:
 
 def _write_openvino(card: ModelCard, folder: Path, out: Path) -> None:
     try:
-        openvino = _quiet_openvino()
+        openvino = quiet_openvino()
     except ImportError as error:
         raise ConfigError("The format openvino needs a package that is not installed: pip install openvino") from error
     if not (folder / ONNX_FILE).is_file():
         export_onnx(card, folder)
     model = openvino.Core().read_model(str(folder / ONNX_FILE))
     openvino.save_model(model, str(out / "model.xml"), compress_to_fp16=False)
-
-
-def _quiet_openvino() -> ModuleType:
-    """OpenVINO without the package by which every import of it would ask for Google Analytics."""
-    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
-    return importlib.import_module("openvino")
 
 
 def _write_torchscript(card: ModelCard, folder: Path, out: Path) -> None:
