@@ -40,6 +40,42 @@ for thread in threads: thread.start()
 for thread in threads: thread.join()
 print(time.perf_counter() - began)
 """
+# As `CLIENT`, over HTTP.
+WEB_CLIENT = """
+import base64, http.client, json, sys, threading, time
+where, version, clients, count = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
+images = [open(path, "rb").read() for path in sys.argv[5:]]
+head = {"X-Amz-Target": "RekognitionService.DetectCustomLabels", "Content-Type": "application/x-amz-json-1.1"}
+bodies = [json.dumps({"ProjectVersionArn": version, "Image": {"Bytes": base64.b64encode(i).decode()}}) for i in images]
+def work(number):
+    web = http.client.HTTPConnection(where)
+    for index in range(number, count, clients):
+        web.request("POST", "/", bodies[index % len(bodies)], head)
+        answer = web.getresponse()
+        text = answer.read()
+        assert answer.status == 200, text
+threads = [threading.Thread(target=work, args=(number,)) for number in range(clients)]
+sys.stdin.readline()
+began = time.perf_counter()
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+print(time.perf_counter() - began)
+"""
+SESSION = """
+import sys, time
+sys.path.insert(0, sys.argv[1])
+from pathlib import Path
+from rcl_cli.backends.registry import load_predictor
+predictor = load_predictor(Path(sys.argv[2]), "cpu", 1)
+images = [open(path, "rb").read() for path in sys.argv[4:]]
+for image in images[:4]: predictor.forward(predictor.prepare(image).pixels[None])
+print("ready", flush=True)
+for _ in sys.stdin:
+    began = time.perf_counter()
+    for index in range(int(sys.argv[3])):
+        predictor.forward(predictor.prepare(images[index % len(images)]).pixels[None])
+    print(time.perf_counter() - began, flush=True)
+"""
 
 
 def trained(name: str) -> Path:
@@ -220,6 +256,55 @@ def throughput(host: tuple[str, str], images: list[Path], clients: int, count: i
     return run
 
 
+@contextmanager
+def sessions(model: Path, images: list[Path], count: int) -> Iterator[Callable[[], float]]:
+    """Images a second of a single-threaded session for each core, nothing around them."""
+    cores = os.cpu_count() or 1
+    words = [sys.executable, "-c", SESSION, str(ROOT), str(model), str(count // cores), *map(str, images)]
+    peers = [subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(cores)]
+
+    def said(peer: subprocess.Popen[str]) -> str:
+        assert peer.stdout is not None
+        return peer.stdout.readline()
+
+    def run() -> float:
+        for peer in peers:
+            assert peer.stdin is not None
+            peer.stdin.write("go\n")
+            peer.stdin.flush()
+        return count / max(float(said(peer)) for peer in peers)
+
+    assert [said(peer) for peer in peers] == ["ready\n"] * cores
+    try:
+        yield run
+    finally:
+        for peer in peers:
+            peer.kill()
+
+
+@contextmanager
+def served(running: Running) -> Iterator[str]:
+    """Host and port of `rcl serve`."""
+    words = [str(BIN / "rcl"), "serve", "--port", "0"]
+    with subprocess.Popen(words, env=running.environment, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        yield server.stdout.readline().split()[-1].removeprefix("http://")
+        server.terminate()
+
+
+def web_throughput(where: str, version: str, images: list[Path], clients: int, count: int) -> Callable[[], float]:
+    """As `throughput`, over HTTP."""
+
+    def run() -> float:
+        words = [sys.executable, "-c", WEB_CLIENT, where, version, str(clients), str(count), *map(str, images)]
+        with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as client:
+            time.sleep(0.5)
+            out, _ = client.communicate("go\n")
+        return count / float(out)
+
+    return run
+
+
 # --- claims -----------------------------------------------------------------------------------------------------------
 
 
@@ -258,18 +343,13 @@ def requests(running: Running) -> None:
             "one request on an open connection to the host", "decode and bare forward, same runtime", 1.3,
             timed(lambda: connection.detect(image, None, None)), timed(bare_answer), rounds=101, warm=10,
         )  # fmt: skip
-        with subprocess.Popen(
-            [str(BIN / "rcl"), "serve", "--port", "0"], env=running.environment, stdout=subprocess.PIPE, text=True
-        ) as server:
-            assert server.stdout is not None
-            where = server.stdout.readline().split()[-1].removeprefix("http://")
+        with served(running) as where:
             web = http.client.HTTPConnection(where)
             compare(
-                "one request on an open connection to `rcl serve`", "decode and bare forward, same runtime", 1.3,
+                "one request on an open connection to `rcl serve`", "decode and bare forward, same runtime", 1.15,
                 timed(lambda: ask(web, running.version, image)), timed(bare_answer), rounds=101, warm=10,
             )  # fmt: skip
             web.close()
-            server.terminate()
 
 
 def ask(web: http.client.HTTPConnection, version: str, image: bytes) -> None:
@@ -292,6 +372,12 @@ def load(running: Running, peer: Path, size_px: int) -> None:
             f"detections a second, {CLIENTS} clients", "batched decode and forward, best batch, one process", 0.9,
             many, loop, at_least=True,
         )  # fmt: skip
+        with served(running) as where, sessions(running.model, IMAGES, 4 * len(IMAGES)) as bare_sessions:
+            compare(
+                f"detections a second through `rcl serve`, {CLIENTS} clients",
+                "a bare single-threaded session a core, decode and forward", 0.93,
+                web_throughput(where, running.version, IMAGES, CLIENTS, 4 * len(IMAGES)), bare_sessions, at_least=True,
+            )  # fmt: skip
         predict = predict_loop(peer, size_px, IMAGES)
         compare(
             f"detections a second, {CLIENTS} clients, CPU", "Ultralytics `predict` loop as shipped", 2, many, predict,
