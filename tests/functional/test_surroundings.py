@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,26 @@ def test_a_profile_brings_its_output_and_region(rcl: Run, config: dict[str, str]
     assert made.startswith("arn:aws:rekognition:eu-west-1:")
     made = rcl("create-project", "--project-name", "e", "--profile", "", **config).stdout
     assert '"ProjectArn": "arn:aws:rekognition:us-east-1:' in made
+
+
+def test_a_profile_says_how_times_are_written(rcl: Run, home: Home, tmp_path: Path) -> None:
+    """As the aws CLI 2.9 was seen to do it."""
+    file = tmp_path / "config"
+    kinds = {"default": "iso8601", "profile w": "wire", "profile x": "fish", "profile e": ""}
+    file.write_text("".join(f"[{name}]\ncli_timestamp_format = {kind}\n" for name, kind in kinds.items()))
+    home.project()
+    time = home.call("DescribeProjects")["ProjectDescriptions"][0]["CreationTimestamp"]
+    config = {"AWS_CONFIG_FILE": str(file)}
+    query = ("--query", "ProjectDescriptions[0].CreationTimestamp")
+    assert json.loads(rcl("describe-projects", *query, "--profile", "w", **config).stdout) == time
+    for output in ("text", "yaml"):
+        done = rcl("describe-projects", *query, "--profile", "w", "--output", output, **config)
+        assert float(done.stdout.removesuffix("...\n")) == time
+    assert rcl("describe-projects", *query, **config).stdout.startswith('"20')
+    for profile, kind in (("x", "fish"), ("e", "")):
+        done = rcl("describe-projects", "--profile", profile, **config)
+        said = f'Unknown cli_timestamp_format value: {kind}, valid values are "wire" or "iso8601"'
+        assert (done.returncode, done.stdout, done.stderr) == (253, "", f"{ERROR}An error occurred (Configuration): {said}\n")
 
 
 def test_a_profile_that_is_not_there(rcl: Run, config: dict[str, str], home: Home) -> None:

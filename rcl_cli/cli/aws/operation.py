@@ -198,9 +198,10 @@ def style_of(values: argparse.Namespace) -> output.Style:
 
 def _response(operation: Operation, params: dict[str, Any], values: argparse.Namespace, connect: Connect) -> Pages:
     """The operation's response, not asked for yet; with `--generate-cli-skeleton output` an example of one."""
+    is_wire = surroundings.timestamp_format(values) == "wire"
 
     def show(page: dict[str, Any]) -> dict[str, Any]:
-        shown: dict[str, Any] = output.presentable(operation.output, page)
+        shown: dict[str, Any] = output.presentable(operation.output, page, is_wire=is_wire)
         return shown
 
     if values.generate_cli_skeleton == "output":

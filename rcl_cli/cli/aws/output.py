@@ -17,15 +17,19 @@ if TYPE_CHECKING:
     from rcl_cli.cli.aws.paging import Pages
 
 
-def presentable(shape: Shape, value: Any) -> Any:
-    """A response in the model's member order, timestamps as ISO 8601 in local time, blobs as base64."""
+def presentable(shape: Shape, value: Any, *, is_wire: bool = False) -> Any:
+    """A response in the model's member order, timestamps as ISO 8601 in local time, blobs as base64.
+
+    Args:
+        is_wire: leave timestamps as they are on the wire, epoch seconds.
+    """
     if shape.type == "structure":
         members = shape.members
-        known = {name: presentable(members[name], value[name]) for name in members if name in value}
+        known = {name: presentable(members[name], value[name], is_wire=is_wire) for name in members if name in value}
         return known | {name: value[name] for name in value if name not in members}
     if shape.type == "list":
-        return [presentable(shape.member, item) for item in value]
-    if shape.type == "timestamp":
+        return [presentable(shape.member, item, is_wire=is_wire) for item in value]
+    if shape.type == "timestamp" and not is_wire:
         return datetime.fromtimestamp(value).astimezone().isoformat() if isinstance(value, (int, float)) else value
     if shape.type == "blob":
         return base64.b64encode(value).decode("ascii")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from rcl_cli import profiles
 from rcl_cli.cli.aws.output import compiled
 from rcl_cli.cli.aws.params import PlainError
-from rcl_cli.errors import UsageError
+from rcl_cli.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:
     import argparse
@@ -42,6 +42,18 @@ def complete(values: argparse.Namespace) -> None:
     """
     values.region = values.region or (profiles.region(os.environ, values.profile) if values.profile else None)
     values.endpoint_url = values.endpoint_url or profiles.endpoint_url(os.environ, values.profile)
+
+
+def timestamp_format(values: argparse.Namespace) -> str:
+    """`iso8601`, or `wire`, as the profile says.
+
+    Raises:
+        ConfigError: it says something else.
+    """
+    said = profiles.setting("cli_timestamp_format", profile=values.profile)
+    if said not in (None, "iso8601", "wire"):
+        raise ConfigError(f'Unknown cli_timestamp_format value: {said}, valid values are "wire" or "iso8601"')
+    return said or "iso8601"
 
 
 def _seconds(kind: str, text: str | None) -> int | None:
