@@ -7,10 +7,15 @@ content, `fsync` of its folder of its name.
 from __future__ import annotations
 
 import os
+import stat
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+_PARTIAL = ".rcl-part-"
+# Folders in which this process has looked for what others left.
+_SWEPT: set[Path] = set()
 
 
 def sync_folder(folder: Path) -> None:
@@ -57,6 +62,55 @@ def replace_durably(source: Path, target: Path) -> None:
 
 
 @contextmanager
+def new_file(folder: Path, suffix: str = "") -> Iterator[Path]:
+    """A new, empty file for its owner, to be written and then renamed; else it goes, here or with the next such file.
+
+    Raises:
+        OSError: it can't be made.
+    """
+    if folder not in _SWEPT:
+        # Once: a bucket may hold a great many files.
+        _SWEPT.add(folder)
+        for left in abandoned_files(folder):
+            with suppress(OSError):
+                left.unlink()
+    descriptor, path = _locked_file(folder, suffix)
+    try:
+        yield path
+    finally:
+        path.unlink(missing_ok=True)
+        os.close(descriptor)
+
+
+def abandoned_files(folder: Path) -> list[Path]:
+    """New files of a folder whose writers died; where files can't be locked, that can't be told."""
+    found = []
+    for path in folder.glob(f"{_PARTIAL}*"):
+        with suppress(OSError):
+            if not stat.S_ISREG(path.lstat().st_mode):
+                continue
+            with _unless_in_use(path, os.O_NONBLOCK):
+                found.append(path)
+    return found
+
+
+def _locked_file(folder: Path, suffix: str) -> tuple[int, Path]:
+    """Make a file that is locked until the descriptor that is returned is closed."""
+    import fcntl
+    import tempfile
+
+    while True:
+        descriptor, name = tempfile.mkstemp(dir=folder, prefix=_PARTIAL, suffix=suffix)
+        with suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        with suppress(FileNotFoundError):
+            if _is(descriptor, Path(name)):
+                return descriptor, Path(name)
+        # Somebody took it for one that was left, before it was locked.
+        os.close(descriptor)
+
+
+@contextmanager
 def new_folder(folder: Path) -> Iterator[None]:
     """Make a folder for its owner that goes: here, or by `remove_abandoned`, unless it got another name meanwhile.
 
@@ -93,15 +147,18 @@ def abandoned(place: Path, prefix: str) -> list[Path]:
 
 
 @contextmanager
-def _unless_in_use(folder: Path) -> Iterator[None]:
-    """Hold a folder's lock for a moment.
+def _unless_in_use(folder: Path, kind: int = getattr(os, "O_DIRECTORY", 0)) -> Iterator[None]:
+    """Hold the lock of a folder, or of a file, for a moment.
+
+    Args:
+        kind: how it is opened.
 
     Raises:
         OSError: somebody else holds it, or it is gone, a link, or another user's: in temporary folders there are such.
     """
     import fcntl
 
-    descriptor = _open_folder(folder)
+    descriptor = os.open(folder, os.O_RDONLY | kind | os.O_CLOEXEC | os.O_NOFOLLOW)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if not _is(descriptor, folder) or os.fstat(descriptor).st_uid != os.getuid():

@@ -65,6 +65,6 @@ def is_level(series: list[dict[str, float]]) -> dict[str, bool]:
 def left_over(home: Path, temporary: Path) -> list[str]:
     """Files that belong to nothing, once everything has ended."""
     jobs = [path for path in (home / "jobs").iterdir() if path.is_dir()] if (home / "jobs").is_dir() else []
-    parts = [path for path in home.rglob("*") if path.name.startswith((".part-", ".new-", ".rcl-", ".config-"))]
+    parts = [path for path in home.rglob("*") if path.name.startswith((".new-", ".rcl-"))]
     ours = [path for path in temporary.iterdir() if path.name.startswith("rcl-")]
     return [str(path) for path in (*jobs, *parts, *ours)]

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
 from rcl_cli.buckets.base import BucketWriteError, NoSuchObjectError
-from rcl_cli.durable import replace_durably
+from rcl_cli.durable import new_file, replace_durably
 from rcl_cli.regular import open_bytes
 
 
@@ -117,20 +115,14 @@ class LocalBucket:
         path = self._resolve(key)
         if path is None:
             raise BucketWriteError(f"the key {key!r} leads out of its bucket")
-        partial = None
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            handle, partial = tempfile.mkstemp(dir=path.parent, prefix=".rcl-")
-            with os.fdopen(handle, "wb") as out:
-                shutil.copyfileobj(stream, out)
-                out.flush()
-                os.fsync(out.fileno())
-            Path(partial).chmod(0o644)
-            replace_durably(Path(partial), path)
-        except BaseException as error:
-            if partial:
-                with contextlib.suppress(OSError):
-                    Path(partial).unlink()
-            if isinstance(error, OSError):
-                raise BucketWriteError(f"{path}: {error.strerror or error}") from error
-            raise
+            with new_file(path.parent) as partial:
+                with partial.open("wb") as out:
+                    shutil.copyfileobj(stream, out)
+                    out.flush()
+                    os.fsync(out.fileno())
+                partial.chmod(0o644)
+                replace_durably(partial, path)
+        except OSError as error:
+            raise BucketWriteError(f"{path}: {error.strerror or error}") from error

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from rcl_cli.durable import new_file
 from rcl_cli.errors import RclError
 
 
@@ -20,19 +19,13 @@ def write_file(target: Path, write: Callable[[Path], object]) -> None:
     Raises:
         RclError: it can't be written.
     """
-    partial = None
     try:
-        handle, partial = tempfile.mkstemp(dir=target.parent, prefix=".rcl-", suffix=target.suffix)
-        os.close(handle)
-        write(Path(partial))
-        Path(partial).chmod(0o666 & ~_umask())
-        Path(partial).replace(target)
+        with new_file(target.parent, target.suffix) as partial:
+            write(partial)
+            partial.chmod(0o666 & ~_umask())
+            partial.replace(target)
     except OSError as error:
         raise RclError(f"{target}: {error.strerror or error}") from error
-    finally:
-        if partial is not None:
-            with contextlib.suppress(OSError):
-                Path(partial).unlink()
 
 
 def write_text(target: Path, text: str) -> None:

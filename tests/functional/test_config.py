@@ -206,7 +206,7 @@ def test_what_makes_no_sense_changes_nothing(home: Home, rcl: Run, key: str, val
     assert says in " ".join(done.stderr.split())
     assert str(home.path / ".config") not in done.stderr
     assert file.read_text() == WRITTEN
-    assert list(home.path.glob(".config-*")) == []
+    assert list(home.path.glob(".rcl-*")) == []
 
 
 def test_a_broken_file_is_named_and_left(home: Home, rcl: Run) -> None:

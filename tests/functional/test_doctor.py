@@ -93,6 +93,7 @@ def test_planted_faults_are_named_with_what_to_do(home: Home, rcl: Run, tmp_path
     home.path.chmod(0o755)
     temporary = tmp_path / "tmp"
     (temporary / "rcl-scratch-import-1").mkdir(parents=True)
+    (home.path / ".rcl-part-1.yaml").write_text("half of it")
     before = {
         path: path.stat().st_mtime_ns for path in home.path.rglob("*") if path.is_file() and ".db-" not in path.name
     }
@@ -113,7 +114,7 @@ def test_planted_faults_are_named_with_what_to_do(home: Home, rcl: Run, tmp_path
         ("buckets", "RCL_BUCKETS_DIR", "Make it"),
         ("training options", "epochs can't be 'lots'", "Mend it"),
         ("home", "others may look into", "chmod 700"),
-        ("temporary files", "rcl-scratch-import-1", "the next command"),
+        ("temporary files", "2 folder(s) and file(s)", "the next command"),
     ):
         assert any(detail in one["detail"] and fix in one["fix"] for one in found[name]), name
     healthy = {"python", "store", "config", "disk", "file system", *libraries.installed()}

@@ -58,7 +58,11 @@ def test_a_profile_says_how_times_are_written(rcl: Run, home: Home, tmp_path: Pa
     for profile, kind in (("x", "fish"), ("e", "")):
         done = rcl("describe-projects", "--profile", profile, **config)
         said = f'Unknown cli_timestamp_format value: {kind}, valid values are "wire" or "iso8601"'
-        assert (done.returncode, done.stdout, done.stderr) == (253, "", f"{ERROR}An error occurred (Configuration): {said}\n")
+        assert (done.returncode, done.stdout, done.stderr) == (
+            253,
+            "",
+            f"{ERROR}An error occurred (Configuration): {said}\n",
+        )
 
 
 def test_a_profile_that_is_not_there(rcl: Run, config: dict[str, str], home: Home) -> None:

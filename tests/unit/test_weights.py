@@ -89,7 +89,7 @@ def test_downloads_that_fail_leave_nothing_and_train_from_scratch(server: str, t
     assert choice.path is None
     assert any("WARNING" in (report.note or "") for report in reports)
     assert list(tmp_path.glob("*w.pt*")) == []
-    assert list(tmp_path.glob(".part-*")) == []
+    assert list(tmp_path.glob(".rcl-*")) == []
 
 
 def test_a_wrong_hash_is_thrown_away(server: str, tmp_path: Path) -> None:

@@ -9,9 +9,7 @@ import hashlib
 import http.client
 import importlib.util
 import json
-import os
 import re
-import tempfile
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Sequence
@@ -21,6 +19,7 @@ from urllib.parse import urlsplit
 
 from rcl_cli.backends.base import Report, WeightsChoice
 from rcl_cli.domain import Progress
+from rcl_cli.durable import new_file
 from rcl_cli.errors import ConfigError
 
 _TIMEOUT_S = 15
@@ -137,34 +136,27 @@ def download(offer: Offer, cache_dir: Path, report: Report) -> Path:
     url = offer.url or ""
     path, record = _cache_paths(cache_dir, url)
     cache_dir.mkdir(parents=True, exist_ok=True)
-    handle, partial = tempfile.mkstemp(dir=cache_dir, prefix=".part-")
-    try:
-        with os.fdopen(handle, "wb") as out:
+    with new_file(cache_dir, path.suffix) as partial:
+        with partial.open("wb") as out:
             digest = _fetch(url, out.write, lambda done, total: report(_progress(offer, done, total)))
         expected = _expected_hash(offer)
         if expected and not digest.startswith(expected):
             raise ValueError(f"{path.name} has the wrong hash {digest[:16]}…; it was thrown away")
         if not expected:
-            _check_weights(Path(partial), path.suffix)
-        Path(partial).replace(path)
+            _check_weights(partial)
+        partial.replace(path)
         record.write_text(json.dumps({"sha256": digest, "url": url}) + "\n")
         return path
-    finally:
-        Path(partial).unlink(missing_ok=True)
 
 
-def _check_weights(partial: Path, suffix: str) -> None:
+def _check_weights(partial: Path) -> None:
     """Where nobody publishes a hash, a file has at least to be weights, and not some proxy's page of excuses."""
     from rcl_cli.backends.weights.checkpoints import load_tensors
 
-    named = partial.with_suffix(suffix)
-    partial.rename(named)
     try:
-        load_tensors(named)
+        load_tensors(partial)
     except ConfigError as error:
         raise ValueError(str(error)) from error
-    finally:
-        named.rename(partial)
 
 
 def _progress(offer: Offer, done: int, total: int) -> Progress:

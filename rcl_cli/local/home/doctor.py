@@ -15,6 +15,7 @@ from rcl_cli import child
 from rcl_cli.backends.libraries import installed
 from rcl_cli.backends.weights.choice import sha256_of
 from rcl_cli.config import Config, cpu_cores, home_folder, load_config
+from rcl_cli.durable import abandoned_files
 from rcl_cli.errors import ConfigError, RclError
 from rcl_cli.local.home.check import Check
 from rcl_cli.local.home.stored import store_checks
@@ -43,7 +44,7 @@ def examine(environment: Mapping[str, str], *, imports: bool, network: bool) -> 
     yield _home(layout)
     yield _disk(layout)
     yield _mount(layout)
-    yield _temporary()
+    yield _temporary(layout)
     config = None
     try:
         config = load_config(layout.home, environment)
@@ -165,12 +166,12 @@ def _mount(layout: Layout) -> Check:
     return Check("file system", "ok", kind or "local")
 
 
-def _temporary() -> Check:
-    left = left_behind()
+def _temporary(layout: Layout) -> Check:
+    left = left_behind() + abandoned_files(layout.home) + abandoned_files(layout.weights_cache)
     if not left:
         return Check("temporary files", "ok", tempfile.gettempdir())
-    detail = f"killed processes left {len(left)} folder(s), {left[0]} first"
-    return Check("temporary files", "warning", detail, "None: the next command that needs such a folder removes them.")
+    detail = f"killed processes left {len(left)} folder(s) and file(s), {left[0]} first"
+    return Check("temporary files", "warning", detail, "None: the next command that needs such a one removes them.")
 
 
 def _options(config: Config) -> Iterator[Check]:

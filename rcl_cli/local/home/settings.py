@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -22,7 +21,7 @@ from rcl_cli.config import (
     load_config,
     read_document,
 )
-from rcl_cli.durable import replace_durably
+from rcl_cli.durable import new_file, replace_durably
 from rcl_cli.errors import ConfigError, InvalidParameter, RclError, UsageError
 from rcl_cli.local.home.yaml_edit import edited
 from rcl_cli.regular import read_bytes
@@ -230,17 +229,14 @@ def _replace(path: Path, text: str) -> None:
     """Write the file as a whole: a command may read it at any moment."""
     # Through a link, which people use to keep the file elsewhere.
     target = path.resolve()
-    handle, partial = tempfile.mkstemp(dir=target.parent, prefix=".config-")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="") as out:
+    with new_file(target.parent) as partial:
+        with partial.open("w", encoding="utf-8", newline="") as out:
             out.write(text)
             out.flush()
             os.fsync(out.fileno())
         if target.exists():
             shutil.copymode(target, partial)
-        replace_durably(Path(partial), target)
-    finally:
-        Path(partial).unlink(missing_ok=True)
+        replace_durably(partial, target)
 
 
 def _keys_in_file(key: str, *, is_new: bool) -> list[str]:
