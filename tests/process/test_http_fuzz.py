@@ -11,6 +11,7 @@ import os
 import re
 import socket
 import struct
+import time
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -121,9 +122,14 @@ def valid_requests(home: Home) -> Valid:
 
 @dataclass
 class Tally:
-    """What came of the cases."""
+    """What came of the cases.
+
+    Args:
+        longest_s: from sending a case at once to its answer, with the others on the way.
+    """
 
     answers: Counter[str] = field(default_factory=Counter)
+    longest_s: float = 0.0
     failures: list[str] = field(default_factory=list)
 
 
@@ -190,7 +196,7 @@ def check_answer(status: int, headers: dict[str, str], body: bytes, is_head: boo
 async def play(port: int, case: Case, tally: Tally) -> None:
     is_head = case.data.lstrip().startswith(b"HEAD ")
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    sending = asyncio.ensure_future(send(writer, case))
+    sending, began = asyncio.ensure_future(send(writer, case)), time.monotonic()
     try:
         async with asyncio.timeout(ANSWER_TIMEOUT_S if case.answers else PATIENCE_S):
             if case.manner != "drip" and case.answers is None:
@@ -199,6 +205,8 @@ async def play(port: int, case: Case, tally: Tally) -> None:
                 answer = await read_answer(reader, is_head)
                 assert answer or not case.answers, "closed without an answer"
                 tally.answers[check_answer(*answer, is_head) if answer else "closed"] += 1
+            if case.answers and case.manner == "whole":
+                tally.longest_s = max(tally.longest_s, time.monotonic() - began)
     except (TimeoutError, ConnectionError):
         assert not case.answers, "no answer"
         tally.answers["none, or cut off"] += 1
@@ -266,7 +274,8 @@ def test_mutated_requests(home: Home) -> None:
         warm = memory_mb(pid)
         asyncio.run(storm(port, range(REQUESTS // 10, REQUESTS), valid, tally))
         end = memory_mb(pid)
-        print(f"{REQUESTS} cases, memory {warm:.0f} -> {end:.0f} MB, {dict(tally.answers.most_common())}")
+        print(f"{REQUESTS} cases, memory {warm:.0f} -> {end:.0f} MB, longest {tally.longest_s:.2f} s")
+        print(dict(tally.answers.most_common()))
         assert not tally.failures, "\n\n".join(tally.failures)
         normal_use(url)
         assert end < 1.2 * warm + 20, f"seed {SEED}: {warm:.0f} MB grew to {end:.0f} MB"
