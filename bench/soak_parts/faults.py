@@ -62,10 +62,12 @@ class Disk:
 
 def status_of(call: Callable[..., dict[str, Any]], arn: str) -> str:
     """Of a version, by `Home.call`."""
-    for project in call("DescribeProjects")["ProjectDescriptions"]:
-        for version in call("DescribeProjectVersions", ProjectArn=project["ProjectArn"])["ProjectVersionDescriptions"]:
-            if version["ProjectVersionArn"] == arn:
-                return str(version["Status"])
+    # `project/NAME/version/VERSION/TIME`, and others' projects are on many pages.
+    name, version = arn.split("/")[1], arn.split("/")[3]
+    for project in call("DescribeProjects", ProjectNames=[name])["ProjectDescriptions"]:
+        found = call("DescribeProjectVersions", ProjectArn=project["ProjectArn"], VersionNames=[version])
+        for one in found["ProjectVersionDescriptions"]:
+            return str(one["Status"])
     return "GONE"
 
 
