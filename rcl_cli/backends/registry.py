@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from dataclasses import asdict
 from importlib import import_module
@@ -117,7 +118,11 @@ def _loaded(card: ModelCard, extra: dict[str, Any], folder: Path, device: str, t
 
         # Where the CPU is another one, single precision says nearly the same.
         if extra["runtime"] == "openvino" and computes_in_bf16():
-            return on_openvino(card, folder, threads, at_once)
+            try:
+                return on_openvino(card, folder, threads, at_once)
+            except Exception as error:  # noqa: BLE001 - of another version, say
+                said = f"{type(error).__name__}: {error}"
+                print(f"OpenVINO does not load the model ({said}); ONNX Runtime does", file=sys.stderr, flush=True)
         return on_onnx(card, folder, threads)
     return on_torch(card, folder, device, half=device != "cpu" and extra.get("precision") == "float16")
 

@@ -179,6 +179,21 @@ def test_a_model_in_bfloat16_runs_on_cpus_that_have_none(
     assert taken == ([(1, 4)] if has_it else [])
 
 
+def test_a_model_that_openvino_does_not_load_is_served_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def fails(*_: object) -> None:
+        raise RuntimeError("no such operator")
+
+    card = saved("classifier", tmp_path)
+    forms.export_onnx(card, tmp_path)
+    registry.write_card(tmp_path, card, {"runtime": "openvino", "device": "cpu"})
+    monkeypatch.setattr("rcl_cli.backends.runtimes.openvino_runner.computes_in_bf16", lambda: True)
+    monkeypatch.setattr(registry, "on_openvino", fails)
+    assert registry.load_predictor(tmp_path).forward(np.zeros((1, 96, 96, 3), np.uint8)).shape == (1, 2)
+    assert "no such operator" in capfd.readouterr().err
+
+
 def test_forms_that_disagree_do_not_serve(tmp_path: Path, probes: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     card = saved("classifier", tmp_path)
     monkeypatch.setattr(registry, "on_torch", on_cpu(registry.on_torch))
