@@ -7,6 +7,7 @@ content, `fsync` of its folder of its name.
 from __future__ import annotations
 
 import os
+import re
 import stat
 import threading
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 _PARTIAL = ".rcl-part-"
+_NEW_FILE = re.compile(re.escape(_PARTIAL) + r"[a-z0-9_]{8}(\.\w+)?")
 # Folders in which this process has looked for what others left.
 _SWEPT: set[Path] = set()
 
@@ -63,7 +65,9 @@ def replace_durably(source: Path, target: Path) -> None:
 
 @contextmanager
 def new_file(folder: Path, suffix: str = "") -> Iterator[Path]:
-    """A new, empty file for its owner, to be written and then renamed; else it goes, here or with the next such file.
+    """A new, empty file for its owner, to be written and then renamed.
+
+    Else it goes: here, or with the first such file of another process.
 
     Raises:
         OSError: it can't be made.
@@ -71,27 +75,38 @@ def new_file(folder: Path, suffix: str = "") -> Iterator[Path]:
     if folder not in _SWEPT:
         # Once: a bucket may hold a great many files.
         _SWEPT.add(folder)
-        for left in abandoned_files(folder):
-            with suppress(OSError):
-                left.unlink()
+        _remove_abandoned_files(folder)
     descriptor, path = _locked_file(folder, suffix)
     try:
         yield path
     finally:
-        path.unlink(missing_ok=True)
+        with suppress(OSError):
+            path.unlink()
         os.close(descriptor)
 
 
 def abandoned_files(folder: Path) -> list[Path]:
     """New files of a folder whose writers died; where files can't be locked, that can't be told."""
     found = []
+    for path in _new_files(folder):
+        with suppress(OSError), _unless_in_use(path, os.O_NONBLOCK):
+            found.append(path)
+    return found
+
+
+def _remove_abandoned_files(folder: Path) -> None:
+    """While each is locked: its writer may have just made it, and wait for the lock."""
+    for path in _new_files(folder):
+        with suppress(OSError), _unless_in_use(path, os.O_NONBLOCK):
+            path.unlink()
+
+
+def _new_files(folder: Path) -> Iterator[Path]:
+    """Regular files with such a name as `new_file` gives; buckets may hold others that begin alike."""
     for path in folder.glob(f"{_PARTIAL}*"):
         with suppress(OSError):
-            if not stat.S_ISREG(path.lstat().st_mode):
-                continue
-            with _unless_in_use(path, os.O_NONBLOCK):
-                found.append(path)
-    return found
+            if _NEW_FILE.fullmatch(path.name) and stat.S_ISREG(path.lstat().st_mode):
+                yield path
 
 
 def _locked_file(folder: Path, suffix: str) -> tuple[int, Path]:

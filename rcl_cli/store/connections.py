@@ -101,20 +101,25 @@ def shared_or_alone(
         try:
             return shared()
         except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode != sqlite3.SQLITE_IOERR_SHMSIZE:
+            if _code(error) != sqlite3.SQLITE_IOERR_SHMSIZE:
                 raise
             try:
                 # Several who ask at the same moment keep each other from it.
                 with _ASKING_ALONE:
                     alone = _read_by(path, migrations, _ALONE_MS, "locking_mode = EXCLUSIVE")
             except sqlite3.OperationalError as taken:
-                if taken.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                if _code(taken) & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
                     raise error from taken
                 time.sleep(random.uniform(0, _ALONE_MS / 1000))
                 continue
             if alone is None:
                 raise
             return alone
+
+
+def _code(error: sqlite3.Error) -> int:
+    """SQLite's own; 0 for what Python found, a text that is no UTF-8, say."""
+    return int(getattr(error, "sqlite_errorcode", 0))
 
 
 def _read_by(

@@ -93,7 +93,7 @@ def test_planted_faults_are_named_with_what_to_do(home: Home, rcl: Run, tmp_path
     home.path.chmod(0o755)
     temporary = tmp_path / "tmp"
     (temporary / "rcl-scratch-import-1").mkdir(parents=True)
-    (home.path / ".rcl-part-1.yaml").write_text("half of it")
+    (home.path / ".rcl-part-abcd1234.yaml").write_text("half of it")
     before = {
         path: path.stat().st_mtime_ns for path in home.path.rglob("*") if path.is_file() and ".db-" not in path.name
     }

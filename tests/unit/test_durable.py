@@ -32,6 +32,47 @@ class Never(set[Path]):
         return False
 
 
+def test_a_file_is_removed_only_while_it_is_locked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its writer may have just made it, and wait for the lock."""
+    left = tmp_path / ".rcl-part-abcd1234"
+    left.write_text("half")
+    tried: list[list[Path]] = []
+    really = Path.unlink
+
+    def unlink(path: Path, missing_ok: bool = False) -> None:
+        if path == left:
+            tried.append(abandoned_files(tmp_path))
+        really(path, missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", unlink)
+    with new_file(tmp_path):
+        pass
+    assert tried == [[]]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_only_begins_alike_stays(tmp_path: Path) -> None:
+    for name in (".rcl-part-mine", ".rcl-part-ABCD1234", ".rcl-part-abcd12345", ".rcl-part-abcd1234.a.b"):
+        (tmp_path / name).write_text("an object")
+    with new_file(tmp_path, ".yaml"):
+        pass
+    assert len(list(tmp_path.iterdir())) == 4
+
+
+def test_a_file_that_was_put_in_its_place_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: object, **__: object) -> None:
+        raise PermissionError("a network's file system has a bad moment")
+
+    descriptors = len(list(Path("/proc/self/fd").iterdir())) if Path("/proc/self/fd").exists() else 0
+    with new_file(tmp_path) as path:
+        path.write_text("whole")
+        path.replace(tmp_path / "kept")
+        monkeypatch.setattr(Path, "unlink", fails)
+    assert (tmp_path / "kept").read_text() == "whole"
+    if descriptors:
+        assert len(list(Path("/proc/self/fd").iterdir())) == descriptors
+
+
 @pytest.fixture(autouse=True)
 def _nobody_has_looked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(durable, "_SWEPT", Never())
@@ -63,14 +104,14 @@ def test_what_a_killed_process_left_goes_with_the_next_and_what_one_writes_stays
 
 def test_links_pipes_and_folders_of_that_name_are_let_be(tmp_path: Path) -> None:
     (tmp_path / "precious").write_text("years")
-    (tmp_path / ".rcl-part-link").symlink_to(tmp_path / "precious")
-    (tmp_path / ".rcl-part-folder").mkdir()
-    os.mkfifo(tmp_path / ".rcl-part-pipe")
+    (tmp_path / ".rcl-part-link____").symlink_to(tmp_path / "precious")
+    (tmp_path / ".rcl-part-folder__").mkdir()
+    os.mkfifo(tmp_path / ".rcl-part-pipe____")
     with new_file(tmp_path):
         pass
     assert (tmp_path / "precious").read_text() == "years"
     assert sorted(path.name for path in tmp_path.iterdir()) == [
-        ".rcl-part-folder", ".rcl-part-link", ".rcl-part-pipe", "precious",
+        ".rcl-part-folder__", ".rcl-part-link____", ".rcl-part-pipe____", "precious",
     ]  # fmt: skip
     assert abandoned_files(tmp_path) == []
 

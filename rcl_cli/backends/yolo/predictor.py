@@ -47,7 +47,8 @@ class YoloPredictor:
         """
         assert prepared.frame is not None
         scores = output[4:].max(0)
-        candidates = np.flatnonzero(scores >= max(floor, SCORE_FLOOR))
+        # One box that is no number would keep all from being held against each other.
+        candidates = np.flatnonzero((scores >= max(floor, SCORE_FLOOR)) & np.isfinite(output[:4]).all(0))
         candidates = candidates[np.argsort(-scores[candidates], kind="stable")][:_MAX_CANDIDATES]
         classes = output[4:, candidates].argmax(0)
         x, y, width, height = output[:4, candidates]
