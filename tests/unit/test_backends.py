@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
 from rcl_cli.backends import registry
+from rcl_cli.backends.base import Prepared
 from rcl_cli.backends.classifier.augment import Augmentation, augmented
 from rcl_cli.backends.classifier.backbones import LITE0, build, quicken_statistics
 from rcl_cli.backends.runtimes.forms import disagreement
-from rcl_cli.backends.yolo.predictor import MAX_DETECTIONS, NMS_IOU, suppress
-from rcl_cli.domain import Detection, Sample
+from rcl_cli.backends.yolo.predictor import MAX_DETECTIONS, NMS_IOU, YoloPredictor, suppress
+from rcl_cli.domain import Detection, ModelCard, Sample
 from rcl_cli.errors import ConfigError, InvalidImageFormat
 from rcl_cli.imaging.decode import decode
+from rcl_cli.imaging.geometry import Letterbox
 from rcl_cli.training.prepare import hold_out
 from rcl_cli.training.stages import pick_device
 
@@ -87,6 +91,16 @@ def test_suppression_keeps_the_best_of_each_class() -> None:
     corners = np.array([[0, 0, 10, 10], [1, 0, 11, 10], [0, 0, 10, 10], [50, 50, 60, 60]], dtype=np.float32)
     assert suppress(corners, np.array([0, 0, 1, 0])) == [0, 2, 3]
     assert suppress(corners[:0], np.array([], dtype=np.int64)) == []
+
+
+def test_a_box_that_is_no_number_keeps_no_others() -> None:
+    card = ModelCard("yolo", "yolo11n", ("a",), False, 64, {"size_px": 64}, {}, "none", "none")
+    output = np.array([[20, 20, 20], [20, 20, 20], [10, 10, 10], [10, 10, 10], [0.9, 0.8, 0.7]], np.float32)
+    predictor = YoloPredictor(SimpleNamespace(run=None), card)
+    prepared = Prepared(np.zeros((64, 64, 3), np.uint8), Letterbox(0, 0, 64, 64))
+    for odd in (np.nan, np.inf):
+        output[2, 1] = odd
+        assert [one.score for one in predictor.read(output, prepared)] == [pytest.approx(0.9)]
 
 
 def greedily(corners: np.ndarray, classes: np.ndarray) -> list[int]:
