@@ -23,16 +23,15 @@ from ratios import BIN, CACHE, DATA, ROOT, clean_environment, compare, process, 
 
 IMAGES = sorted((DATA / "bccd" / "images").glob("*.jpg"))[:64]
 CLIENTS = 32
-CLIENT = """
-import json, sys, threading, time
-sys.path.insert(0, sys.argv[5])
-from rcl_cli.inference.client import HostConnection
-address, nonce, clients, count = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
-images = [open(path, "rb").read() for path in sys.argv[6:]]
+# Many connections in a process of their own: `connected` gives what asks about an image.
+CROWD = """
+import sys, threading, time
+clients, count = int(sys.argv[1]), int(sys.argv[2])
+{connected}
 def work(number):
-    with HostConnection(address, nonce) as host:
-        for index in range(number, count, clients):
-            host.detect(images[index % len(images)], None, None)
+    ask = connected()
+    for index in range(number, count, clients):
+        ask(index % len(images))
 threads = [threading.Thread(target=work, args=(number,)) for number in range(clients)]
 sys.stdin.readline()
 began = time.perf_counter()
@@ -40,26 +39,29 @@ for thread in threads: thread.start()
 for thread in threads: thread.join()
 print(time.perf_counter() - began)
 """
-# As `CLIENT`, over HTTP.
-WEB_CLIENT = """
-import base64, http.client, json, sys, threading, time
-where, version, clients, count = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
-images = [open(path, "rb").read() for path in sys.argv[5:]]
+TO_HOST = """
+address, nonce, root, *paths = sys.argv[3:]
+sys.path.insert(0, root)
+from rcl_cli.inference.client import HostConnection
+images = [open(path, "rb").read() for path in paths]
+def connected():
+    host = HostConnection(address, nonce)
+    return lambda index: host.detect(images[index], None, None)
+"""
+TO_SERVE = """
+import base64, http.client, json
+where, version, *paths = sys.argv[3:]
+images = [base64.b64encode(open(path, "rb").read()).decode() for path in paths]
+bodies = [json.dumps({"ProjectVersionArn": version, "Image": {"Bytes": image}}) for image in images]
 head = {"X-Amz-Target": "RekognitionService.DetectCustomLabels", "Content-Type": "application/x-amz-json-1.1"}
-bodies = [json.dumps({"ProjectVersionArn": version, "Image": {"Bytes": base64.b64encode(i).decode()}}) for i in images]
-def work(number):
+def connected():
     web = http.client.HTTPConnection(where)
-    for index in range(number, count, clients):
-        web.request("POST", "/", bodies[index % len(bodies)], head)
+    def ask(index):
+        web.request("POST", "/", bodies[index], head)
         answer = web.getresponse()
         text = answer.read()
         assert answer.status == 200, text
-threads = [threading.Thread(target=work, args=(number,)) for number in range(clients)]
-sys.stdin.readline()
-began = time.perf_counter()
-for thread in threads: thread.start()
-for thread in threads: thread.join()
-print(time.perf_counter() - began)
+    return ask
 """
 SESSION = """
 import sys, time
@@ -243,11 +245,16 @@ def eager_loop(model: Path, images: list[bytes]) -> Callable[[], float]:
     return run
 
 
-def throughput(host: tuple[str, str], images: list[Path], clients: int, count: int) -> Callable[[], float]:
-    """Images a second that a client process with so many connections gets answered."""
+def throughput(connected: str, to: list[str], images: list[Path], clients: int, count: int) -> Callable[[], float]:
+    """Images a second that a client process with so many connections gets answered.
+
+    Args:
+        connected, to: `TO_HOST` or `TO_SERVE`, and what they take.
+    """
+    code = CROWD.replace("{connected}", connected)
 
     def run() -> float:
-        words = [sys.executable, "-c", CLIENT, *host, str(clients), str(count), str(ROOT), *map(str, images)]
+        words = [sys.executable, "-c", code, str(clients), str(count), *to, *map(str, images)]
         with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as client:
             time.sleep(0.5)
             out, _ = client.communicate("go\n")
@@ -290,19 +297,6 @@ def served(running: Running) -> Iterator[str]:
         assert server.stdout is not None
         yield server.stdout.readline().split()[-1].removeprefix("http://")
         server.terminate()
-
-
-def web_throughput(where: str, version: str, images: list[Path], clients: int, count: int) -> Callable[[], float]:
-    """As `throughput`, over HTTP."""
-
-    def run() -> float:
-        words = [sys.executable, "-c", WEB_CLIENT, where, version, str(clients), str(count), *map(str, images)]
-        with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as client:
-            time.sleep(0.5)
-            out, _ = client.communicate("go\n")
-        return count / float(out)
-
-    return run
 
 
 # --- claims -----------------------------------------------------------------------------------------------------------
@@ -367,7 +361,7 @@ def load(running: Running, peer: Path, size_px: int) -> None:
     images = [path.read_bytes() for path in IMAGES]
     loop = batched_loop(running.model, images)
     with running.started() as host:
-        many = throughput(host, IMAGES, CLIENTS, 4 * len(IMAGES))
+        many = throughput(TO_HOST, [*host, str(ROOT)], IMAGES, CLIENTS, 4 * len(IMAGES))
         compare(
             f"detections a second, {CLIENTS} clients", "batched decode and forward, best batch, one process", 0.9,
             many, loop, at_least=True,
@@ -376,7 +370,8 @@ def load(running: Running, peer: Path, size_px: int) -> None:
             compare(
                 f"detections a second through `rcl serve`, {CLIENTS} clients",
                 "a bare single-threaded session a core, decode and forward", 0.93,
-                web_throughput(where, running.version, IMAGES, CLIENTS, 4 * len(IMAGES)), bare_sessions, at_least=True,
+                throughput(TO_SERVE, [where, running.version], IMAGES, CLIENTS, 4 * len(IMAGES)), bare_sessions,
+                at_least=True,
             )  # fmt: skip
         predict = predict_loop(peer, size_px, IMAGES)
         compare(
@@ -391,7 +386,7 @@ def classification(folder: Path) -> None:
     images = [path.read_bytes() for path in paths]
     eager = eager_loop(running.model, images)
     with running.started() as host:
-        many = throughput(host, paths, CLIENTS, 4 * len(paths))
+        many = throughput(TO_HOST, [*host, str(ROOT)], paths, CLIENTS, 4 * len(paths))
         compare(
             f"classifications a second, {CLIENTS} clients, CPU", "torchvision eager loop", 3, many, eager, at_least=True
         )

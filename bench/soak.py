@@ -29,7 +29,7 @@ from soak_parts import faults, shells, trainings, watch
 from soak_parts.common import Tally, client, model_answers
 
 from rcl_cli.local.home.stored import store_checks
-from tests.conftest import Home, make_home, wait_until
+from tests.conftest import Home, colour_images, wait_until
 from tests.functional.models import trained
 from tests.functional.serving import serving
 
@@ -49,47 +49,35 @@ def mount(folder: Path, size_mb: int) -> Path:
     return place
 
 
-def models(place: Path) -> tuple[Home, dict[str, str]]:
-    """A home with a detector and a classifier that are running: ARNs by name."""
+def models(place: Path) -> tuple[Home, dict[str, str], str]:
+    """A home with a detector and a classifier: ARNs by name, and the detector's manifest."""
     made = trained(place / "home", boxes=True)
-    home = make_home(place / "home")
-    arns = {"detector": made.version}
-    other = trained(place / "other", boxes=False)
-    card = other.home.path / "models" / "1"
-    assert card.is_dir()
-    # One home, so that both are served by one process: the classifier's images and datasets come with it.
+    home = made.home
+    manifest = (home.buckets / "data" / "TRAIN.manifest").read_text()
     project = home.project("classifier")
-    target = home.buckets / "signs"
-    (other.home.buckets / "data").rename(target)
-    for kind in ("TRAIN", "TEST"):
-        text = (target / f"{kind}.manifest").read_text().replace("s3://data/", "s3://signs/")
-        home.dataset(project, kind, text.encode())
-    arns["classifier"] = home.train(project, "v")
+    training, testing = colour_images(home)
+    home.dataset(project, "TRAIN", training)
+    home.dataset(project, "TEST", testing)
+    arns = {"detector": made.version, "classifier": home.train(project, "v")}
     status, message = home.wait(project, "v")
     assert status == "TRAINING_COMPLETED", message
-    return home, arns
-
-
-def start(home: Home, arns: dict[str, str]) -> None:
-    for arn in arns.values():
-        home.call("StartProjectVersion", ProjectVersionArn=arn, MinInferenceUnits=1)
-    for arn in arns.values():
-        wait_until(lambda arn=arn: faults.status_of(home.call, arn) == "RUNNING", 120)
+    return home, arns, manifest
 
 
 def run(place: Path, minutes: float) -> dict[str, Any]:
     tally = Tally()
-    home, arns = models(place)
-    start(home, arns)
+    home, arns, manifest = models(place)
     (place / "tmp").mkdir()
     os.environ["TMPDIR"] = str(place / "tmp")
     tempfile.tempdir = str(place / "tmp")
     until = time.time() + 60 * minutes
     log = place.parent / "serve.log"
     with serving(home, "--debug", stderr=log) as (url, pid):
+        for arn in arns.values():
+            faults.revive(client(url), arn)
         answers = model_answers(client(url), home, arns)
         task = place.parent / "task.json"
-        task.write_text(json.dumps({"url": url, "until": until, "answers": answers, "manifest": _manifest(home)}))
+        task.write_text(json.dumps({"url": url, "until": until, "answers": answers, "manifest": manifest}))
         processes = [
             subprocess.Popen(
                 [sys.executable, "-m", "soak_parts.clients", task, str(number), str(CLIENTS // CLIENT_PROCESSES)],
@@ -123,7 +111,7 @@ def run(place: Path, minutes: float) -> dict[str, Any]:
         series.append(watch.look(home.path, pid))
         for arn in arns.values():
             client(url).stop_project_version(ProjectVersionArn=arn)
-            wait_until(lambda arn=arn: faults.status_of(home.call, arn) == "STOPPED", 120)
+            wait_until(lambda arn=arn: faults.status_of(client(url), arn) == "STOPPED", 120)
     text = log.read_text("utf-8", "replace")
     if "Traceback" in text:
         tally.fail("a traceback in the server's log", text[text.index("Traceback") :][:3000])
@@ -140,10 +128,6 @@ def run(place: Path, minutes: float) -> dict[str, Any]:
         "level": watch.is_level(series),
         "series": series,
     }
-
-
-def _manifest(home: Home) -> str:
-    return (home.buckets / "data" / "TRAIN.manifest").read_text()
 
 
 def main() -> None:

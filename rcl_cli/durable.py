@@ -18,6 +18,7 @@ _PARTIAL = ".rcl-part-"
 _NEW_FILE = re.compile(re.escape(_PARTIAL) + r"[a-z0-9_]{8}(\.\w+)?")
 # Folders in which this process has looked for what others left.
 _SWEPT: set[Path] = set()
+_MOST_SWEPT = 1000
 
 
 def sync_folder(folder: Path) -> None:
@@ -73,7 +74,9 @@ def new_file(folder: Path, suffix: str = "") -> Iterator[Path]:
         OSError: it can't be made.
     """
     if folder not in _SWEPT:
-        # Once: a bucket may hold a great many files.
+        # Once, or nearly: a bucket may hold a great many files, and as many folders.
+        if len(_SWEPT) >= _MOST_SWEPT:
+            _SWEPT.clear()
         _SWEPT.add(folder)
         _remove_abandoned_files(folder)
     descriptor, path = _locked_file(folder, suffix)

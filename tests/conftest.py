@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -96,6 +97,27 @@ def in_threads(count: int, work: Callable[[int], None]) -> Iterator[list[BaseExc
     yield failures
     for thread in threads:
         thread.join()
+
+
+@contextmanager
+def in_time(seconds: float = 5, *, of_cpu: bool = False, what: str = "it") -> Iterator[None]:
+    """End what takes longer.
+
+    Args:
+        of_cpu: count what this process computes, and not what it waits for.
+    """
+
+    def end(*_: object) -> None:
+        raise TimeoutError(f"{what} takes longer than {seconds} s")
+
+    clock, number = (signal.ITIMER_PROF, signal.SIGPROF) if of_cpu else (signal.ITIMER_REAL, signal.SIGALRM)
+    before = signal.signal(number, end)
+    signal.setitimer(clock, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(clock, 0)
+        signal.signal(number, before)
 
 
 def write_manifest(path: Path, lines: list[dict[str, Any]]) -> None:

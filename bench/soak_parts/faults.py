@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import random
 import signal
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +17,10 @@ from rcl_cli.compute.launcher import launcher
 from rcl_cli.compute.places import host_of
 from soak_parts.common import Tally, client
 from tests.conftest import Home
+from tests.process.full_disk import empty, fill
 
 # Seconds between two kills, and that the disk stays full.
 _EVERY_S, _FULL_S = 30.0, 60.0
-_BLOCKS = (2**12, 1)
 
 
 class Disk:
@@ -37,35 +35,24 @@ class Disk:
         began = time.time()
         for part in (1 / 3, 2 / 3):
             time.sleep(max(0.0, began + part * (until - began) - time.time()))
-            ballast = self.place / "ballast"
             self.is_full = True
             full_until = time.time() + min(_FULL_S, (until - began) / 10)
-            with ballast.open("ab", buffering=0) as out:
-                while time.time() < full_until:
-                    self._fill(out)
-                    time.sleep(0.2)
-            ballast.unlink()
+            while time.time() < full_until:
+                fill(self.place)
+                time.sleep(0.2)
+            empty(self.place)
             tally.count("the disk was full, and emptied again")
             # Whoever was refused may still be saying so.
             time.sleep(5)
             self.is_full = False
 
-    def _fill(self, out: Any) -> None:
-        found = os.statvfs(self.place)
-        with contextlib.suppress(OSError):
-            os.posix_fallocate(out.fileno(), os.fstat(out.fileno()).st_size, found.f_bavail * found.f_frsize)
-        for block in _BLOCKS:
-            with contextlib.suppress(OSError):
-                while out.write(b"x" * block):
-                    pass
 
-
-def status_of(call: Callable[..., dict[str, Any]], arn: str) -> str:
-    """Of a version, by `Home.call`."""
+def status_of(boto: Any, arn: str) -> str:
+    """Of a version."""
     # `project/NAME/version/VERSION/TIME`, and others' projects are on many pages.
     name, version = arn.split("/")[1], arn.split("/")[3]
-    for project in call("DescribeProjects", ProjectNames=[name])["ProjectDescriptions"]:
-        found = call("DescribeProjectVersions", ProjectArn=project["ProjectArn"], VersionNames=[version])
+    for project in boto.describe_projects(ProjectNames=[name])["ProjectDescriptions"]:
+        found = boto.describe_project_versions(ProjectArn=project["ProjectArn"], VersionNames=[version])
         for one in found["ProjectVersionDescriptions"]:
             return str(one["Status"])
     return "GONE"
@@ -105,16 +92,10 @@ def revive(boto: Any, arn: str, seconds: float = 240) -> None:
     deadline = time.time() + seconds
     while time.time() < deadline:
         with contextlib.suppress(ClientError, BotoCoreError):
-            status = status_of(lambda name, **params: _called(boto, name, params), arn)
+            status = status_of(boto, arn)
             if status == "RUNNING":
                 return
             if status != "STARTING":
                 boto.start_project_version(ProjectVersionArn=arn, MinInferenceUnits=1)
         time.sleep(1)
     raise TimeoutError(f"{arn} does not run again")
-
-
-def _called(boto: Any, name: str, params: dict[str, Any]) -> dict[str, Any]:
-    ways = {"DescribeProjects": boto.describe_projects, "DescribeProjectVersions": boto.describe_project_versions}
-    found: dict[str, Any] = ways[name](**params)
-    return found

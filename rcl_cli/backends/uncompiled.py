@@ -27,6 +27,7 @@ class _StandIn(ModuleType):
 
     def __init__(self, name: str, **answers: Any) -> None:
         super().__init__(name)
+        self.__spec__ = ModuleSpec(name, None)
         vars(self).update(answers)
 
     def __getattr__(self, name: str) -> Any:
@@ -57,13 +58,13 @@ def leave_out_the_compiler() -> None:
     if "torch" in sys.modules:
         return
 
-    def disable(function: Callable[..., Any], *_: Any, **__: Any) -> Callable[..., Any]:
-        return function
+    def disable(fn: Callable[..., Any] | None = None, *_: Any, **__: Any) -> Callable[..., Any]:
+        return fn if fn is not None else lambda function: function
 
     def is_compile_supported(_device: str) -> bool:
         return False
 
-    def graph_break() -> None:
+    def graph_break(*_: Any, **__: Any) -> None:
         """There is no graph."""
 
     sys.modules[_COMPILER] = _StandIn(_COMPILER, __path__=[], disable=disable, graph_break=graph_break)
@@ -76,5 +77,5 @@ def _load() -> None:
     sys.meta_path[:] = [finder for finder in sys.meta_path if not isinstance(finder, _Rest)]
     for name in (_UTILS, _COMPILER):
         if isinstance(sys.modules.get(name), _StandIn):
-            del sys.modules[name]
+            sys.modules.pop(name, None)
     importlib.import_module(_UTILS)

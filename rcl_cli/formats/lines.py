@@ -136,7 +136,7 @@ def _inside(box: BoxPx, record: Record, notes: Notes) -> BoxPx | None:
     if right <= left or bottom <= top:
         notes.add("boxes lie outside their image and were left out", record.image)
         return None
-    if min(right - left, bottom - top) * scale_of(width, height) <= 1:
+    if min(plain(right - left), plain(bottom - top)) * scale_of(width, height) <= 1:
         notes.add("boxes are a pixel or less wide or high: a dataset counts them as errors", record.image)
     if (left, top, right, bottom) == (box.left, box.top, box.left + box.width, box.top + box.height):
         return box

@@ -36,7 +36,8 @@ _ODD = (
 )  # fmt: skip
 # Pillow warns of broken tags and of sizes. The ones don't matter here, and `check_header` judges the others. For the
 # whole process: Python's way of saying it for a few lines is not safe among threads.
-warnings.filterwarnings("ignore", module="PIL")
+for _kind in (UserWarning, Image.DecompressionBombWarning):
+    warnings.filterwarnings("ignore", category=_kind, module="PIL")
 
 
 @dataclass(frozen=True, slots=True)

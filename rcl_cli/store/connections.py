@@ -13,6 +13,7 @@ from functools import cache
 from pathlib import Path
 
 from rcl_cli.errors import ConfigError
+from rcl_cli.store.trouble import code_of
 
 BUSY_TIMEOUT_MS = 60_000
 # Who reads alone does so for a moment.
@@ -101,25 +102,21 @@ def shared_or_alone(
         try:
             return shared()
         except sqlite3.OperationalError as error:
-            if _code(error) != sqlite3.SQLITE_IOERR_SHMSIZE:
+            if code_of(error) != sqlite3.SQLITE_IOERR_SHMSIZE:
                 raise
             try:
-                # Several who ask at the same moment keep each other from it.
+                # Several who ask at the same moment keep each other from it: threads take turns, processes are patient
+                # for times of their own.
                 with _ASKING_ALONE:
                     alone = _read_by(path, migrations, _ALONE_MS, "locking_mode = EXCLUSIVE")
             except sqlite3.OperationalError as taken:
-                if _code(taken) & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                if code_of(taken) & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
                     raise error from taken
                 time.sleep(random.uniform(0, _ALONE_MS / 1000))
                 continue
             if alone is None:
                 raise
             return alone
-
-
-def _code(error: sqlite3.Error) -> int:
-    """SQLite's own; 0 for what Python found, a text that is no UTF-8, say."""
-    return int(getattr(error, "sqlite_errorcode", 0))
 
 
 def _read_by(

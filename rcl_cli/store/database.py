@@ -65,10 +65,21 @@ class Database:
                 raise
             raise ConfigError(f"{meaning(error, self.path.parent)}.") from error
         self._local.connection = connection
+        self._remember(before)
+        return connection
+
+    def _remember(self, before: tuple[int, int] | None) -> None:
+        """Take what was opened first for the store from now on.
+
+        Args:
+            before: what lay there before it was opened; it may have been made since.
+
+        Raises:
+            StoreGoneError: another file is in its place, or none.
+        """
         with self._writing_identity:
             self._file = self._file or before or self._there()
         self._check_place()
-        return connection
 
     def _connected(self, *, give_room: bool) -> sqlite3.Connection:
         try:
@@ -151,8 +162,10 @@ class Database:
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
         """This thread's connection, or one for this time where the disk has no room for any."""
+        before = self._there()
         connection = shared_or_alone(lambda: self.connection, self.path, MIGRATIONS, BUSY_TIMEOUT_MS)
         try:
+            self._remember(before)
             yield connection
         finally:
             if connection is not getattr(self._local, "connection", None):

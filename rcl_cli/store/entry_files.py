@@ -17,7 +17,7 @@ from rcl_cli.durable import new_folder, remove_abandoned, replace_durably, sync_
 from rcl_cli.errors import RclError
 from rcl_cli.store import room
 from rcl_cli.store.connections import BUSY_TIMEOUT_MS, Migration, connect, connect_to_read, draft
-from rcl_cli.store.trouble import is_full
+from rcl_cli.store.trouble import code_of, is_full
 
 _FILE = "entries.db"
 _NEW, _GONE = ".new-", ".gone-"
@@ -270,4 +270,4 @@ class Draft:
 
 def _code(error: sqlite3.DatabaseError) -> int:
     """SQLite's primary result code; ours are about damaged files."""
-    return int(getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT)) & 0xFF
+    return (code_of(error) or sqlite3.SQLITE_CORRUPT) & 0xFF

@@ -12,15 +12,19 @@ from pathlib import Path
 _TIGHT_BYTES = 2**17
 
 
+def code_of(error: BaseException) -> int:
+    """SQLite's extended result code; 0 for what Python found itself, a text that is no UTF-8, say."""
+    return int(getattr(error, "sqlite_errorcode", 0))
+
+
 def is_full(error: BaseException, folder: Path) -> bool:
     """Whether the disk that holds a folder was too full for something."""
     if isinstance(error, OSError):
         return error.errno in (errno.ENOSPC, errno.EDQUOT)
     if not isinstance(error, sqlite3.Error):
         return False
-    whole = getattr(error, "sqlite_errorcode", 0)
-    code = whole & 0xFF
-    if code == sqlite3.SQLITE_FULL or whole == sqlite3.SQLITE_IOERR_SHMSIZE:
+    code = code_of(error) & 0xFF
+    if code == sqlite3.SQLITE_FULL or code_of(error) == sqlite3.SQLITE_IOERR_SHMSIZE:
         return True
     # Files that can't grow are "disk I/O error", or can't be opened.
     with suppress(OSError):
@@ -36,7 +40,7 @@ def free_bytes(folder: Path) -> int:
 
 def is_damage(error: sqlite3.Error) -> bool:
     """Whether a file is not what SQLite wrote."""
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+    return code_of(error) & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
 def reason(error: OSError, home: Path) -> str:
@@ -54,7 +58,7 @@ def meaning(error: BaseException, home: Path) -> str:
         return f"The disk of {home} is full: make room on it, or delete a version or a dataset"
     if not isinstance(error, sqlite3.Error):
         return f"The store can't be used: {error}"
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    code = code_of(error) & 0xFF
     if is_damage(error):
         return f"The store in {home} is damaged: {error}; rcl doctor says what to do"
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):

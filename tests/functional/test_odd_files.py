@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 import os
 import random
-import signal
 import socket
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -24,28 +23,12 @@ from rcl_cli.local.datasets.checking.looks import Unusable, look_at
 from rcl_cli.local.detecting.sources import find_images, read_image
 from rcl_cli.regular import open_bytes, open_text, read_bytes
 from rcl_cli.training.prepare import check_images
-from tests.conftest import Home, image_line, noisy, write_manifest
+from tests.conftest import Home, image_line, in_time, noisy, write_manifest
 from tests.functional.layouts import BOX_LAYOUTS, dump
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 Layout = Callable[[Path], Path]
 IMAGES = (".jpg", ".jpeg", ".png")
-
-
-@contextmanager
-def in_time(seconds: float = 5) -> Iterator[None]:
-    """End what waits for a pipe."""
-
-    def end(*_: object) -> None:
-        raise TimeoutError("it waits")
-
-    before = signal.signal(signal.SIGALRM, end)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
 
 
 def odd(folder: Path, name: str) -> dict[str, Path]:

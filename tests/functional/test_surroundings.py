@@ -55,8 +55,10 @@ def test_a_profile_says_how_times_are_written(rcl: Run, home: Home, tmp_path: Pa
         done = rcl("describe-projects", *query, "--profile", "w", "--output", output, **config)
         assert float(done.stdout.removesuffix("...\n")) == time
     assert rcl("describe-projects", *query, **config).stdout.startswith('"20')
-    for profile, kind in (("x", "fish"), ("e", "")):
-        done = rcl("describe-projects", "--profile", profile, **config)
+    # Before all else that is wrong, and for an example of a request, too.
+    odd = [["--profile", "x", "--bogus"], ["--profile", "x", "--generate-cli-skeleton"]]
+    for words, kind in ((["--profile", "x"], "fish"), (["--profile", "e"], ""), (odd[0], "fish"), (odd[1], "fish")):
+        done = rcl("describe-projects", *words, **config)
         said = f'Unknown cli_timestamp_format value: {kind}, valid values are "wire" or "iso8601"'
         assert (done.returncode, done.stdout, done.stderr) == (
             253,

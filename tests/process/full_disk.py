@@ -11,6 +11,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from tests.conftest import make_home, wait_until
@@ -19,13 +20,19 @@ SIZE = "90m"
 
 
 def fill(place: Path) -> None:
-    for block in (2**20, 2**12, 1):
-        try:
-            with (place / f"fill-{block}").open("wb", buffering=0) as out:
+    """Take all the room that there is on a disk, and what came free since it was last taken."""
+    with (place / "ballast").open("ab", buffering=0) as out:
+        with suppress(OSError):
+            found = os.statvfs(place)
+            os.posix_fallocate(out.fileno(), os.fstat(out.fileno()).st_size, found.f_bavail * found.f_frsize)
+        for block in (2**20, 2**12, 1):
+            with suppress(OSError):
                 while out.write(b"x" * block):
                     pass
-        except OSError:
-            continue
+
+
+def empty(place: Path) -> None:
+    (place / "ballast").unlink()
 
 
 def main() -> None:
@@ -75,8 +82,7 @@ def main() -> None:
     rcl("describe-projects without room", "describe-projects")
     rcl("list-dataset-entries without room", "list-dataset-entries", "--dataset-arn", "p/train", "--max-items", "1")
     rcl("create-project-version", *training, "--output-config", "S3Bucket=out,S3KeyPrefix=x")
-    for path in place.glob("fill-*"):
-        path.unlink()
+    empty(place)
     rcl("create-project again", "create-project", "--project-name", "again")
     with sqlite3.connect(home.path / "rcl.db") as db:
         said["integrity"] = (0, db.execute("PRAGMA integrity_check").fetchone()[0])

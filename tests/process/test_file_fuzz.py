@@ -11,10 +11,8 @@ import json
 import os
 import re
 import shutil
-import signal
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -29,7 +27,7 @@ from rcl_cli.local.datasets.checking.looks import Look, look_at
 from rcl_cli.local.datasets.imports import Request, import_images
 from rcl_cli.manifest.line import parse_line
 from rcl_cli.manifest.listing import listing, validation
-from tests.conftest import Home, box_line, image_line, noisy
+from tests.conftest import Home, box_line, image_line, in_time, noisy
 from tests.functional.layouts import BOX_LAYOUTS
 from tests.process.mutations import change_bytes, change_text, changed_json
 
@@ -37,22 +35,6 @@ FILES = int(os.environ.get("RCL_FUZZ_FILES", "200"))
 SEED = os.environ.get("RCL_FUZZ_SEED", "1")
 LONGEST_S = 2.0
 IMAGES = (".jpg", ".jpeg", ".png")
-
-
-@contextmanager
-def in_time(what: str) -> Iterator[None]:
-    """End what computes for too long; waiting for others does not count."""
-
-    def end(*_: object) -> None:
-        raise TimeoutError(f"{what} takes longer than {LONGEST_S} s")
-
-    before = signal.signal(signal.SIGPROF, end)
-    signal.setitimer(signal.ITIMER_PROF, LONGEST_S)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_PROF, 0)
-        signal.signal(signal.SIGPROF, before)
 
 
 # --- images -----------------------------------------------------------------------------------------------------------
@@ -124,12 +106,12 @@ def test_mutated_images(tmp_path: Path) -> None:
             ("header", read_header), ("turn", orientation_of), ("whole", verify), ("pixels", decode),
             ("small", lambda source: decode(source, longer_px=20)),
         ):  # fmt: skip
-            with in_time(f"{name} of image {number}"):
+            with in_time(LONGEST_S, of_cpu=True, what=f"{name} of image {number}"):
                 try:
                     found[name] = work(data)
                 except ServiceError as error:
                     found[name] = error.code
-        with in_time(f"look at image {number}"):
+        with in_time(LONGEST_S, of_cpu=True, what=f"look at image {number}"):
             look = look_at(path)
         tally[found["pixels"] if isinstance(found["pixels"], str) else "taken"] += 1
         # What is said to be sound is decoded, in the size that was said.
@@ -165,7 +147,7 @@ def test_mutated_manifests(home: Home) -> None:
         text = changed_json(rng, rng.choice(valid)).decode("utf-8", "replace")
         if rng.random() < 0.3:
             text = change_text(rng, text)
-        with in_time(f"line {number}: {text[:200]}"):
+        with in_time(LONGEST_S, of_cpu=True, what=f"line {number}: {text[:200]}"):
             line = parse_line(text)
             shown = listing(text, is_labeled=line.is_labeled, has_errors=line.has_listed_errors)
             checked = validation(line)
@@ -177,28 +159,38 @@ def test_mutated_manifests(home: Home) -> None:
     print(f"{FILES} lines: {dict(tally.most_common())}")
     assert tally["faultless"]
     assert len(tally) > 8
+    # Files of as many bad lines as a manifest may have.
     project = home.project()
-    for number in range(0, FILES, 500):
-        part = texts[number : number + 500]
+    good = [json.dumps({**lines()[0], "source-ref": f"s3://data/good-{number}.jpg"}) for number in range(_GOOD)]
+    for number in range(0, FILES, _BAD):
+        part = [*good, *texts[number : number + _BAD]]
+        Random(f"{SEED} file {number}").shuffle(part)
         kept = {line.source_ref for line in map(parse_line, _lines_of(part)) if not line.removed_from_datasets}
-        try:
-            dataset = home.dataset(project, "TRAIN", "\n".join(part).encode("utf-8", "replace"))
-        except ServiceError as error:
-            tally[f"refused: {error.code}"] += 1
-            continue
+        dataset = home.dataset(project, "TRAIN", "\n".join(part).encode("utf-8", "replace"))
         described = home.describe(dataset)
+        tally[described["Status"] + " " + described["StatusMessage"][:60]] += 1
         if described["Status"] == "CREATE_COMPLETE":
             assert described["DatasetStats"]["TotalEntries"] == len(kept)
-            pages, token = [], {}
-            while True:
-                found = home.call("ListDatasetEntries", DatasetArn=dataset, MaxResults=100, **token)
-                pages += found["DatasetEntries"]
-                if "NextToken" not in found:
-                    break
-                token = {"NextToken": found["NextToken"]}
-            assert len(pages) == len(kept)
+            assert listed(home, dataset) == kept
         home.call("DeleteDataset", DatasetArn=dataset)
     print(dict(tally))
+    assert sum(count for name, count in tally.items() if name.startswith("CREATE_COMPLETE"))
+
+
+_GOOD, _BAD = 100, 10
+
+
+def listed(home: Home, dataset: str) -> set[str]:
+    """The images of a dataset, page by page."""
+    found: list[str] = []
+    token: dict[str, str] = {}
+    while True:
+        page = home.call("ListDatasetEntries", DatasetArn=dataset, MaxResults=100, **token)
+        found += [json.loads(line)["source-ref"] for line in page["DatasetEntries"]]
+        if "NextToken" not in page:
+            assert len(found) == len(set(found))
+            return set(found)
+        token = {"NextToken": page["NextToken"]}
 
 
 def _lines_of(texts: list[str]) -> list[str]:
@@ -246,7 +238,7 @@ def test_mutated_annotations(layout: Callable[[Path], Path], home: Home, tmp_pat
         rng = Random(f"{SEED} {layout.__name__} {number}")
         path = rng.choice(files)
         path.write_bytes(changed_file(rng, path, kept[path]))
-        with in_time(f"{path.name} {number}: {path.read_bytes()[:3000]!r}"):
+        with in_time(LONGEST_S, of_cpu=True, what=f"{path.name} {number}: {path.read_bytes()[:3000]!r}"):
             try:
                 events: list[object] = []
                 for made in import_images(home.context, Request(source, out=out), events.append):

@@ -28,6 +28,9 @@ def test_optimizers_and_operators_do_without() -> None:
         "before = layer.weight.clone()\n"
         "layer(torch.ones(1, 2)).sum().backward(); optimizer.step(); schedule.step(); optimizer.zero_grad()\n"
         "assert not torch.equal(before, layer.weight)\n"
+        "@torch.compiler.disable(recursive=False)\n"
+        "def plain(x): torch._dynamo.graph_break(msg='x'); return x + 1\n"
+        "assert plain(1) == torch._dynamo.disable(fn=plain)(1) == 2\n"
         "boxes = torch.tensor([[0., 0., 2., 2.], [0., 0., 2., 1.9]])\n"
         "assert torchvision.ops.nms(boxes, torch.tensor([.9, .8]), 0.5).tolist() == [0]\n"
         f"assert '{LOADED}' not in sys.modules and 'sympy' not in sys.modules\n"
@@ -38,8 +41,7 @@ def test_optimizers_and_operators_do_without() -> None:
     "use",
     [
         "import torch._dynamo.config as used",
-        "from torch._dynamo import config as used",
-        "import torch._dynamo; used = torch._dynamo.config",
+        "import importlib.util; importlib.util.find_spec('torch._dynamo'); used = torch._dynamo.config",
         "from torch._dynamo.utils import counters; used = torch._dynamo.config",
     ],
 )

@@ -21,7 +21,7 @@ from rcl_cli.backends import registry
 from rcl_cli.backends.base import ONNX_FILE, Predictor, Report
 from rcl_cli.backends.predictors import predict
 from rcl_cli.backends.runtimes.onnx_form import write_onnx
-from rcl_cli.backends.runtimes.openvino_runner import computes_in_bf16
+from rcl_cli.backends.runtimes.openvino_runner import computes_in_bf16, version
 from rcl_cli.domain import Detection, ModelCard, Progress
 
 ONNX_TOLERANCE = 2e-3
@@ -47,7 +47,7 @@ def choose_forms(
     Returns:
         Of the model's card: `runtime` (`onnx`, `openvino` or `torch`, on the CPU), `precision` (`float16`, on
         accelerators, `bfloat16`, in OpenVINO, or `float32`), how far each form that was tried lies from torch in single
-        precision, and `bf16_time`, the time that OpenVINO takes for one that ONNX Runtime takes.
+        precision, `bf16_time`, the time that OpenVINO takes for one that ONNX Runtime takes; `openvino`, its version.
     """
     reference = predict(registry.on_torch(card, folder, "cpu"), probes)
     found: dict[str, Any] = {"runtime": "torch", "precision": "float32", "onnx_disagreement": None}
@@ -87,20 +87,23 @@ def _in_bf16(
     found = {"bf16_disagreement": apart, "bf16_time": round(share, 3)}
     if apart > HALF_TOLERANCE or share > _FASTER:
         return found
-    return found | {"runtime": "openvino", "precision": "bfloat16"}
+    return found | {"runtime": "openvino", "precision": "bfloat16", "openvino": version()}
 
 
 def _time_share(one: Predictor, other: Predictor, probes: Sequence[str]) -> float:
     """The time of a forward pass, for one second of the other's; they take turns, for others may be at work."""
     pixels = [one.prepare(probe).pixels[None] for probe in probes[:_TIMED_IMAGES]]
     took: tuple[list[float], list[float]] = ([], [])
-    for image in [*pixels[:1], *pixels * _TIMED_ROUNDS]:
+    for image in pixels:
+        # The first pass of a shape makes ready for it.
+        one.forward(image)
+        other.forward(image)
+    for image in pixels * _TIMED_ROUNDS:
         for predictor, seconds in zip((one, other), took, strict=True):
             began = time.perf_counter()
             predictor.forward(image)
             seconds.append(time.perf_counter() - began)
-    # The first one of each is that of loading.
-    return statistics.median(took[0][1:]) / statistics.median(took[1][1:])
+    return statistics.median(took[0]) / statistics.median(took[1])
 
 
 def export_onnx(card: ModelCard, folder: Path) -> Path:

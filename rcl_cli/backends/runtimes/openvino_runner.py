@@ -27,10 +27,20 @@ def quiet_openvino() -> ModuleType:
 
 
 @cache
+def _core() -> Any:
+    """What finds the devices, which takes a while."""
+    return quiet_openvino().Core()
+
+
+def version() -> str:
+    return str(quiet_openvino().__version__)
+
+
+@cache
 def computes_in_bf16() -> bool:
     """Whether OpenVINO is there and this CPU has instructions for bfloat16: without them it would only be emulated."""
     try:
-        return "BF16" in quiet_openvino().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+        return "BF16" in _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     except Exception:  # noqa: BLE001 - of another version, or broken: there are other forms
         return False
 
@@ -45,7 +55,6 @@ class OpenVinoRunner:
     """
 
     def __init__(self, path: Path, threads: int = 0, at_once: int = 1) -> None:
-        core = quiet_openvino().Core()
         settings = {
             "INFERENCE_PRECISION_HINT": "bf16",
             "INFERENCE_NUM_THREADS": threads * at_once,
@@ -53,7 +62,7 @@ class OpenVinoRunner:
             # Several models share the cores, and each would be bound to the same ones.
             "ENABLE_CPU_PINNING": False,
         }
-        self._model = core.compile_model(core.read_model(str(path)), "CPU", settings)
+        self._model = _core().compile_model(_core().read_model(str(path)), "CPU", settings)
         self._idle: LifoQueue[Any] = LifoQueue()
 
     def run(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:

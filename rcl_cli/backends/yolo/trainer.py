@@ -45,8 +45,7 @@ def _nothing_to_unset() -> None:
     """Nobody asks for deterministic algorithms here; to say so to torch loads its compiler."""
 
 
-for module in (ultralytics_trainer, torch_utils):
-    module.unset_deterministic = _nothing_to_unset
+ultralytics_trainer.unset_deterministic = torch_utils.unset_deterministic = _nothing_to_unset
 
 
 # Ultralytics adds its online-platform callbacks to every class whose name contains "Trainer"; this one must not.

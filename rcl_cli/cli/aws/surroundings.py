@@ -20,9 +20,11 @@ def judge(values: argparse.Namespace) -> None:
     """Judge what the aws CLI judges before all else; afterwards timeouts are seconds, None to wait for ever.
 
     Raises:
+        ConfigError: the profile writes times as nobody knows.
         UsageError: `--query` is no JMESPath expression, `--endpoint-url` no URL.
         PlainError: a timeout is no number of seconds.
     """
+    timestamp_format(values)
     if values.query is not None:
         compiled(values.query)
     if values.endpoint_url and ":" not in values.endpoint_url:
