@@ -69,12 +69,13 @@ def leave_out_the_compiler() -> None:
 
     sys.modules[_COMPILER] = _StandIn(_COMPILER, __path__=[], disable=disable, graph_break=graph_break)
     sys.modules[_UTILS] = _StandIn(_UTILS, is_compile_supported=is_compile_supported)
-    sys.meta_path.insert(0, _Rest())
+    sys.meta_path = [_Rest(), *sys.meta_path]
 
 
 def _load() -> None:
     """Put the real one in its place."""
-    sys.meta_path[:] = [finder for finder in sys.meta_path if not isinstance(finder, _Rest)]
+    # Another list: whoever looks for a module just now goes through the old one.
+    sys.meta_path = [finder for finder in sys.meta_path if not isinstance(finder, _Rest)]
     for name in (_UTILS, _COMPILER):
         if isinstance(sys.modules.get(name), _StandIn):
             sys.modules.pop(name, None)
