@@ -22,7 +22,7 @@ from typing import Any
 from ratios import BIN, CACHE, DATA, ROOT, clean_environment, compare, process, report_limit, timed
 
 IMAGES = sorted((DATA / "bccd" / "images").glob("*.jpg"))[:64]
-CLIENTS = 32
+CLIENTS, MODELS = 32, 10
 # Many connections in a process of their own: `connected` gives what asks about an image.
 CROWD = """
 import sys, threading, time
@@ -421,6 +421,52 @@ def idle_memory(running: Running) -> None:
     )
 
 
+def many_models(running: Running) -> None:
+    """Ten models that have been busy and rest."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    import psutil
+
+    from rcl_cli.inference.client import HostConnection
+
+    into = running("create-project", "--project-name", "many", "--query", "ProjectArn", "--output", "text")
+    words = ["--source-project-arn", running.project, "--source-project-version-arn", running.version]
+    words += ["--destination-project-arn", into, "--output-config", "S3Bucket=many,S3KeyPrefix=many"]
+    versions = [
+        running("copy-project-version", *words, "--version-name", f"v{n}", "--query", "ProjectVersionArn", "--output",
+                "text")
+        for n in range(MODELS)
+    ]  # fmt: skip
+    while "COPYING_IN_PROGRESS" in running("versions", "many"):
+        time.sleep(0.2)
+    for version in versions:
+        running("start-project-version", "--project-version-arn", version, "--min-inference-units", "1")
+    while "STARTING" in running("versions", "many"):
+        time.sleep(0.5)
+    # Not the folder of the model that was copied with its home.
+    hosts = [folder for folder in (running.home / "hosts").iterdir() if folder.is_dir() and folder != running.folder]
+    image = IMAGES[0].read_bytes()
+
+    def ask_often(folder: Path) -> None:
+        request = json.loads((folder / "request.json").read_text())
+        with HostConnection(request["address"], request["nonce"]) as connection:
+            for _ in range(16):
+                connection.detect(image, None, None)
+
+    for folder in hosts:
+        with ThreadPoolExecutor(8) as clients:
+            list(clients.map(ask_often, [folder] * 8))
+    time.sleep(8)
+    pids = [json.loads((folder / "handle").read_text())[0] for folder in hosts]
+    everyone = [p for pid in pids for p in (psutil.Process(pid), *psutil.Process(pid).children(recursive=True))]
+    report_limit(
+        f"{len(hosts)} models that were busy and rest, proportional memory of all processes, MB", "",
+        sum(memory_mb(p.pid) for p in everyone), 600,
+    )  # fmt: skip
+    for version in versions:
+        running("stop-project-version", "--project-version-arn", version)
+
+
 def agreement(running: Running) -> None:
     from accuracy import truth
 
@@ -490,6 +536,7 @@ def main() -> None:
             "load": lambda: load(running, peer, size_px),
             "classification": lambda: classification(folder),
             "memory": lambda: idle_memory(running),
+            "models": lambda: many_models(running),
             "agreement": lambda: agreement(running),
         }
         for claim, measure in claims.items():

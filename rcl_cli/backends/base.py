@@ -67,6 +67,10 @@ class Runner(Protocol):
         """Forward a batch of shape (N, H, W, 3), uint8 RGB; the shape of the result is the family's own."""
         ...
 
+    def rest(self) -> None:
+        """Give back memory that only forward passes need; they may go on meanwhile."""
+        ...
+
 
 class Prepared(NamedTuple):
     """An image ready for the network.
@@ -96,6 +100,10 @@ class Predictor(Protocol):
 
     def forward(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Run the network on (N, H, W, 3); `len(out) == N`."""
+        ...
+
+    def rest(self) -> None:
+        """See `Runner`."""
         ...
 
     def read(self, output: NDArray[np.float32], prepared: Prepared, floor: float = 0.0) -> list[Detection]:

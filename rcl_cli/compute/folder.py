@@ -73,7 +73,7 @@ class WorkFolder(NamedTuple):
         Raises:
             OSError, ValueError: it can't be read.
         """
-        return self._here(*self._asked())
+        return self._here(*self._asked(), os.path.realpath(self.path))
 
     def own_request(self) -> dict[str, Any] | None:
         """What is asked for; None where it came here with a copy of its home, so that the work is another home's.
@@ -81,33 +81,33 @@ class WorkFolder(NamedTuple):
         Raises:
             OSError, ValueError: it can't be read.
         """
-        found, place = self._asked()
-        return None if self._is_another(place) else self._here(found, place)
+        (found, place), here = self._asked(), os.path.realpath(self.path)
+        return None if self._is_another(place, here) else self._here(found, place, here)
 
     @property
     def is_copied(self) -> bool:
         """Whether it came here with a copy of its home; see `own_request`."""
-        return self._is_another(self._asked()[1])
+        return self._is_another(self._asked()[1], os.path.realpath(self.path))
 
     def _asked(self) -> tuple[dict[str, Any], dict[str, Any] | None]:
         """The request, and which folder it was written for; of an older rcl that is not known."""
         found: dict[str, Any] = json.loads((self.path / _REQUEST).read_bytes())
         return found, found.pop(_PLACE, None)
 
-    def _here(self, request: dict[str, Any], place: dict[str, Any] | None) -> dict[str, Any]:
-        here = os.path.realpath(self.path)
+    @staticmethod
+    def _here(request: dict[str, Any], place: dict[str, Any] | None, here: str) -> dict[str, Any]:
         if place is None or place["path"] == here:
             return request
         moved: dict[str, Any] = _moved(request, Path(place["path"]).parents[1], Path(here).parents[1])
         return moved
 
-    def _is_another(self, place: dict[str, Any] | None) -> bool:
+    def _is_another(self, place: dict[str, Any] | None, here: str) -> bool:
         """Whether a request was written for another folder than this one.
 
         A folder that was moved has kept its inode, and one that a backup put back its path. Other mounts of the same
         home give it other paths.
         """
-        if place is None or place["path"] == os.path.realpath(self.path):
+        if place is None or place["path"] == here:
             return False
         original = Path(place["path"])
         return place["inode"] != self.path.stat().st_ino or (original.exists() and not original.samefile(self.path))

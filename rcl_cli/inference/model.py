@@ -73,6 +73,7 @@ class LoadedModel:
     def rest(self) -> None:
         """Give back what only many requests need; to be called when none is here."""
         self._engine.rest()
+        self._predictor.rest()
 
     def _thresholds(self) -> dict[str, float]:
         """What counts now: the owner may set thresholds while the model runs."""

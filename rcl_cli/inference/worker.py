@@ -180,8 +180,9 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: stopping.set())
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_host, args=(arguments.lifeline_fd,), daemon=True).start()
-    # One a thread would each keep what it had most of.
-    heap.tune(heaps=2)
+    # One a thread would each keep what it had most of; and what is free at the end of the second one is never trimmed
+    # but by a threshold.
+    heap.tune(heaps=2, trim_threshold_bytes=2**20)
     leave_out_the_compiler()
     if said := _damage(arguments.model):
         os.write(1, f"refused {said}\n".encode())

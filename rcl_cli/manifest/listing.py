@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
-from rcl_cli.manifest.document import COMPUTED_KEYS, METADATA_SUFFIX, compact, load
+from rcl_cli.manifest.document import METADATA_SUFFIX, compact, load
 
 if TYPE_CHECKING:
     from rcl_cli.manifest.checks import Problem
     from rcl_cli.manifest.line import Line
-
-_COMPUTED = re.compile(f'"(?:{"|".join(sorted(COMPUTED_KEYS))})"')
-# Where there are spaces that mean nothing, in a string or not; and strings, with the spaces around them.
-_SPACES = re.compile(r"[{}\[\],:]\s|\s[{}\[\],:]")
-_WORDS = re.compile(r'("(?:[^"\\]|\\.)*")|\s+')
 
 
 def _place(document: dict[str, Any], problem: Problem) -> dict[str, Any]:
@@ -36,12 +30,18 @@ def _annotate(document: dict[str, Any], problems: tuple[Problem, ...], errors: s
         _place(document, problem).setdefault(key, []).append(problem.code.entry(problem.attribute))
 
 
+def _may_have_computed(text: str) -> bool:
+    """Whether a string ends as a computed key does; few lines have one."""
+    return 'errors"' in text or 'warnings"' in text or 'cl-metadata"' in text
+
+
 def _compacted(text: str) -> str:
     """JSON without the spaces between its words."""
     if len(text.split(None, 1)) == 1:
         return text.strip()
-    text = text.strip()
-    return _WORDS.sub(r"\1", text) if _SPACES.search(text) else text
+    from msgspec.json import format as formatted
+
+    return formatted(text.strip(), indent=-1)
 
 
 def listing(text: str, *, is_labeled: bool, has_errors: bool) -> str:
@@ -50,7 +50,7 @@ def listing(text: str, *, is_labeled: bool, has_errors: bool) -> str:
     Args:
         is_labeled, has_errors: what is known of the line already.
     """
-    if not has_errors and not _COMPUTED.search(text):
+    if not has_errors and not _may_have_computed(text):
         # Most lines, and most of a page's time: there is nothing to take out and one thing to add.
         return f'{_compacted(text)[:-1]},"cl-metadata":{{"is_labeled":{"true" if is_labeled else "false"}}}}}'
     document = load(text) or {}

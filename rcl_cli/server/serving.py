@@ -12,7 +12,7 @@ import signal
 import socket
 from collections.abc import Callable
 from types import FrameType
-from typing import Any
+from typing import Any, cast
 
 import h11
 import uvicorn
@@ -31,6 +31,35 @@ _MAX_CONNECTIONS = 1000
 _DRAIN_S = 60
 
 
+class Joining:
+    """A transport that sends an answer's head together with its body: each write may wake the client.
+
+    Args:
+        is_partway: whether more of an answer is to come at once.
+    """
+
+    def __init__(self, transport: asyncio.Transport, is_partway: Callable[[], bool]) -> None:
+        self._transport, self._is_partway = transport, is_partway
+        self._held: list[bytes] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def write(self, data: bytes) -> None:
+        self._held.append(data)
+        if not self._is_partway():
+            self._flush()
+
+    def close(self) -> None:
+        self._flush()
+        self._transport.close()
+
+    def _flush(self) -> None:
+        held, self._held = self._held, []
+        if held:
+            self._transport.write(b"".join(held))
+
+
 class Connection(H11Protocol):
     """A connection whose requests must begin in time, whose answers must be read, and of which there are only so many.
 
@@ -43,7 +72,7 @@ class Connection(H11Protocol):
     _unread_bytes = 0
 
     def connection_made(self, transport: Any) -> None:
-        super().connection_made(transport)
+        super().connection_made(cast(asyncio.Transport, Joining(transport, self._is_partway)))
         self.app_state = {**self.app_state, PEER: Peer(self.client, self.server)}
         if len(self.connections) > _MAX_CONNECTIONS:
             transport.abort()
@@ -93,6 +122,9 @@ class Connection(H11Protocol):
         super().connection_lost(exc)
         # uvicorn lets it run on where a client broke off, and with it keeps the connection in memory.
         self._unset_keepalive_if_required()
+
+    def _is_partway(self) -> bool:
+        return self.conn.our_state is h11.SEND_BODY
 
     def _body_is_useless(self) -> bool:
         return self.conn.their_state is h11.SEND_BODY and self.cycle.response_complete

@@ -96,7 +96,7 @@ def test_suppression_keeps_the_best_of_each_class() -> None:
 def test_a_box_that_is_no_number_keeps_no_others() -> None:
     card = ModelCard("yolo", "yolo11n", ("a",), False, 64, {"size_px": 64}, {}, "none", "none")
     output = np.array([[20, 20, 20], [20, 20, 20], [10, 10, 10], [10, 10, 10], [0.9, 0.8, 0.7]], np.float32)
-    predictor = YoloPredictor(SimpleNamespace(run=None), card)
+    predictor = YoloPredictor(SimpleNamespace(run=None, rest=None), card)
     prepared = Prepared(np.zeros((64, 64, 3), np.uint8), Letterbox(0, 0, 64, 64))
     for odd in (np.nan, np.inf):
         output[2, 1] = odd

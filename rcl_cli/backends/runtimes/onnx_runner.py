@@ -32,6 +32,17 @@ class OnnxRunner:
         options.add_session_config_entry("session.dynamic_block_base", "4")
         self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         self._input = self._session.get_inputs()[0].name
+        self._ran: tuple[int, ...] | None = None
 
     def run(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        self._ran = pixels.shape
         return np.asarray(self._session.run(None, {self._input: np.ascontiguousarray(pixels)})[0], dtype=np.float32)
+
+    def rest(self) -> None:
+        shape, self._ran = self._ran, None
+        if shape is None:
+            return
+        # The session keeps what passes needed until one asks it not to.
+        options = onnxruntime.RunOptions()
+        options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
+        self._session.run(None, {self._input: np.zeros((1, *shape[1:]), np.uint8)}, options)

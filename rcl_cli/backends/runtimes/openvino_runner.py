@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from queue import Empty, LifoQueue
@@ -75,3 +76,9 @@ class OpenVinoRunner:
         found = np.array(request.get_output_tensor(0).data, dtype=np.float32)
         self._idle.put(request)
         return found
+
+    def rest(self) -> None:
+        with suppress(Empty):
+            while True:
+                self._idle.get_nowait()
+        self._model.release_memory()

@@ -69,6 +69,9 @@ class TorchRunner:
         half = len(pixels) // 2
         return np.concatenate([self.run(pixels[:half]), self.run(pixels[half:])])
 
+    def rest(self) -> None:
+        """See `Runner`: what torch keeps is the device's, where recorded graphs lie in it."""
+
     @torch.inference_mode()
     def _run(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         # Streams and graphs belong to the current device, which is the first one unless somebody says so.

@@ -32,7 +32,7 @@ class YoloPredictor:
     """Boxes of a YOLO detector."""
 
     def __init__(self, runner: Runner, card: ModelCard) -> None:
-        self.forward = runner.run
+        self.forward, self.rest = runner.run, runner.rest
         self._labels = card.labels
         self._size_px = int(card.preprocessing["size_px"])
 
