@@ -27,7 +27,7 @@ from tests.conftest import Home, image_line, wait_until, write_manifest
 from tests.functional.serving import client, serving
 from tests.process.mutations import Case, Valid, make_case
 
-REQUESTS = int(os.environ.get("RCL_FUZZ_REQUESTS", "2000"))
+REQUESTS = int(os.environ.get("RCL_FUZZ_REQUESTS", "600"))
 SEED = os.environ.get("RCL_FUZZ_SEED", "1")
 CONNECTIONS = 32
 ANSWER_TIMEOUT_S = 30
