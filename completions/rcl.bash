@@ -7,7 +7,7 @@ _rcl_option() {
     case "$1 $2" in
         *" --project-names" | *" --contains-labels" | *" --datasets" | *" --version-names" | *" --tag-keys") takes=many ;;
         *" --features") takes=many; choices="CONTENT_MODERATION CUSTOM_LABELS" ;;
-        *" --no-sign-request" | *" --no-verify-ssl" | *" --no-cli-pager" | *" --debug" | *" --cli-auto-prompt" | *" --no-cli-auto-prompt" | *" --no-paginate" | *" --labeled" | *" --no-labeled" | *" --has-errors" | *" --no-has-errors" | *" --wait" | *" --json" | "pull --images" | *" --all" | *" --resume" | *" --once" | *" --quick" | *" --network" | *" --follow" | "logs --host" | *" --anyone-local" | *" --access-log" | *" --relax" | *" --reset" | *" --report" | *" --start") takes=none ;;
+        *" --no-sign-request" | *" --no-verify-ssl" | *" --no-cli-pager" | *" --debug" | *" --cli-auto-prompt" | *" --no-cli-auto-prompt" | *" --no-paginate" | *" --labeled" | *" --no-labeled" | *" --has-errors" | *" --no-has-errors" | *" --wait" | *" --json" | "logs --host" | *" --browser" | *" --without-tls" | "pull --images" | *" --all" | *" --resume" | *" --once" | *" --quick" | *" --network" | *" --follow" | *" --anyone-local" | *" --access-log" | *" --relax" | *" --reset" | *" --report" | *" --start") takes=none ;;
         *" --ca-bundle" | *" --out" | "dataset import --images" | "dataset export --images" | "dataset show --images" | "dataset check --images" | "train --images" | *" --draw" | *" --labels" | *" --access-key-file") files=1 ;;
         *" --feature") choices="CONTENT_MODERATION CUSTOM_LABELS" ;;
         *" --auto-update") choices="ENABLED DISABLED" ;;
@@ -30,7 +30,7 @@ _rcl_option() {
 _rcl_words() {
     choices= files= asked=
     case "$1" in
-        help) choices="create-project describe-projects delete-project create-dataset describe-dataset delete-dataset list-dataset-entries list-dataset-labels update-dataset-entries distribute-dataset-entries create-project-version describe-project-versions delete-project-version copy-project-version put-project-policy list-project-policies delete-project-policy wait tag-resource untag-resource list-tags-for-resource start-project-version stop-project-version detect-custom-labels compare config dataset detect doctor draw example export logs pull push report serve status thresholds train versions" ;;
+        help) choices="create-project describe-projects delete-project create-dataset describe-dataset delete-dataset list-dataset-entries list-dataset-labels update-dataset-entries distribute-dataset-entries create-project-version describe-project-versions delete-project-version copy-project-version put-project-policy list-project-policies delete-project-policy wait tag-resource untag-resource list-tags-for-resource start-project-version stop-project-version detect-custom-labels compare config console dataset detect doctor draw example export logs pull push report serve status thresholds train versions" ;;
         "wait") choices="project-version-training-completed project-version-running" ;;
         "compare") asked=version ;;
         "config") choices="show explain set unset" ;;
@@ -87,6 +87,7 @@ _rcl_flags() {
         "config explain") flags="--help" ;;
         "config set") flags="--help" ;;
         "config unset") flags="--help" ;;
+        "console") flags="--host --port --browser --without-tls --help" ;;
         "dataset") flags="--help" ;;
         "dataset import") flags="--format --images --project --out --part --help" ;;
         "dataset export") flags="--format --out --images --help" ;;
@@ -151,7 +152,7 @@ _rcl() {
     elif [[ -n $option ]]; then
         _rcl_option "$command" "$option"
     elif [[ -z $command ]]; then
-        COMPREPLY=($(compgen -W "create-project describe-projects delete-project create-dataset describe-dataset delete-dataset list-dataset-entries list-dataset-labels update-dataset-entries distribute-dataset-entries create-project-version describe-project-versions delete-project-version copy-project-version put-project-policy list-project-policies delete-project-policy wait tag-resource untag-resource list-tags-for-resource start-project-version stop-project-version detect-custom-labels compare config dataset detect doctor draw example export logs pull push report serve status thresholds train versions help" -- "$cur"))
+        COMPREPLY=($(compgen -W "create-project describe-projects delete-project create-dataset describe-dataset delete-dataset list-dataset-entries list-dataset-labels update-dataset-entries distribute-dataset-entries create-project-version describe-project-versions delete-project-version copy-project-version put-project-policy list-project-policies delete-project-policy wait tag-resource untag-resource list-tags-for-resource start-project-version stop-project-version detect-custom-labels compare config console dataset detect doctor draw example export logs pull push report serve status thresholds train versions help" -- "$cur"))
         return
     else
         _rcl_words "$command"

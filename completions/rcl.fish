@@ -31,7 +31,7 @@ end
 
 function __rcl_is_operation
     set -l command (__rcl_command)
-    and not contains -- $command help "compare" "config" "config show" "config explain" "config set" "config unset" "dataset" "dataset import" "dataset export" "dataset show" "dataset check" "detect" "doctor" "draw" "example" "export" "logs" "pull" "push" "report" "serve" "status" "thresholds" "train" "versions"
+    and not contains -- $command help "compare" "config" "config show" "config explain" "config set" "config unset" "console" "dataset" "dataset import" "dataset export" "dataset show" "dataset check" "detect" "doctor" "draw" "example" "export" "logs" "pull" "push" "report" "serve" "status" "thresholds" "train" "versions"
 end
 
 function __rcl_needs_command
@@ -56,7 +56,7 @@ complete -c rcl -f
 complete -c rcl -n __rcl_needs_command -l version -d 'Show the version.'
 complete -c rcl -l help -d 'Show what the command does.'
 complete -c rcl -n __rcl_needs_command -a help -d 'Show the help of a command.'
-complete -c rcl -n '__rcl_is help' -a 'create-project describe-projects delete-project create-dataset describe-dataset delete-dataset list-dataset-entries list-dataset-labels update-dataset-entries distribute-dataset-entries create-project-version describe-project-versions delete-project-version copy-project-version put-project-policy list-project-policies delete-project-policy wait tag-resource untag-resource list-tags-for-resource start-project-version stop-project-version detect-custom-labels compare config dataset detect doctor draw example export logs pull push report serve status thresholds train versions'
+complete -c rcl -n '__rcl_is help' -a 'create-project describe-projects delete-project create-dataset describe-dataset delete-dataset list-dataset-entries list-dataset-labels update-dataset-entries distribute-dataset-entries create-project-version describe-project-versions delete-project-version copy-project-version put-project-policy list-project-policies delete-project-policy wait tag-resource untag-resource list-tags-for-resource start-project-version stop-project-version detect-custom-labels compare config console dataset detect doctor draw example export logs pull push report serve status thresholds train versions'
 complete -c rcl -n __rcl_is_operation -l output -x -a 'json yaml yaml-stream text table off' -d 'Format of the result (default json); off prints nothing'
 complete -c rcl -n __rcl_is_operation -l query -x -a '(__rcl_ask --query)' -d 'Print a part of the whole result, also as text, where aws does each page; in yaml-stream, of each page'
 complete -c rcl -n __rcl_is_operation -l region -x -a '(__rcl_ask --region)' -d 'Region in the ARNs of new resources; local resources are the same in every region'
@@ -222,6 +222,11 @@ complete -c rcl -n '__rcl_is config' -a set -d 'Write a setting into config.yaml
 complete -c rcl -n '__rcl_is "config set"' -a '(__rcl_ask setting)'
 complete -c rcl -n '__rcl_is config' -a unset -d 'Take a setting out of config.yaml.'
 complete -c rcl -n '__rcl_is "config unset"' -a '(__rcl_ask setting)'
+complete -c rcl -n __rcl_needs_command -a console -d 'Label, look, judge and correct in a browser.'
+complete -c rcl -n '__rcl_is console' -l host -x -a '(__rcl_ask --host)' -d 'Address to listen on.'
+complete -c rcl -n '__rcl_is console' -l port -x -a '(__rcl_ask --port)' -d '0 picks a free one.'
+complete -c rcl -n '__rcl_is console' -l browser -d 'Open it in the browser, if there is one.'
+complete -c rcl -n '__rcl_is console' -l without-tls -d 'Listen where other machines can come, unencrypted.'
 complete -c rcl -n __rcl_needs_command -a dataset -d 'Bring labelled images in and out of other tools\' formats, look at them, and check them.'
 complete -c rcl -n '__rcl_is dataset' -a import -d 'Make datasets, or manifests, from labelled images of other tools.'
 complete -c rcl -n '__rcl_is "dataset import"' -F

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import sqlite3
+from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any
 
@@ -17,6 +19,7 @@ from rcl_cli.operations.resources import find_dataset
 from rcl_cli.status import CHANGING, DatasetStatus
 from rcl_cli.store import datasets, entries
 from rcl_cli.store.datasets import Dataset
+from rcl_cli.store.entries import State
 
 _TEST_SHARE = 0.2
 _SPLIT_SEED = 0
@@ -25,8 +28,28 @@ DISTRIBUTED = "The dataset entries were successfully distributed."
 
 
 def update_dataset_entries(context: Context, params: dict[str, Any]) -> dict[str, Any]:
-    changes = bytes(params["Changes"]["GroundTruth"])
-    with changing(context, params["DatasetArn"], _check_updatable) as (dataset, db):
+    update(context, params["DatasetArn"], bytes(params["Changes"]["GroundTruth"]))
+    return {}
+
+
+def update(
+    context: Context, dataset_arn: str, changes: bytes, check: Callable[[sqlite3.Connection], None] | None = None
+) -> State:
+    """Add entries to a dataset, or replace those of the same source-ref.
+
+    Args:
+        changes: manifest lines.
+        check: looks at the dataset's entries when nobody else can change them any more; what it raises ends it.
+
+    Returns:
+        What the dataset says of it.
+
+    Raises:
+        ResourceNotFound, ResourceInUse: there is no such dataset, or it can't be changed now.
+    """
+    with changing(context, dataset_arn, _check_updatable) as (dataset, db):
+        if check:
+            check(db)
         db.execute("SAVEPOINT changes")
         try:
             bucket = bucket_of(entries.first_source_ref(db))
@@ -44,8 +67,7 @@ def update_dataset_entries(context: Context, params: dict[str, Any]) -> dict[str
             counts = dataset.state.counts
             outcome = (DatasetStatus.UPDATE_FAILED, error.code.message, "CLIENT_ERROR")
         db.execute("RELEASE changes")
-        entries.settle(db, *outcome, context.now_ms(), counts)
-    return {}
+        return entries.settle(db, *outcome, context.now_ms(), counts)
 
 
 def _check_updatable(dataset: Dataset) -> None:

@@ -23,6 +23,11 @@ def _finite(value: Any) -> Any:
     return None if isinstance(value, float) and not isfinite(value) else value
 
 
+def _script(name: str) -> str:
+    """A module of the console as a part of a script."""
+    return (_PAGES / name).read_text("utf-8").replace("\nexport ", "\n")
+
+
 def page(name: str, title: str, data: Mapping[str, Any]) -> str:
     """A page that shows data.
 
@@ -34,7 +39,7 @@ def page(name: str, title: str, data: Mapping[str, Any]) -> str:
     places = {
         "title": escape(title),
         "style": (_PAGES / "style.css").read_text("utf-8"),
-        "common": (_PAGES / "common.js").read_text("utf-8"),
+        "common": _script("drawing.js") + _script("common.js"),
         "data": text,
     }
     # In one go: what was filled in is not looked at again.

@@ -12,7 +12,7 @@ import signal
 import socket
 from collections.abc import Callable
 from types import FrameType
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import h11
 import uvicorn
@@ -21,7 +21,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from rcl_cli import heap
 from rcl_cli.cli.terminal import Stderr, say
 from rcl_cli.errors import ConfigError, UsageError
-from rcl_cli.server.application import PEER, Application
+from rcl_cli.server.application import PEER
 from rcl_cli.server.peers import Peer
 
 _HEAD_TIMEOUT_S = 20.0
@@ -220,8 +220,21 @@ def _return_memory() -> None:
     heap.tune(mmap_threshold_bytes=2**16, heaps=2)
 
 
-def serve(application: Application, bound: socket.socket, *, debug: bool = False) -> None:
+class Served(Protocol):
+    """An ASGI application that may have threads at work."""
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None: ...
+
+    def is_busy(self) -> bool:
+        """Whether threads are still at work."""
+        ...
+
+
+def serve(application: Served, bound: socket.socket, announce: Callable[[], None], *, debug: bool = False) -> None:
     """Answer until SIGTERM or SIGINT; what was begun is finished first.
+
+    Args:
+        announce: called when it accepts.
 
     Raises:
         ConfigError: the server can't run.
@@ -241,7 +254,7 @@ def serve(application: Application, bound: socket.socket, *, debug: bool = False
         timeout_keep_alive=_KEEP_ALIVE_S,
         timeout_graceful_shutdown=_DRAIN_S,
     )
-    server = Server(config, lambda: say(f"rcl serve: listening on {url_of(bound)}"))
+    server = Server(config, announce)
     # uvicorn raises the signal that ended it once more when it is done; SIGTERM is then no failure.
     before = signal.signal(signal.SIGTERM, lambda *_: None)
     try:
@@ -252,5 +265,5 @@ def serve(application: Application, bound: socket.socket, *, debug: bool = False
         signal.signal(signal.SIGTERM, before)
         if application.is_busy():
             # Python would wait for the threads without end.
-            say(f"rcl serve: requests were still at work after {_DRAIN_S} s; they are broken off.", err=True)
+            say(f"Requests were still at work after {_DRAIN_S} s; they are broken off.", err=True)
             os._exit(1)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import heapq
 import sqlite3
+from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from itertools import chain, groupby, islice
@@ -296,6 +297,33 @@ def label_count(db: sqlite3.Connection) -> int:
     return int(db.execute("SELECT COUNT(*) FROM labels").fetchone()[0])
 
 
+def line_of(db: sqlite3.Connection, source_ref: str) -> str | None:
+    """The line of a source-ref as it was given; None where there is none."""
+    row = db.execute("SELECT line FROM entries WHERE source_ref = ?", (source_ref,)).fetchone()
+    return str(row[0]) if row else None
+
+
+def at(db: sqlite3.Connection, positions: Sequence[int]) -> list[Entry]:
+    """The entries of these positions that are there, in order."""
+    found: list[Entry] = []
+    for start in range(0, len(positions), _MOST_VALUES):
+        part = positions[start : start + _MOST_VALUES]
+        query = f"SELECT id, line, is_labeled, has_errors FROM entries WHERE id IN ({_marks(len(part))}) ORDER BY id"
+        found += [Entry(row[0], row[1], bool(row[2]), bool(row[3])) for row in db.execute(query, part)]
+    return found
+
+
+def positions(db: sqlite3.Connection, conditions: EntryFilter) -> array[int]:
+    """Where all entries are that fit the conditions, in order."""
+    clauses, values = _clauses(conditions)
+    query = f"SELECT id FROM entries WHERE {' AND '.join(['1', *clauses])} ORDER BY id"
+    found = (row[0] for row in db.execute(query, values))
+    if conditions.labels:
+        named = set(_labelled(db, conditions.labels, 0))
+        found = (position for position in found if position in named)
+    return array("Q", found)
+
+
 def all_lines(db: sqlite3.Connection) -> Iterator[str]:
     for row in db.execute("SELECT line FROM entries ORDER BY id"):
         yield row[0]
@@ -358,10 +386,21 @@ def _select(
     Args:
         positions: where to look, None for everywhere.
     """
-    clauses, values = ["id > ?"], list[object]([after])
+    clauses, values = _clauses(conditions)
     if positions is not None:
         clauses.append(f"id IN ({_marks(len(positions))})")
         values += positions
+    query = (
+        "SELECT id, line, is_labeled, has_errors FROM entries "
+        f"WHERE {' AND '.join(['id > ?', *clauses])} ORDER BY id LIMIT ?"
+    )
+    rows = db.execute(query, (after, *values, limit))
+    return [Entry(row[0], row[1], bool(row[2]), bool(row[3])) for row in rows]
+
+
+def _clauses(conditions: EntryFilter) -> tuple[list[str], list[object]]:
+    """What SQL says of all conditions but the labels', and its values."""
+    clauses, values = list[str](), list[object]()
     if conditions.is_labeled is not None:
         clauses.append("is_labeled = ?")
         values.append(int(conditions.is_labeled))
@@ -370,9 +409,7 @@ def _select(
     if conditions.source_ref_contains is not None:
         clauses.append("INSTR(source_ref, ?) > 0")
         values.append(conditions.source_ref_contains)
-    query = f"SELECT id, line, is_labeled, has_errors FROM entries WHERE {' AND '.join(clauses)} ORDER BY id LIMIT ?"
-    rows = db.execute(query, (*values, limit))
-    return [Entry(row[0], row[1], bool(row[2]), bool(row[3])) for row in rows]
+    return clauses, values
 
 
 def labels_page(db: sqlite3.Connection, after: str, limit: int) -> list[tuple[str, int, int]]:

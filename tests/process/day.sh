@@ -50,6 +50,22 @@ for set in circuits flowers; do
     until rcl versions copies-$set | grep COPYING_COMPLETED; do sleep 0.5; done
     rcl compare $set/v1 copies-$set/v2 -o compare-$set.html
 done
+rcl console --port 0 --no-browser >console.txt 2>console.log &
+CONSOLE=$!
+until grep -q http console.txt; do sleep 0.2; done
+python - "$(sed -n 's/.* //p' console.txt)" "$(rcl describe-projects --query 'ProjectDescriptions[?contains(ProjectArn, `/circuits/`)].Datasets[0].DatasetArn | [0]' --output text)" <<'PYTHON'
+import sys
+from urllib.request import HTTPCookieProcessor, build_opener
+
+url, dataset = sys.argv[1:]
+browser = build_opener(HTTPCookieProcessor())
+browser.open(url).read()
+place = url.partition("?")[0]
+small = browser.open(f"{place}local/thumbnail?dataset={dataset}&position=1&side=160")
+assert small.headers["content-type"] == "image/jpeg", small.headers
+PYTHON
+kill $CONSOLE
+wait $CONSOLE
 rcl status
 rcl doctor
 kill $SERVER

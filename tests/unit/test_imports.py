@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[2] / "rcl_cli"
 # Each layer may import itself and those after it. `training` and `inference` are the processes' homes: what the service
 # may use of them are job, options, address and client; the processes themselves are started by name.
 LAYERS = (
-    {"cli", "server"},
+    {"cli", "console", "server"},
     {"local"},
     {"operations"},
     {"training", "inference"},

@@ -72,4 +72,5 @@ def serve(
             keys, owner = signature.make_access_keys(made), None
             say(f"This system does not tell which programs are yours: sign with the key in {made}.", err=True)
         log = partial(say, err=True) if access_log else None
-        serving.serve(Application(context, keys, log, owner=owner, origins=allowed), bound, debug=debug)
+        application = Application(context, keys, log, owner=owner, origins=allowed)
+        serving.serve(application, bound, lambda: say(f"rcl serve: listening on {serving.url_of(bound)}"), debug=debug)

@@ -5,6 +5,7 @@ from __future__ import annotations
 LOCAL: dict[str, str] = {
     "compare": "Compare two trained versions on the test images they share.",
     "config": "Show and change settings, and explain where each comes from.",
+    "console": "Label, look, judge and correct in a browser.",
     "dataset": "Bring labelled images in and out of other tools' formats, look at them, and check them.",
     "detect": "Find labels in many images with one model.",
     "doctor": "Look for what keeps rcl from working on this machine.",

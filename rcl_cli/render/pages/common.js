@@ -1,24 +1,3 @@
-"use strict";
 const data = JSON.parse(document.getElementById("data").textContent);
 const at = id => document.getElementById(id);
-const NS = "http://www.w3.org/2000/svg";
-function fill(node, attributes, children) {
-  for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
-  node.append(...children);
-  return node;
-}
-const make = (name, attributes = {}, ...children) => fill(document.createElement(name), attributes, children);
-const draw = (name, attributes = {}, ...children) => fill(document.createElementNS(NS, name), attributes, children);
 const figure = value => value.toFixed(3);
-
-// A picture with boxes over it: { box: [left, top, width, height] as shares of it, colour, dash, title }.
-function shot(picture, boxes) {
-  if (!picture.url) return make("div", { class: "gone" }, "The picture is not there any more, or can't be read.");
-  const svg = draw("svg", { viewBox: "0 0 1 1", preserveAspectRatio: "none" });
-  for (const { box: [x, y, width, height], colour, dash, title } of boxes)
-    for (const [ink, wide] of [["#000", 4], [colour, 2]])
-      svg.append(draw("rect", { x, y, width, height, fill: "transparent", stroke: ink, "stroke-width": wide,
-        "stroke-dasharray": dash ?? "none", "vector-effect": "non-scaling-stroke" }, ...(title ? [draw("title", {}, title)] : [])));
-  const size = picture.size ? { width: picture.size[0], height: picture.size[1] } : {};
-  return make("div", { class: "shot" }, make("img", { src: picture.url, alt: picture.name, decoding: "async", ...size }), svg);
-}

@@ -1,0 +1,44 @@
+// Which view is shown: the address says it, so that back, forward and bookmarks work.
+import { make } from "/pages/drawing.js";
+import { projects } from "./projects.js";
+import { gallery } from "./gallery.js";
+import { labeller } from "./labeller.js";
+import { say } from "./notes.js";
+import { texts } from "./texts.js";
+
+const at = id => document.getElementById(id);
+const VIEWS = [
+  [/^#?\/?$/, () => projects()],
+  [/^#\/p\/([^/]+)$/, name => gallery(name)],
+  [/^#\/p\/([^/]+)\/label\/(\d+)$/, (name, index) => labeller(name, Number(index))],
+];
+let shown = null;
+
+async function show() {
+  const address = location.hash.split("?")[0];
+  for (const [pattern, open] of VIEWS) {
+    const found = pattern.exec(address);
+    if (!found) continue;
+    shown?.leave?.();
+    shown = null;
+    say("");
+    const names = found.slice(1).map(decodeURIComponent);
+    at("trail").replaceChildren(...(names.length ? [make("a", { href: `#/p/${encodeURIComponent(names[0])}` }, names[0])] : []));
+    document.title = names[0] ? `${names[0]} – ${texts.title}` : texts.title;
+    try {
+      const view = await open(...names);
+      if (location.hash.split("?")[0] !== address) { view.leave?.(); return; }
+      shown = view;
+      at("view").replaceChildren(view.node);
+      view.entered?.();
+    } catch (error) {
+      at("view").replaceChildren(make("p", { class: "gone" }, error.message));
+    }
+    return;
+  }
+  location.hash = "#/";
+}
+addEventListener("hashchange", show);
+// Nothing dropped beside its place may replace the page.
+for (const kind of ["dragover", "drop"]) addEventListener(kind, event => event.preventDefault());
+show();

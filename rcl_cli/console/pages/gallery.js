@@ -1,0 +1,177 @@
+// All images of a project: any number of them, of which only those on the screen are there.
+import { make } from "/pages/drawing.js";
+import { labelsOf, local, projectNamed, thumbnailUrl } from "./server.js";
+import { overlay, Colours } from "./boxes.js";
+import { adder } from "./adding.js";
+import { failed } from "./notes.js";
+import { texts } from "./texts.js";
+
+const STRETCH = 60, MOST_STRETCHES = 40, GAP = 10, CAPTION = 44;
+// Browsers can't scroll further than some 30 million pixels.
+const MOST_PX = 12_000_000;
+const EVERY_MS = 3000;
+
+/** Entries of a listing, fetched in stretches as they are needed. */
+class Listing {
+  constructor(project, filter, changed) {
+    Object.assign(this, { project, filter, changed, total: 0, revision: "", stretches: new Map(), asked: new Map() });
+  }
+  at(index) {
+    const stretch = Math.floor(index / STRETCH);
+    const found = this.stretches.get(stretch);
+    if (found) { this.stretches.delete(stretch); this.stretches.set(stretch, found); return found[index % STRETCH]; }
+    this.fetch(stretch);
+    return undefined;
+  }
+  async fetch(stretch) {
+    if (this.asked.has(stretch)) return this.asked.get(stretch);
+    const asked = local("gallery", { project: this.project.arn, filter: this.filter, offset: stretch * STRETCH, limit: STRETCH })
+      .then(found => {
+        if (this.revision && found.revision !== this.revision) this.stretches.clear();
+        Object.assign(this, { total: found.total, revision: found.revision });
+        this.stretches.set(stretch, found.entries);
+        while (this.stretches.size > MOST_STRETCHES) this.stretches.delete(this.stretches.keys().next().value);
+      }).finally(() => this.asked.delete(stretch));
+    this.asked.set(stretch, asked);
+    try { await asked; this.changed(); } catch (error) { failed(error); }
+  }
+  /** Look whether somebody changed something. */
+  async look() {
+    const found = await local("gallery", { project: this.project.arn, filter: this.filter, offset: 0, limit: 0 });
+    if (found.revision === this.revision) return;
+    Object.assign(this, { total: found.total, revision: found.revision });
+    this.stretches.clear();
+    this.changed();
+  }
+}
+
+class Tile {
+  constructor() {
+    this.image = make("img", { alt: "", decoding: "async" });
+    this.svg = overlay();
+    this.caption = make("span");
+    this.node = make("a", { class: "tile", draggable: "false" }, make("div", { class: "shot" }, this.image, this.svg), this.caption);
+    this.image.addEventListener("error", () => this.node.classList.add("lost"));
+    this.image.addEventListener("load", () => this.fit());
+  }
+  /** Lay the boxes over the picture, which leaves room at its sides. */
+  fit() {
+    const { naturalWidth: w, naturalHeight: h } = this.image;
+    if (w && h) this.svg.fit(w, h);
+  }
+  show(index, entry, href, width, colours) {
+    this.index = index;
+    if (this.entry === entry) return;
+    this.entry = entry;
+    this.node.classList.remove("lost");
+    this.node.href = href;
+    if (!entry) { this.image.removeAttribute("src"); this.svg.boxes([], colours); this.caption.textContent = ""; return; }
+    const url = thumbnailUrl(entry, width);
+    if (this.url !== url) { this.url = url; this.image.src = url; }
+    this.svg.boxes(entry.boxes, colours);
+    this.fit();
+    const counts = new Map(entry.labels.map(label => [label, 1]));
+    for (const { label } of entry.boxes) counts.set(label, (counts.get(label) ?? 0) + 1);
+    const name = entry.source_ref.split("/").pop();
+    this.caption.replaceChildren(make("b", {}, [...counts].map(([label, n]) => n > 1 ? `${label} ×${n}` : label).join(", ") || texts.noLabel),
+      make("small", {}, name));
+    this.node.setAttribute("aria-label", `${name}: ${this.caption.firstChild.textContent}`);
+    this.node.classList.toggle("odd", entry.has_errors);
+  }
+}
+
+export async function gallery(name) {
+  const project = await projectNamed(name);
+  const colours = new Colours((await labelsOf(project.datasets)).map(one => one.name));
+  const query = new URLSearchParams(location.hash.split("?")[1] ?? "");
+  const field = make("div", { class: "field", tabindex: "0", "aria-label": texts.allParts });
+  const inside = make("div", { class: "inside" });
+  field.append(inside);
+  const count = make("span", { class: "count", role: "status" });
+  const empty = make("p", { class: "gone", hidden: true }, texts.empty);
+  const spare = [], tiles = new Map();
+  let listing, waiting = 0, left = false;
+
+  function filterOf() {
+    const filter = {};
+    if (query.get("part")) filter.part = query.get("part");
+    if (query.get("label")) filter.labels = [query.get("label")];
+    if (query.get("is") === "labeled") filter.labeled = true;
+    if (query.get("is") === "unlabeled") filter.labeled = false;
+    if (query.get("is") === "errors") filter.errors = true;
+    if (query.get("name")) filter.name = query.get("name");
+    return filter;
+  }
+  async function open() {
+    listing = new Listing(project, filterOf(), paint);
+    for (const tile of tiles.values()) tile.entry = null;
+    field.scrollTop = 0;
+    await listing.fetch(0);
+  }
+  function measures() {
+    const width = field.clientWidth - 2 * GAP;
+    const columns = Math.max(2, Math.floor((width + GAP) / (190 + GAP)));
+    const tile = Math.floor((width + GAP) / columns) - GAP;
+    const row = Math.round(tile * 0.75) + CAPTION + GAP;
+    const rows = Math.ceil(listing.total / columns);
+    const whole = rows * row + GAP, height = Math.min(whole, MOST_PX), view = field.clientHeight;
+    const stretch = height > view ? (whole - view) / (height - view) : 1;
+    return { columns, tile, row, rows, height, view, stretch };
+  }
+  function paint() {
+    if (left || waiting) return;
+    waiting = requestAnimationFrame(() => { waiting = 0; layOut(); });
+  }
+  function layOut() {
+    const { columns, tile, row, height, view, stretch } = measures();
+    inside.style.height = `${height}px`;
+    count.textContent = texts.images(listing.total);
+    empty.hidden = listing.total > 0;
+    const top = field.scrollTop * stretch;
+    const first = Math.max(0, Math.floor((top - view / 2) / row)), last = Math.ceil((top + view * 1.5) / row);
+    const from = first * columns, to = Math.min(listing.total, last * columns);
+    for (const [index, one] of tiles)
+      if (index < from || index >= to) { tiles.delete(index); spare.push(one); one.node.style.display = "none"; }
+    for (let index = from; index < to; index++) {
+      let one = tiles.get(index);
+      if (!one) {
+        one = spare.pop() ?? new Tile();
+        tiles.set(index, one);
+        if (!one.node.isConnected) inside.append(one.node);
+        one.node.style.display = "";
+      }
+      const y = Math.floor(index / columns) * row + GAP - top + field.scrollTop, x = GAP + (index % columns) * (tile + GAP);
+      one.node.style.transform = `translate(${x}px, ${y}px)`;
+      one.node.style.width = `${tile}px`;
+      one.node.style.height = `${row - GAP}px`;
+      one.show(index, listing.at(index), `#/p/${encodeURIComponent(name)}/label/${index}?${query}`, tile, colours);
+    }
+  }
+  function choose(key, value) {
+    if (value) query.set(key, value); else query.delete(key);
+    history.replaceState(null, "", `#/p/${encodeURIComponent(name)}?${query}`);
+    open().catch(failed);
+  }
+  const option = (value, text, chosen) => make("option", { value, selected: value === (chosen ?? "") }, text);
+  const chooser = (key, label, pairs) => make("select", { "aria-label": label, onchange: event => choose(key, event.target.value) },
+    ...pairs.map(([value, text]) => option(value, text, query.get(key))));
+  let typing = 0;
+  const filters = make("div", { class: "row", role: "group", "aria-label": texts.filters },
+    chooser("part", texts.part, [["", texts.allParts], ["TRAIN", texts.parts.TRAIN], ["TEST", texts.parts.TEST]]),
+    chooser("is", texts.filters, [["", texts.any], ["labeled", texts.labeled], ["unlabeled", texts.unlabeled], ["errors", texts.errors]]),
+    chooser("label", texts.label, [["", texts.everyLabel], ...colours.names.map(one => [one, one])]),
+    make("input", { type: "search", "aria-label": texts.name, placeholder: texts.name, value: query.get("name") ?? "",
+      oninput: event => { clearTimeout(typing); typing = setTimeout(() => choose("name", event.target.value), 250); } }),
+    count);
+  const adding = adder(project, () => listing.look().catch(failed));
+  const node = make("section", { class: "whole" }, filters, adding.node, empty, field);
+  field.addEventListener("scroll", paint, { passive: true });
+  const watch = new ResizeObserver(paint);
+  await open();
+  const timer = setInterval(() => listing.look().catch(() => {}), EVERY_MS);
+  return {
+    node,
+    entered() { watch.observe(field); adding.listen(document.body); layOut(); },
+    leave() { left = true; clearInterval(timer); watch.disconnect(); adding.leave(); },
+  };
+}

@@ -1,0 +1,121 @@
+"""Pictures that people bring: checked, put into a bucket, and into a dataset."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+
+from rcl_cli.buckets.base import BucketWriteError, NoSuchObjectError
+from rcl_cli.context import Context
+from rcl_cli.errors import AccessDenied, InvalidParameter, ResourceAlreadyExists, ResourceNotFound
+from rcl_cli.imaging.decode import verify
+from rcl_cli.manifest.line import bucket_of
+from rcl_cli.operations.contents import reading
+from rcl_cli.operations.entries import update
+from rcl_cli.operations.resources import find_project
+from rcl_cli.status import DatasetStatus
+from rcl_cli.store import datasets, entries
+
+BUCKET = "rcl-console"
+_MOST_NAME_CHARS = 120
+_ODD = re.compile(r"[^\w.\-() ]+")
+
+
+def store_picture(context: Context, project_arn: str, name: str, data: bytes) -> str:
+    """Put a picture where those of a project lie.
+
+    Args:
+        name: of its file; a picture of the same name that is another one keeps its own.
+
+    Returns:
+        Its source-ref.
+
+    Raises:
+        InvalidImageFormat, ImageTooLarge, InvalidParameter: it is no picture that can be used.
+        AccessDenied: the bucket can't be written.
+        ResourceNotFound: there is no such project.
+    """
+    verify(data)
+    with context.database.read() as db:
+        project = find_project(db, project_arn)
+        there = datasets.of_project(db, project.id)
+    bucket_name = next(filter(None, (_bucket_in(context, dataset.arn) for dataset in there)), BUCKET)
+    prefix = project.name if bucket_name == BUCKET else f"rcl-console/{project.name}"
+    try:
+        bucket = context.buckets.for_output(bucket_name)
+        stem, dot, suffix = _plain(name).rpartition(".")
+        number = 1
+        while True:
+            key = f"{prefix}/{stem}{f'-{number}' if number > 1 else ''}{dot}{suffix}"
+            try:
+                with bucket.open(key) as stream:
+                    if stream.read() == data:
+                        break
+            except NoSuchObjectError:
+                bucket.write(key, data)
+                break
+            number += 1
+    except (BucketWriteError, NoSuchObjectError) as error:
+        raise AccessDenied(f"The picture can't be put into the bucket {bucket_name}: {error}.") from error
+    return f"s3://{bucket_name}/{key}"
+
+
+def _bucket_in(context: Context, dataset_arn: str) -> str:
+    with reading(context, dataset_arn, lambda _: None) as (_, db):
+        return bucket_of(entries.first_source_ref(db))
+
+
+def _plain(name: str) -> str:
+    """A name that every file system and every program can have."""
+    plain = _ODD.sub("_", name.replace("\\", "/").rpartition("/")[2]).strip(". ")
+    stem, dot, suffix = plain.rpartition(".")
+    return f"{stem[:_MOST_NAME_CHARS]}{dot}{suffix[:8]}" if stem else f"picture-{suffix[:_MOST_NAME_CHARS]}.jpg"
+
+
+def add_pictures(context: Context, project_arn: str, kind: str, source_refs: Sequence[str]) -> int:
+    """Let a project's dataset have pictures, without labels; those that are in one of its datasets stay as they are.
+
+    Args:
+        kind: `TRAIN` or `TEST`; a dataset that is not there is made.
+
+    Returns:
+        How many are new.
+
+    Raises:
+        ServiceError: what CreateDataset and UpdateDatasetEntries raise.
+    """
+    from rcl_cli.operations.invoke import invoke
+
+    with context.database.read() as db:
+        there = datasets.of_project(db, find_project(db, project_arn).id)
+    new = list(dict.fromkeys(source_refs))
+    for dataset in there:
+        with reading(context, dataset.arn, lambda _: None) as (_, own):
+            new = [ref for ref in new if not entries.has(own, ref)]
+    arn = next((dataset.arn for dataset in there if dataset.type == kind), None)
+    if arn is None:
+        try:
+            arn = str(invoke(context, "CreateDataset", {"ProjectArn": project_arn, "DatasetType": kind})["DatasetArn"])
+        except ResourceAlreadyExists:
+            # Somebody else made it just now.
+            return add_pictures(context, project_arn, kind, source_refs)
+    if new:
+        lines = "".join(f"{json.dumps({'source-ref': ref}, ensure_ascii=False)}\n" for ref in new)
+        state = update(context, arn, lines.encode())
+        if state.status == DatasetStatus.UPDATE_FAILED:
+            raise InvalidParameter(state.message)
+    return len(new)
+
+
+def check_stored(context: Context, source_refs: Sequence[str]) -> None:
+    """
+    Raises:
+        ResourceNotFound: one is no picture in a bucket.
+    """
+    for ref in source_refs:
+        name = bucket_of(ref)
+        try:
+            context.buckets.get(name).size(ref.removeprefix(f"s3://{name}/"))
+        except NoSuchObjectError as error:
+            raise ResourceNotFound(f"There is no picture {ref}.") from error

@@ -1,0 +1,91 @@
+"""Saving what a labeller did, unless somebody else changed the entry meanwhile."""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from rcl_cli.context import Context
+from rcl_cli.errors import InvalidParameter
+from rcl_cli.local.labelling.lines import Labelling, edited
+from rcl_cli.manifest.line import parse_line
+from rcl_cli.operations.contents import reading
+from rcl_cli.operations.entries import update
+from rcl_cli.status import DatasetStatus
+from rcl_cli.store import entries
+
+
+class Saved(NamedTuple):
+    """A line that is in the store, and the mark by which the next edit names it."""
+
+    line: str
+    mark: str
+
+
+class ChangedMeanwhileError(Exception):
+    """The entry is not what whoever edits it saw last; nothing was changed.
+
+    Args:
+        now: what it is; None where it is gone.
+    """
+
+    def __init__(self, now: Saved | None) -> None:
+        super().__init__("the entry was changed by somebody else meanwhile")
+        self.now = now
+
+
+def as_saved(line: str) -> Saved:
+    """A line with its mark, which no other line has."""
+    return Saved(line, hashlib.blake2b(line.encode(), digest_size=12).hexdigest())
+
+
+def save(
+    context: Context, dataset_arn: str, source_ref: str, mark: str, wanted: Labelling, size_px: tuple[int, int]
+) -> Saved:
+    """Let an entry say what is wanted; see `lines.edited`.
+
+    Args:
+        mark: of the line that was seen.
+        size_px: width and height of the upright image.
+
+    Raises:
+        ChangedMeanwhileError: it is another one by now.
+        ServiceError: what UpdateDatasetEntries raises; what is wanted can't be said.
+    """
+    created = datetime.fromtimestamp(context.now_ms() / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    return _replace(context, dataset_arn, source_ref, mark, lambda line: edited(line, wanted, size_px, created))
+
+
+def restore(context: Context, dataset_arn: str, source_ref: str, mark: str, line: str) -> Saved:
+    """Put back a line as it was before an edit.
+
+    Args:
+        line: of the same source-ref.
+
+    Raises:
+        as `save`.
+    """
+    if parse_line(line).source_ref != source_ref:
+        raise InvalidParameter("The line is another image's.")
+    return _replace(context, dataset_arn, source_ref, mark, lambda _: line)
+
+
+def _replace(context: Context, dataset_arn: str, source_ref: str, mark: str, change: Callable[[str], str]) -> Saved:
+    def check(db: sqlite3.Connection) -> None:
+        line = entries.line_of(db, source_ref)
+        now = None if line is None else as_saved(line)
+        if now is None or now.mark != mark:
+            raise ChangedMeanwhileError(now)
+
+    with reading(context, dataset_arn, lambda _: None) as (_, db):
+        check(db)
+        before = entries.line_of(db, source_ref) or ""
+    after = change(before)
+    if after != before:
+        state = update(context, dataset_arn, after.encode(), check)
+        if state.status == DatasetStatus.UPDATE_FAILED:
+            raise InvalidParameter(state.message)
+    return as_saved(after)

@@ -1,0 +1,236 @@
+"""The console in a real Chromium, driven by its mouse and its keys."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from rcl_cli.local.labelling.lines import labelling_of
+from tests.conftest import Home, box_images, box_line, colour_images, image_line, noisy
+from tests.functional.browser import BROWSER, needs_browser
+from tests.functional.consoling import consoling
+
+pytestmark = needs_browser
+ODD_LABEL = "<img src=x onerror=alert(1)>"
+_FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=BROWSER, args=_FLAGS)
+        yield opened
+        opened.close()
+
+
+class Complaints:
+    """What a page asked of others, and what the browser said about it."""
+
+    def __init__(self, page: Page, own: str) -> None:
+        self.said: list[str] = []
+        page.on("console", lambda message: self.said.append(f"console: {message.text}"))
+        page.on("pageerror", lambda error: self.said.append(f"error: {error}"))
+        page.on("request", lambda asked: None if asked.url.startswith((own, "blob:")) else self.said.append(asked.url))
+        page.on("dialog", lambda dialog: self.said.append(f"dialog: {dialog.message}"))
+
+
+@contextmanager
+def at_console(browser: Browser, home: Home, *, may_complain: bool = False) -> Iterator[tuple[Page, Any]]:
+    """A page of a console, and its process."""
+    with consoling(home) as (visitor, process):
+        page = browser.new_page(viewport={"width": 1280, "height": 800})
+        complaints = Complaints(page, f"http://{visitor.host}/")
+        page.goto(visitor.url)
+        try:
+            yield page, process
+            assert may_complain or complaints.said == []
+        finally:
+            page.close()
+
+
+def saved(page: Page) -> None:
+    expect(page.locator(".saved")).to_have_attribute("data-state", "saved")
+
+
+def counted(page: Page, text: str) -> None:
+    expect(page.locator("aside .count")).to_have_text(text)
+
+
+def drag(page: Page, start: tuple[float, float], end: tuple[float, float]) -> None:
+    """From one point of the picture to another, as shares of it."""
+    frame = page.locator(".picture img").bounding_box()
+    assert frame
+
+    def place(point: tuple[float, float]) -> tuple[float, float]:
+        return frame["x"] + point[0] * frame["width"], frame["y"] + point[1] * frame["height"]
+
+    page.mouse.move(*place(start))
+    page.mouse.down()
+    page.mouse.move(*place(((start[0] + end[0]) / 2, (start[1] + end[1]) / 2)))
+    page.mouse.move(*place(end))
+    page.mouse.up()
+
+
+def labels(home: Home, dataset: str) -> list[tuple[str, ...]]:
+    return [labelling_of(json.dumps(line)).labels for line in home.entries(dataset)]
+
+
+def test_from_pictures_to_labels_by_keys(browser: Browser, home: Home, tmp_path: Path) -> None:
+    files = []
+    for number in range(6):
+        files.append(tmp_path / f"{number}.jpg")
+        noisy((40 * number, 90, 200), (120, 90), number).save(files[-1])
+    files.append(tmp_path / "no.jpg")
+    files[-1].write_text("no picture")
+    # A refused picture is an answer of 400, of which Chromium speaks in the console.
+    with at_console(browser, home, may_complain=True) as (page, _):
+        page.get_by_label("Name of the new project").fill("shapes")
+        page.keyboard.press("Enter")
+        page.locator("input[type=file]").set_input_files(files)
+        expect(page.locator(".adder")).to_contain_text("6 added.")
+        expect(page.locator("#notes")).to_contain_text("1 left out. no.jpg: Request has invalid image format")
+        expect(page.locator(".tile:visible")).to_have_count(6)
+        page.locator(".tile").first.click()
+        counted(page, "1 of 6")
+        page.keyboard.press("b")
+        page.get_by_label("New label").fill("round")
+        page.keyboard.press("Enter")
+        # Two keys an image.
+        for number in range(2, 7):
+            page.keyboard.press("Space")
+            counted(page, f"{number} of 6")
+            page.keyboard.press("1")
+        saved(page)
+        (dataset,) = home.call("DescribeProjects")["ProjectDescriptions"][0]["Datasets"]
+        assert labels(home, dataset["DatasetArn"]) == [("round",)] * 6
+        page.keyboard.press("z")
+        counted(page, "6 of 6")
+        page.keyboard.press("z")
+        counted(page, "5 of 6")
+        saved(page)
+        assert labels(home, dataset["DatasetArn"]) == [("round",)] * 4 + [()] * 2
+        page.keyboard.press("Shift+Z")
+        page.keyboard.press("n")
+        counted(page, "6 of 6")
+        saved(page)
+        assert labels(home, dataset["DatasetArn"]) == [("round",)] * 5 + [()]
+
+
+def test_boxes_by_mouse_and_keys(browser: Browser, home: Home) -> None:
+    lines = box_images(home, 3, 0)[0]
+    first = box_line("data", lines[0]["source-ref"].rpartition("/")[2], (128, 96), (ODD_LABEL, 10, 10, 60, 60))
+    first["boxes"]["annotations"][0]["note"] = "kept"
+    noisy((90, 90, 90), (128, 96), 0).save(home.buckets / first["source-ref"].removeprefix("s3://"))
+    dataset = home.dataset(home.project(), "TRAIN", [first, *lines[1:]])
+
+    def boxes() -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = home.entries(dataset)[0].get("boxes", {}).get("annotations", [])
+        return found
+
+    with at_console(browser, home) as (page, _):
+        page.locator(".card").click()
+        expect(page.locator(".tile:visible")).to_have_count(3)
+        page.locator(".tile").first.click()
+        expect(page.locator(".stage .box")).to_have_count(1)
+        # Within another box, which is not chosen.
+        drag(page, (0.25, 0.25), (0.5, 0.5))
+        saved(page)
+        new = boxes()[1]
+        assert (new["left"], new["top"], new["width"], new["height"]) == pytest.approx((32, 24, 32, 24), abs=1)
+        page.keyboard.press("Shift+ArrowRight")
+        page.keyboard.press("ArrowDown")
+        saved(page)
+        assert (boxes()[1]["width"], boxes()[1]["top"]) == (new["width"] + 1, new["top"] + 1)
+        drag(page, (0.4, 0.4), (0.6, 0.4))
+        saved(page)
+        assert boxes()[1]["left"] == pytest.approx(new["left"] + 25.6, abs=1)
+        page.keyboard.press("d")
+        saved(page)
+        assert len(boxes()) == 3
+        page.keyboard.press("Delete")
+        page.locator(".stage").press("Tab")
+        page.keyboard.press("Delete")
+        saved(page)
+        assert boxes()[0]["class_id"] == new["class_id"]
+        assert len(boxes()) == 1
+        # All of it back, as it was written.
+        for _ in range(7):
+            page.keyboard.press("z")
+        saved(page)
+        assert boxes() == first["boxes"]["annotations"]
+        expect(page.locator(".stage .box")).to_have_count(1)
+        page.keyboard.press("Space")
+        counted(page, "2 of 3")
+        page.keyboard.press("c")
+        saved(page)
+        assert len(home.entries(dataset)[1]["boxes"]["annotations"]) == 2
+        assert page.get_by_text(ODD_LABEL).count() > 0
+
+
+@pytest.mark.parametrize("is_mine", [True, False])
+def test_conflicts_are_told(browser: Browser, home: Home, is_mine: bool) -> None:
+    colour_images(home, 2, 0)
+    dataset = home.dataset(home.project(), "TRAIN", [image_line("data", "0.jpg", "cat"), image_line("data", "1.jpg")])
+    with at_console(browser, home) as (page, _):
+        page.locator(".card").click()
+        page.locator(".tile").first.click()
+        counted(page, "1 of 2")
+        theirs = image_line("data", "0.jpg", "dog", "bird") | {"from": "elsewhere"}
+        home.call("UpdateDatasetEntries", DatasetArn=dataset, Changes={"GroundTruth": json.dumps(theirs).encode()})
+        page.keyboard.press("1")
+        dialog = page.locator("dialog.conflict")
+        expect(dialog).to_contain_text("Somebody else changed this image meanwhile.")
+        expect(dialog).to_contain_text("dog, bird")
+        assert labels(home, dataset)[0] == ("dog", "bird")
+        dialog.get_by_role("button", name="Save mine" if is_mine else "Take theirs").click()
+        saved(page)
+        assert labels(home, dataset)[0] == (() if is_mine else ("dog", "bird"))
+        assert home.entries(dataset)[0]["from"] == "elsewhere"
+
+
+def test_edits_wait_for_a_server_that_was_killed(browser: Browser, home: Home) -> None:
+    colour_images(home, 3, 0)
+    dataset = home.dataset(home.project(), "TRAIN", [image_line("data", f"{n}.jpg", "cat") for n in range(3)])
+
+    @contextmanager
+    def started(port: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+        command = [sys.executable, "-m", "rcl_cli", "console", "--no-browser", "--port", port]
+        with subprocess.Popen(
+            command, env=home.environment(), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        ) as process:
+            assert process.stdout
+            try:
+                yield process, process.stdout.readline().split()[-1]
+            finally:
+                process.kill()
+
+    with browser.new_page() as page:
+        with started("0") as (process, url):
+            page.goto(url)
+            page.locator(".card").click()
+            page.locator(".tile").first.click()
+            counted(page, "1 of 3")
+            process.kill()
+            process.wait()
+            page.keyboard.press("1")
+            expect(page.locator(".saved")).to_contain_text("1 not saved")
+            page.keyboard.press("Space")
+            counted(page, "2 of 3")
+            page.keyboard.press("1")
+            expect(page.locator(".saved")).to_contain_text("2 not saved")
+        with started(str(urlsplit(url).port)):
+            saved(page)
+            assert labels(home, dataset) == [(), (), ("cat",)]
+            page.keyboard.press("z")
+            page.keyboard.press("z")
+            saved(page)
+            assert labels(home, dataset) == [("cat",)] * 3
