@@ -37,10 +37,23 @@ _BACKLOG = 512
 _LOOK_S, _IDLE_LOOK_S = 0.5, 2.0
 # A worker says each few seconds that it is there; and clients wait half as long as this for an answer.
 _SILENT_S, _ANSWER_S = 30.0, 240.0
+# Where the system tells that a worker is stopped (SIGSTOP), that is soon enough: SDKs wait a minute in all.
+_STOPPED_S = 4.0
 
 
 def log(text: str) -> None:
     print(time.strftime("%Y-%m-%dT%H:%M:%S%z"), text, flush=True)
+
+
+def _is_stopped(pid: int) -> bool:
+    """Whether a child is stopped, as SIGSTOP does it; not every system can say so."""
+    if not hasattr(os, "waitid"):
+        return False
+    try:
+        # Whether it has ended is for others to ask.
+        return os.waitid(os.P_PID, pid, os.WSTOPPED | os.WNOHANG | os.WNOWAIT) is not None
+    except ChildProcessError:
+        return False
 
 
 class WorkerProcess:
@@ -57,15 +70,19 @@ class WorkerProcess:
         self.process, self.pipe = process, process.stdout.fileno()
         self.is_ready, self.is_listened_to, self.load = False, True, 0
         self.heard, self._oldest_s = time.monotonic(), 0
+        self._stopped_at: float | None = None
         self.refusal = ""
         self._text = b""
 
     def forgive(self, now: float) -> None:
         """What it has not said or done until now does not count."""
-        self.heard, self._oldest_s = now, 0
+        self.heard, self._oldest_s, self._stopped_at = now, 0, None
 
     def is_hung(self, now: float) -> bool:
         """Whether nothing is to be expected of it any more: it was stopped, or does not get on with a request."""
+        self._stopped_at = (self._stopped_at or now) if _is_stopped(self.process.pid) else None
+        if self._stopped_at is not None and now - self._stopped_at > _STOPPED_S:
+            return True
         return now - self.heard > (_SILENT_S if self.is_ready else _START_S) or self._oldest_s > _ANSWER_S
 
     def listen(self) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import subprocess
+import time
 from pathlib import Path
 
 import psutil
@@ -14,6 +16,7 @@ from rcl_cli.compute.folder import WorkFolder
 from rcl_cli.compute.local import is_at_work
 from rcl_cli.compute.places import host_of, making_of
 from rcl_cli.errors import ResourceNotReady
+from rcl_cli.inference.host import WorkerProcess
 from rcl_cli.local.home.stored import store_checks
 from rcl_cli.operations import settle
 from tests.conftest import colour_images, in_threads, make_home, wait_until
@@ -92,6 +95,25 @@ def test_a_frozen_worker_is_replaced_and_its_clients_are_answered(
     assert (failures, len(answers)) == ([], 6)
     wait_until(lambda: not frozen.is_running() or frozen.status() == "zombie")
     wait_until(lambda: len(psutil.Process(pid).children()) == 2)
+
+
+def test_a_worker_that_says_nothing_or_is_stopped_is_hung() -> None:
+    with subprocess.Popen(["sleep", "60"], stdout=subprocess.PIPE) as process:
+        worker, now = WorkerProcess(process), time.monotonic()
+        worker.is_ready = True
+        assert not worker.is_hung(now)
+        assert worker.is_hung(now + 31)
+        freeze(process.pid)
+        assert not worker.is_hung(now + 1)
+        assert worker.is_hung(now + 6)
+        process.send_signal(signal.SIGCONT)
+        wait_until(lambda: psutil.Process(process.pid).status() != psutil.STATUS_STOPPED)
+        assert not worker.is_hung(now + 7)
+        process.kill()
+        process.wait()
+        # It has ended, which is for others to find.
+        assert not worker.is_hung(now + 7)
+        worker.close()
 
 
 @pytest.mark.parametrize("how", ["copied", "moved", "put back", "linked"])

@@ -63,7 +63,7 @@ def test_batches_are_halved_until_memory_holds_them(monkeypatch: pytest.MonkeyPa
     ]
     # What the tries took is not given twice.
     budgets = [one.time_budget_s or 0 for one in trainer.plans]
-    assert 60 == budgets[0] > budgets[1] > budgets[2] > 50
+    assert 60 == budgets[0] > budgets[1] > budgets[2] > 0
 
 
 @pytest.mark.parametrize(
