@@ -58,7 +58,7 @@ class Trainer:
 
 class Predictor:
     def __init__(self, runner: Runner, card: ModelCard) -> None:
-        self.forward, self._card = runner.run, card
+        self.forward, self.rest, self._card = runner.run, runner.rest, card
 
     def prepare(self, source: bytes | str | Path) -> Prepared:
         return Prepared(stretch(decode(source), self._card.image_size))

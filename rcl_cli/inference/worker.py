@@ -41,7 +41,8 @@ class Worker:
     def __init__(self, model: LoadedModel, nonce: str, stopping: threading.Event) -> None:
         self._model, self._nonce, self._stopping = model, nonce, stopping
         self._lock = threading.Lock()
-        self.requests = 0
+        # Now, and ever.
+        self.requests = self.taken = 0
         # When the model was asked, by the threads that wait for it.
         self._began: dict[int, float] = {}
 
@@ -78,6 +79,7 @@ class Worker:
     def _counted(self) -> Iterator[None]:
         with self._lock:
             self.requests += 1
+            self.taken += 1
         try:
             yield
         finally:
@@ -137,15 +139,19 @@ def _accept(listener: socket.socket, worker: Worker, stopping: threading.Event) 
 
 def _report_load(worker: Worker) -> None:
     """Tell the host how many requests are here and since when, whenever that changes, and now and then that we are."""
-    told, told_at, busy_at, is_trim = 0, time.monotonic(), 0.0, True
+    told, told_at, busy_at, taken, is_trim = 0, time.monotonic(), 0.0, 0, True
     while True:
         time.sleep(_REPORT_S)
         now = time.monotonic()
-        if worker.requests or told:
-            busy_at, is_trim = now, False
+        # One may have come and gone between two looks.
+        if worker.requests or worker.taken != taken:
+            busy_at, taken, is_trim = now, worker.taken, False
         elif not is_trim and now - busy_at > _QUIET_S:
-            worker.rest()
             is_trim = True
+            try:
+                worker.rest()
+            except Exception as error:  # noqa: BLE001 - whoever does not report any more is taken for hung
+                print(f"memory is kept: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
         if worker.requests != told or now - told_at > _ALIVE_S:
             told, told_at = worker.requests, now
             with contextlib.suppress(OSError):
@@ -180,9 +186,9 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: stopping.set())
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_host, args=(arguments.lifeline_fd,), daemon=True).start()
-    # One a thread would each keep what it had most of; and what is free at the end of the second one is never trimmed
-    # but by a threshold.
-    heap.tune(heaps=2, trim_threshold_bytes=2**20)
+    # One a thread would each keep what it had most of, and what is free at the end of a second one is never trimmed but
+    # by a threshold, with which glibc maps every image anew.
+    heap.tune(heaps=1)
     leave_out_the_compiler()
     if said := _damage(arguments.model):
         os.write(1, f"refused {said}\n".encode())

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
-from rcl_cli.manifest.document import METADATA_SUFFIX, compact, load
+from rcl_cli.manifest.document import COMPUTED_KEYS, METADATA_SUFFIX, compact, load
 
 if TYPE_CHECKING:
     from rcl_cli.manifest.checks import Problem
     from rcl_cli.manifest.line import Line
+
+_COMPUTED = re.compile(f'"(?:{"|".join(sorted(COMPUTED_KEYS))})"')
 
 
 def _place(document: dict[str, Any], problem: Problem) -> dict[str, Any]:
@@ -31,17 +34,23 @@ def _annotate(document: dict[str, Any], problems: tuple[Problem, ...], errors: s
 
 
 def _may_have_computed(text: str) -> bool:
-    """Whether a string ends as a computed key does; few lines have one."""
-    return 'errors"' in text or 'warnings"' in text or 'cl-metadata"' in text
+    """Whether a line may hold what an earlier listing wrote into it; most are told by a few quick looks."""
+    ends_alike = 'errors"' in text or 'warnings"' in text or 'cl-metadata"' in text
+    return ends_alike and bool(_COMPUTED.search(text))
 
 
 def _compacted(text: str) -> str:
     """JSON without the spaces between its words."""
     if len(text.split(None, 1)) == 1:
         return text.strip()
+    from msgspec import DecodeError
     from msgspec.json import format as formatted
 
-    return formatted(text.strip(), indent=-1)
+    try:
+        return formatted(text.strip(), indent=-1)
+    except (DecodeError, RecursionError):
+        # It is more particular than what took the line in; spaces mean nothing.
+        return text.strip()
 
 
 def listing(text: str, *, is_labeled: bool, has_errors: bool) -> str:

@@ -33,10 +33,10 @@ class Lane:
         """
         if self._taken >= self._places:
             raise ProvisionedThroughputExceeded("Too many requests are being answered: try again a little later.")
-        self._taken += 1
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[Any] = loop.create_future()
         future = self._executor.submit(work)
+        self._taken += 1
         future.add_done_callback(partial(self._tell, loop, answer))
         try:
             return await answer
@@ -58,7 +58,8 @@ class Lane:
         if done.cancelled():
             answer.cancel()
         elif error := done.exception():
-            answer.set_exception(error)
+            # A future takes no StopIteration.
+            answer.set_exception(RuntimeError(repr(error)) if isinstance(error, StopIteration) else error)
         else:
             answer.set_result(done.result())
 

@@ -32,22 +32,24 @@ _DRAIN_S = 60
 
 
 class Joining:
-    """A transport that sends an answer's head together with its body: each write may wake the client.
+    """A transport that sends an answer's head with the first piece of its body: each write may wake the client.
 
     Args:
-        is_partway: whether more of an answer is to come at once.
+        state: where the conversation stands.
     """
 
-    def __init__(self, transport: asyncio.Transport, is_partway: Callable[[], bool]) -> None:
-        self._transport, self._is_partway = transport, is_partway
-        self._held: list[bytes] = []
+    def __init__(self, transport: asyncio.Transport, state: h11.Connection) -> None:
+        self._transport, self._state = transport, state
+        self._held, self._is_in_body = b"", False
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)
 
     def write(self, data: bytes) -> None:
-        self._held.append(data)
-        if not self._is_partway():
+        was_in_body, self._is_in_body = self._is_in_body, self._state.our_state is h11.SEND_BODY
+        self._held += data
+        # A body that comes in pieces goes as it comes: only the transport knows whether the client keeps up.
+        if was_in_body or not self._is_in_body:
             self._flush()
 
     def close(self) -> None:
@@ -55,9 +57,9 @@ class Joining:
         self._transport.close()
 
     def _flush(self) -> None:
-        held, self._held = self._held, []
+        held, self._held = self._held, b""
         if held:
-            self._transport.write(b"".join(held))
+            self._transport.write(held)
 
 
 class Connection(H11Protocol):
@@ -72,7 +74,7 @@ class Connection(H11Protocol):
     _unread_bytes = 0
 
     def connection_made(self, transport: Any) -> None:
-        super().connection_made(cast(asyncio.Transport, Joining(transport, self._is_partway)))
+        super().connection_made(cast(asyncio.Transport, Joining(transport, self.conn)))
         self.app_state = {**self.app_state, PEER: Peer(self.client, self.server)}
         if len(self.connections) > _MAX_CONNECTIONS:
             transport.abort()
@@ -122,9 +124,6 @@ class Connection(H11Protocol):
         super().connection_lost(exc)
         # uvicorn lets it run on where a client broke off, and with it keeps the connection in memory.
         self._unset_keepalive_if_required()
-
-    def _is_partway(self) -> bool:
-        return self.conn.our_state is h11.SEND_BODY
 
     def _body_is_useless(self) -> bool:
         return self.conn.their_state is h11.SEND_BODY and self.cycle.response_complete

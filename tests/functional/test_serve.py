@@ -277,6 +277,25 @@ def test_overload_is_refused_at_once() -> None:
         await asyncio.gather(*taken)
         assert await lane.run(lambda: 7) == 7
         lane.close()
+        # What can't begin takes no place.
+        with pytest.raises(RuntimeError):
+            await lane.run(lambda: 7)
+        assert not lane.is_busy()
+
+    asyncio.run(scenario())
+
+
+def test_work_that_ends_oddly_is_answered() -> None:
+    import asyncio
+
+    from rcl_cli.server.lanes import Lane
+
+    async def scenario() -> None:
+        lane = Lane("test", threads=1, waiting=1)
+        with pytest.raises(RuntimeError, match="StopIteration"):
+            await lane.run(lambda: next(iter([])))
+        assert not lane.is_busy()
+        lane.close()
 
     asyncio.run(scenario())
 

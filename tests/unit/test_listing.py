@@ -45,3 +45,22 @@ def test_what_an_earlier_pass_wrote_is_not_listed(key: str) -> None:
         "source-ref": "s3://data/a.jpg",
         "cl-metadata": {"is_labeled": True},
     }
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        # What one of two equal keys says does not count, and was never looked at.
+        r'{"source-ref": "s3://data/a.jpg", "note": "\ud800", "note": "x"}',
+        '{"source-ref": "s3://data/a.jpg", "deep": ' + "[" * 900 + "]" * 900 + "}",
+    ],
+)
+def test_every_line_that_is_taken_is_listed(text: str) -> None:
+    assert load(text) is not None
+    assert json.loads(listing(text, is_labeled=False, has_errors=False))["cl-metadata"] == {"is_labeled": False}
+
+
+def test_numbers_stay_as_they_were_written() -> None:
+    text = r'{"source-ref":"s3://data/a.jpg", "a": {"score": 1.50, "big": 1E2}, "a-note": "has \u00e9 errors"}'
+    listed = listing(text, is_labeled=True, has_errors=False)
+    assert r'"a":{"score":1.50,"big":1E2},"a-note":"has \u00e9 errors"' in listed

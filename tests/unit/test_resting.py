@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import importlib.util
+import threading
+import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -14,6 +17,8 @@ from onnx import TensorProto, helper
 from rcl_cli import heap
 from rcl_cli.backends.base import Runner
 from rcl_cli.backends.runtimes.onnx_runner import OnnxRunner
+from rcl_cli.inference import worker
+from tests.conftest import in_threads, wait_until
 
 SIDE_PX, CHANNELS = 1024, 16
 
@@ -68,3 +73,71 @@ def test_what_passes_needed_goes_and_answers_stay(network: Path, kind: str) -> N
     # The wide layer alone is 64 MiB.
     assert busy_mb - resident_mb() > 50
     assert np.array_equal(tested.run(pixels), first)
+
+
+@pytest.mark.parametrize("kind", ["onnx", "openvino"])
+def test_passes_go_on_meanwhile(network: Path, kind: str) -> None:
+    tested = runner(kind, network)
+    pixels = np.random.default_rng(1).integers(0, 255, (1, 256, 256, 3), np.uint8)
+    first, done = tested.run(pixels), threading.Event()
+
+    def go(_: int) -> None:
+        while not done.is_set():
+            assert np.array_equal(tested.run(pixels), first)
+
+    with in_threads(2, go) as failures:
+        for _ in range(100):
+            tested.rest()
+        done.set()
+    assert failures == []
+
+
+class Over(Exception):
+    """Ends the thread that reports, which goes on for ever."""
+
+
+class Asked:
+    """A worker that gets one short request between two looks, and can't rest."""
+
+    requests, oldest_s = 0, 0.0
+
+    def __init__(self) -> None:
+        self.taken, self.rested, self.is_over = 0, 0, False
+
+    def rest(self) -> None:
+        self.rested += 1
+        raise MemoryError("there is none")
+
+    def __getattribute__(self, name: str) -> Any:
+        if name == "requests" and self.is_over:
+            raise Over
+        return object.__getattribute__(self, name)
+
+
+def test_short_requests_are_noticed_and_reports_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[bytes] = []
+    monkeypatch.setattr(worker, "_REPORT_S", 0.005)
+    monkeypatch.setattr(worker, "_QUIET_S", 0.02)
+    monkeypatch.setattr(worker, "_ALIVE_S", 0.01)
+    monkeypatch.setattr(worker.os, "write", lambda _, text: said.append(text))
+    asked = Asked()
+
+    def report() -> None:
+        with pytest.raises(Over):
+            worker._report_load(asked)  # type: ignore[arg-type]
+
+    reporting = threading.Thread(target=report)
+    reporting.start()
+    try:
+        time.sleep(0.05)
+        assert asked.rested == 0
+        asked.taken = 1
+        wait_until(lambda: asked.rested == 1)
+        before = len(said)
+        wait_until(lambda: len(said) > before + 3)
+        assert asked.rested == 1
+        asked.taken = 2
+        wait_until(lambda: asked.rested == 2)
+    finally:
+        asked.is_over = True
+        reporting.join()

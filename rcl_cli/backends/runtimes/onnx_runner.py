@@ -35,8 +35,10 @@ class OnnxRunner:
         self._ran: tuple[int, ...] | None = None
 
     def run(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        found = np.asarray(self._session.run(None, {self._input: np.ascontiguousarray(pixels)})[0], dtype=np.float32)
+        # Only now: a rest meanwhile gave back nothing of this.
         self._ran = pixels.shape
-        return np.asarray(self._session.run(None, {self._input: np.ascontiguousarray(pixels)})[0], dtype=np.float32)
+        return found
 
     def rest(self) -> None:
         shape, self._ran = self._ran, None

@@ -81,4 +81,6 @@ class OpenVinoRunner:
         with suppress(Empty):
             while True:
                 self._idle.get_nowait()
-        self._model.release_memory()
+        # The first versions have no such thing, and later ones refuse while a pass goes on.
+        with suppress(AttributeError, RuntimeError):
+            self._model.release_memory()
