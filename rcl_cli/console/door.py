@@ -10,7 +10,6 @@ import hmac
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
-from http.cookies import CookieError, SimpleCookie
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -66,8 +65,11 @@ class Door:
         refusal = self._refusal(scope, headers)
         if refusal is not None:
             await _answer(send, *refusal)
-        elif token := _token_of(scope):
+        elif (token := _token_of(scope)) and not self._is_known(headers):
             await self._let_in(token, send)
+        elif token:
+            # Opened once more, by a browser that is in.
+            await _answer(send, 200, "", [(b"refresh", b"0; url=/")])
         elif not self._is_known(headers):
             await _answer(send, 401, "Open the URL that rcl console printed; each works once.")
         else:
@@ -93,11 +95,9 @@ class Door:
         return None
 
     def _is_known(self, headers: Mapping[str, str]) -> bool:
-        try:
-            given = SimpleCookie(headers.get("cookie", "")).get(self._cookie)
-        except CookieError:
-            return False
-        told, _, signature = ("" if given is None else given.value).rpartition(".")
+        # By hand: other programs of this machine set cookies that no parser takes, and all would be lost with them.
+        given = dict(one.strip().partition("=")[::2] for one in headers.get("cookie", "").split(";"))
+        told, _, signature = given.get(self._cookie, "").rpartition(".")
         if not hmac.compare_digest(signature.encode(), self._signature(told).encode()):
             return False
         return time.time() - int(told.partition(".")[0]) < _SESSION_S
@@ -114,7 +114,8 @@ class Door:
         self._opened(self._token)
         session = f"{told}.{self._signature(told)}"
         cookie = f"{self._cookie}={session}; HttpOnly; SameSite=Strict; Path=/; Max-Age={_SESSION_S}"
-        await _answer(send, 303, "", [(b"location", b"/"), (b"set-cookie", cookie.encode())])
+        # No redirect: where another site's page led here, browsers keep a strict cookie from where that leads.
+        await _answer(send, 200, "", [(b"refresh", b"0; url=/"), (b"set-cookie", cookie.encode())])
 
 
 def _token_of(scope: Scope) -> str:

@@ -6,7 +6,7 @@ Pictures and entries are named by dataset and position: no path and no URL of a 
 from __future__ import annotations
 
 import json
-import math
+import sqlite3
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -31,16 +31,20 @@ from rcl_cli.errors import (
 from rcl_cli.imaging.limits import MAX_FILE_BYTES
 from rcl_cli.local.home.overview import projects_of
 from rcl_cli.local.labelling.adding import add_pictures, check_stored, store_picture
-from rcl_cli.local.labelling.gallery import PARTS, Gallery, Listing, Shown, next_unlabeled, shown
+from rcl_cli.local.labelling.gallery import PARTS, Gallery, Listing, Shown, index_of, labels_of, next_unlabeled, shown
 from rcl_cli.local.labelling.lines import Drawn, Labelling, labelling_of
-from rcl_cli.local.labelling.pictures import SIDES_PX, Pictures
+from rcl_cli.local.labelling.pictures import SIDES_PX, Pictures, upright_png
 from rcl_cli.local.labelling.saving import ChangedMeanwhileError, Saved, restore, save
 from rcl_cli.manifest.line import parse_line
 from rcl_cli.operations.contents import reading
 from rcl_cli.operations.invoke import invoke
+from rcl_cli.operations.resources import NOT_FOUND
 from rcl_cli.server import wire
 from rcl_cli.store import entries
+from rcl_cli.store.database import StoreGoneError
 from rcl_cli.store.entries import EntryFilter
+from rcl_cli.store.entry_files import EntriesGoneError
+from rcl_cli.store.trouble import meaning
 
 PAGES = Path(__file__).with_name("pages")
 SHARED_PAGES = Path(__file__).parents[1] / "render" / "pages"
@@ -58,10 +62,14 @@ class Routes:
         self._gallery, self._pictures = Gallery(), Pictures(self._context)
         self.all = [
             Route("/", lambda _: _page("index.html")),
+            # What browsers ask for on pages that say nothing of it, as that of the token.
+            Route("/favicon.ico", lambda _: _page("icon.svg")),
             Route("/pages/{name}", lambda request: _page(request.path_params["name"])),
             Route("/api/{operation}", self._operation, methods=["POST"]),
             Route("/local/projects", self._answered(self._projects), methods=["POST"]),
             Route("/local/gallery", self._answered(self._stretch), methods=["POST"]),
+            Route("/local/labels", self._answered(self._labels), methods=["POST"]),
+            Route("/local/where", self._answered(self._where), methods=["POST"]),
             Route("/local/next", self._answered(self._next), methods=["POST"]),
             Route("/local/save", self._answered(self._save), methods=["POST"]),
             Route("/local/add", self._answered(self._add), methods=["POST"]),
@@ -81,7 +89,7 @@ class Routes:
             params = wire.parse_request(load().operation(name).input, body)
             return Response(wire.response_body(invoke(self._context, name, params)), media_type="application/json")
 
-        return await _guarded(answer, await _body(request, _MAX_JSON_BYTES))
+        return await _guarded(self._context.layout.home, answer, await _body(request, _MAX_JSON_BYTES))
 
     # --- what there is ------------------------------------------------------------------------------------------------
 
@@ -98,7 +106,7 @@ class Routes:
             return _json(answer(given))
 
         async def route(request: Request) -> Response:
-            return await _guarded(from_body, await _body(request, _MAX_JSON_BYTES))
+            return await _guarded(self._context.layout.home, from_body, await _body(request, _MAX_JSON_BYTES))
 
         return route
 
@@ -107,6 +115,8 @@ class Routes:
 
     def _listing(self, given: Mapping[str, Any]) -> Listing:
         asked = given.get("filter") or {}
+        if not isinstance(asked, dict):
+            raise InvalidParameter("A filter is an object.")
         conditions = EntryFilter(
             labels=tuple(_texts(asked.get("labels", []))), is_labeled=_flag(asked.get("labeled")),
             has_errors=bool(asked.get("errors")), source_ref_contains=_text(asked.get("name", "")) or None,
@@ -123,6 +133,13 @@ class Routes:
             "revision": listing.revision,
             "entries": [one and _entry_json(one) for one in shown(self._context, listing, offset, limit)],
         }
+
+    def _labels(self, given: Mapping[str, Any]) -> Any:
+        return {"labels": [one._asdict() for one in labels_of(self._context, _text(given.get("project")))]}
+
+    def _where(self, given: Mapping[str, Any]) -> Any:
+        found = index_of(self._listing(given), _text(given.get("dataset")), _count(given.get("position")))
+        return {"index": found}
 
     def _next(self, given: Mapping[str, Any]) -> Any:
         return {"index": next_unlabeled(self._context, self._listing(given), _count(given.get("after")))}
@@ -142,14 +159,20 @@ class Routes:
             if "line" in given:
                 saved = restore(self._context, arn, source_ref, mark, _text(given["line"]))
             else:
-                try:
-                    size = self._pictures.size(source_ref) if given.get("boxes") else (0, 0)
-                except NoSuchObjectError as error:
-                    raise ResourceNotFound("The picture is not there any more, or can't be read.") from error
-                saved = save(self._context, arn, source_ref, mark, _labelling(given), size)
+                saved = save(
+                    self._context, arn, source_ref, mark, _labelling(given), lambda: self._size(source_ref),
+                    _text(given.get("base", "")),
+                )  # fmt: skip
         except ChangedMeanwhileError as error:
             return {"conflict": _saved_json(error.now) if error.now else None}
         return _saved_json(saved)
+
+    def _size(self, source_ref: str) -> tuple[int, int]:
+        """Of a picture whose entry is there."""
+        try:
+            return self._pictures.size(source_ref)
+        except NoSuchObjectError as error:
+            raise ResourceNotFound("The picture is not there any more, or can't be read.") from error
 
     def _add(self, given: Mapping[str, Any]) -> Any:
         refs = _texts(given.get("source_refs"))
@@ -165,7 +188,7 @@ class Routes:
         def answer(body: bytes) -> Response:
             return _json({"source_ref": store_picture(self._context, project, name, body)})
 
-        return await _guarded(answer, await _body(request, MAX_FILE_BYTES))
+        return await _guarded(self._context.layout.home, answer, await _body(request, MAX_FILE_BYTES))
 
     # --- pictures -----------------------------------------------------------------------------------------------------
 
@@ -174,13 +197,17 @@ class Routes:
             source_ref = self._named(request)
             try:
                 path = self._pictures.file(source_ref)
+                turned = upright_png(path)
                 with path.open("rb") as file:
                     kind = "image/png" if file.read(4) == b"\x89PNG" else "image/jpeg"
-            except (NoSuchObjectError, OSError):
+            except (NoSuchObjectError, ServiceError, OSError):
                 return _missing()
-            return FileResponse(path, media_type=kind, headers={"cache-control": "private, no-cache"})
+            headers = {"cache-control": "private, no-cache"}
+            if turned is not None:
+                return Response(turned, media_type="image/png", headers=headers)
+            return FileResponse(path, media_type=kind, headers=headers)
 
-        return await _guarded(answer, b"")
+        return await _guarded(self._context.layout.home, answer, b"")
 
     async def _thumbnail(self, request: Request) -> Response:
         def answer(_: bytes) -> Response:
@@ -194,15 +221,14 @@ class Routes:
                 return _missing()
             return Response(data, media_type="image/jpeg", headers={"cache-control": "private, max-age=600"})
 
-        return await _guarded(answer, b"")
+        return await _guarded(self._context.layout.home, answer, b"")
 
     def _named(self, request: Request) -> str:
         """The source-ref of the entry that a picture's URL names."""
-        try:
-            position = int(request.query_params.get("position", ""))
-        except ValueError as error:
-            raise InvalidParameter("A position is a number.") from error
-        return parse_line(self._line(request.query_params.get("dataset", ""), position)).source_ref
+        text = request.query_params.get("position", "")
+        if not (text.isascii() and text.isdecimal() and len(text) < 16):
+            raise InvalidParameter("A position is a number.")
+        return parse_line(self._line(request.query_params.get("dataset", ""), int(text))).source_ref
 
 
 # --- in and out -------------------------------------------------------------------------------------------------------
@@ -221,7 +247,7 @@ async def _body(request: Request, most_bytes: int) -> bytes | ServiceError:
     return bytes(body)
 
 
-async def _guarded(answer: Callable[[bytes], Response], body: bytes | ServiceError) -> Response:
+async def _guarded(home: Path, answer: Callable[[bytes], Response], body: bytes | ServiceError) -> Response:
     """An answer that is worked out on a thread; errors as JSON."""
     if isinstance(body, ServiceError):
         return _failed(body, close=True)
@@ -231,8 +257,12 @@ async def _guarded(answer: Callable[[bytes], Response], body: bytes | ServiceErr
         return _failed(error)
     except NoSuchObjectError:
         return _failed(ResourceNotFound("The picture is not there any more, or can't be read."), 404)
-    except RclError as error:
+    except EntriesGoneError:
+        return _failed(ResourceNotFound(NOT_FOUND))
+    except (RclError, StoreGoneError) as error:
         return _failed(ServiceError(str(error)), 500)
+    except (sqlite3.DatabaseError, OSError) as error:
+        return _failed(ServiceError(f"{meaning(error, home)}."), 500)
 
 
 def _failed(error: ServiceError, status: int = 0, *, close: bool = False) -> Response:
@@ -292,12 +322,12 @@ def _labelling(given: Mapping[str, Any]) -> Labelling:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 1e9
 
 
 def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise InvalidParameter("A text is missing.")
+    if not isinstance(value, str) or any("\ud800" <= one <= "\udfff" for one in value):
+        raise InvalidParameter("A text is missing, or is none.")
     return value
 
 

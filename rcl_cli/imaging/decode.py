@@ -85,11 +85,16 @@ def _header(image: Image.Image) -> ImageHeader:
 
 
 def _orientation(image: Image.Image) -> int:
-    """EXIF orientation of a JPEG, 1 where it has none or a broken one."""
+    """EXIF orientation of a JPEG, 1 where it has none or a broken one.
+
+    Pillow's own would also take it from XMP, where no browser and no camera's screen looks for it.
+    """
     if image.format == "PNG":
         return 1
     try:
-        return int(image.getexif().get(_EXIF_ORIENTATION, 1))
+        exif = Image.Exif()
+        exif.load(image.info.get("exif", b""))
+        return int(exif.get(_EXIF_ORIENTATION, 1))
     except _ODD:
         return 1
 

@@ -57,7 +57,7 @@ class Visitor:
         """Use the token, as a browser does that is given the URL; whether that let it in."""
         path = f"/?{urlsplit(self.url).query}"
         status, _, headers = self.ask("GET", path, origin=None, sec_fetch_site="none", sec_fetch_mode="navigate")
-        if (status, headers["location"]) != (303, "/"):
+        if (status, headers["refresh"]) != (200, "0; url=/"):
             return False
         self.headers["cookie"] = headers["set-cookie"].partition(";")[0]
         return True

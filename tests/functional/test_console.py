@@ -14,7 +14,7 @@ from PIL import Image
 
 from rcl_cli.local.labelling.gallery import Gallery, next_unlabeled, shown
 from rcl_cli.store.entries import EntryFilter
-from tests.conftest import Home, box_images, box_line, colour_images, image_line, make_home, noisy
+from tests.conftest import Home, box_images, box_line, colour_images, image_line, in_threads, make_home, noisy
 from tests.functional.consoling import Visitor, consoling
 
 ODD_LABEL = "<img src=x onerror=alert(1)>"
@@ -265,6 +265,96 @@ def test_odd_edits_change_nothing(visitor: Visitor, home: Home, given: dict[str,
     assert home.describe(dataset) == before
 
 
+def test_an_edit_of_an_earlier_line_keeps_what_that_said(visitor: Visitor, home: Home) -> None:
+    """Undoing what was never sent: the boxes of then, with all that their line said of them."""
+    line = box_line("data", "0.jpg", (72, 72), ("a", 1, 2, 30, 40), ("b", 20, 20, 30, 40))
+    line["boxes"]["annotations"][1]["note"] = "kept"
+    colour_images(home, 1, 0)
+    project = home.project()
+    dataset = home.dataset(project, "TRAIN", [line])
+    entry = opened(visitor, project)
+    named = {"dataset": dataset, "source_ref": entry["source_ref"], "labels": []}
+    without = visitor.local("save", **named, mark=entry["mark"], boxes=entry["boxes"][:1])
+    moved = [entry["boxes"][0] | {"box": [0.5, 0.5, 0.2, 0.2]}, entry["boxes"][1]]
+    saved = visitor.local("save", **named, mark=without["mark"], base=entry["line"], boxes=moved)
+    assert json.loads(saved["line"])["boxes"]["annotations"][1] == line["boxes"]["annotations"][1]
+    # What the store says already is saved, whoever said it.
+    assert visitor.local("save", **named, mark=entry["mark"], base=entry["line"], boxes=moved)["mark"] == saved["mark"]
+    other = json.dumps(line | {"source-ref": "s3://data/1.jpg"})
+    assert "another image's" in visitor.local("save", **named, mark=saved["mark"], base=other, boxes=[])
+
+
+def test_what_is_odd_keeps_nobody_from_the_rest(visitor: Visitor, home: Home) -> None:
+    colour_images(home, 4, 0)
+    project = home.project()
+    outside = box_line("data", "0.jpg", (72, 72), ("a", 50, 50, 30, 40))
+    numbers = box_line("data", "1.jpg", (72, 72), ("a", 1, 1, 30, 40))
+    numbers["boxes"]["annotations"][0]["left"] = 10**400
+    unnamed = image_line("data", "2.jpg", "a")
+    del unnamed["label-0-metadata"]["class-name"]
+    ids = box_line("data", "3.jpg", (72, 72), ("a", 1, 1, 30, 40))
+    ids["boxes-metadata"]["class-map"]["01"] = "b"
+    dataset = home.dataset(project, "TRAIN", [outside, numbers, unnamed, ids])
+    found = visitor.local("gallery", project=project, limit=9)["entries"]
+    for number, line in enumerate([outside, numbers, unnamed]):
+        named = {"dataset": dataset, "source_ref": found[number]["source_ref"], "mark": found[number]["mark"]}
+        saved = visitor.local("save", **named, labels=["new"], boxes=found[number]["boxes"])
+        document = json.loads(saved["line"])
+        assert {key: document[key] for key in line} == line
+        assert saved["labels"] == ["new"]
+    named = {"dataset": dataset, "source_ref": found[3]["source_ref"], "mark": found[3]["mark"]}
+    boxes = [*found[3]["boxes"], {"label": "b", "box": [0.1, 0.1, 0.3, 0.3]}]
+    assert [one["label"] for one in visitor.local("save", **named, labels=[], boxes=boxes)["boxes"]] == ["a", "b"]
+
+
+def test_pictures_of_others_are_not_looked_at(visitor: Visitor, home: Home, tmp_path: Path) -> None:
+    (tmp_path / "private.jpg").write_bytes(jpeg())
+    project = home.project()
+    dataset = home.dataset(project, "TRAIN", colour_images(home, 1, 0)[0])
+    boxes = [{"label": "a", "box": [0, 0, 1, 1]}]
+    said = {
+        json.dumps(visitor.local("save", dataset=dataset, source_ref=ref, mark="x", labels=[], boxes=boxes))
+        for ref in (f"file://{tmp_path}/private.jpg", f"file://{tmp_path}/none.jpg", "s3://data/none.jpg")
+    }
+    assert said == {json.dumps({"conflict": None})}
+
+
+ODD_REQUESTS: tuple[dict[str, Any], ...] = (
+    {"filter": "abc"}, {"filter": [1]}, {"project": "\ud800"}, {"offset": -1}, {"limit": 1.5},
+    {"filter": {"labels": "x"}}, {"filter": {"name": 7}}, {"offset": 2**60}, {"project": None},
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("odd", ODD_REQUESTS)
+def test_odd_requests_are_refused(house: tuple[Home, Visitor], odd: dict[str, Any]) -> None:
+    _, visitor = house
+    status, body, _ = visitor.ask("POST", "/local/gallery", json.dumps({"project": "p", **odd}).encode())
+    assert status == 400
+    assert json.loads(body)["error"]["message"]
+
+
+def test_cookies_of_others_are_no_obstacle(house: tuple[Home, Visitor]) -> None:
+    _, visitor = house
+    others = 'a={"x": 1}; flag; b=c d; ' + visitor.headers["cookie"]
+    assert visitor.ask("GET", "/", cookie=others)[0] == 200
+
+
+def test_pngs_are_seen_as_they_are_labelled(visitor: Visitor, home: Home) -> None:
+    """Browsers turn a PNG by its eXIf chunk, and what trains does not."""
+    project = home.project()
+    folder = home.buckets / "data"
+    folder.mkdir()
+    picture = noisy((10, 200, 10), (300, 100), 1)
+    exif = picture.getexif()
+    exif[0x0112] = 6
+    picture.save(folder / "turned.png", exif=exif)
+    dataset = home.dataset(project, "TRAIN", [image_line("data", "turned.png")])
+    _, body, _ = visitor.ask("GET", f"/local/picture?dataset={dataset}&position=1")
+    assert b"eXIf" not in body
+    with Image.open(io.BytesIO(body)) as seen:
+        assert seen.size == (300, 100)
+
+
 # --- pictures that people bring ---------------------------------------------------------------------------------------
 
 
@@ -278,13 +368,20 @@ def test_pictures_become_entries_once(visitor: Visitor, home: Home) -> None:
     first = bring("a.jpg", jpeg(1))
     assert first == "s3://rcl-console/boards/a.jpg"
     assert bring("a.jpg", jpeg(1)) == first
-    assert bring("a.jpg", jpeg(2)) == "s3://rcl-console/boards/a-2.jpg"
+    second = bring("a.jpg", jpeg(2))
+    assert second.startswith("s3://rcl-console/boards/a-")
+    assert bring("a.jpg", jpeg(2)) == second
+    at_once: set[str] = set()
+    with in_threads(4, lambda number: at_once.add(bring("same.jpg", jpeg(20 + number)))) as failures:
+        pass
+    assert (failures, len(at_once)) == ([], 4)
+    assert bring("%E5%AD%97" * 100 + ".jpg", jpeg(6)).endswith(".jpg")
     assert bring("..%2F..%2Fetc%2Fpasswd.jpg", jpeg(3)) == "s3://rcl-console/boards/passwd.jpg"
     assert bring("%3Cb%3E%22%00.jpg", jpeg(4)).startswith("s3://rcl-console/boards/_b_")
     assert "invalid image format" in bring("no.jpg", b"no picture")
     assert "maximum" in bring("wide.jpg", jpeg(5, (4200, 80)))
     assert "15 MB" in bring("huge.jpg", bytes(15 * 2**20 + 1))
-    refs = [first, "s3://rcl-console/boards/a-2.jpg"]
+    refs = [first, second]
     assert visitor.local("add", project=project, part="TRAIN", source_refs=refs) == {"new": 2}
     assert visitor.local("add", project=project, part="TEST", source_refs=refs) == {"new": 0}
     assert "no picture" in visitor.local("add", project=project, part="TRAIN", source_refs=["file:///etc/passwd"])

@@ -38,6 +38,7 @@ class Complaints:
     def __init__(self, page: Page, own: str) -> None:
         self.said: list[str] = []
         page.on("console", lambda message: self.said.append(f"console: {message.text}"))
+        page.on("response", lambda got: self.said.append(f"{got.status} {got.url}") if got.status >= 400 else None)
         page.on("pageerror", lambda error: self.said.append(f"error: {error}"))
         page.on("request", lambda asked: None if asked.url.startswith((own, "blob:")) else self.said.append(asked.url))
         page.on("dialog", lambda dialog: self.said.append(f"dialog: {dialog.message}"))
@@ -234,3 +235,127 @@ def test_edits_wait_for_a_server_that_was_killed(browser: Browser, home: Home) -
             page.keyboard.press("z")
             saved(page)
             assert labels(home, dataset) == [("cat",)] * 3
+
+
+def test_an_image_is_shown_as_it_was_left(browser: Browser, home: Home) -> None:
+    colour_images(home, 3, 0)
+    dataset = home.dataset(home.project(), "TRAIN", [image_line("data", f"{n}.jpg", "cat") for n in range(3)])
+    with at_console(browser, home) as (page, _):
+        page.locator(".card").click()
+        page.locator(".tile").first.click()
+        counted(page, "1 of 3")
+        page.keyboard.press("1")
+        saved(page)
+        page.keyboard.press("ArrowRight")
+        counted(page, "2 of 3")
+        page.keyboard.press("ArrowLeft")
+        counted(page, "1 of 3")
+        expect(page.locator(".labels button").first).to_have_attribute("aria-pressed", "false")
+        page.keyboard.press("1")
+        saved(page)
+        expect(page.locator("dialog[open]")).to_have_count(0)
+        assert labels(home, dataset) == [("cat",)] * 3
+
+
+def test_edits_that_wait_are_told_in_every_view(browser: Browser, home: Home) -> None:
+    """Who leaves the labeller while the server is away loses nothing, and is asked what to do about others' changes."""
+    colour_images(home, 2, 0)
+    dataset = home.dataset(home.project(), "TRAIN", [image_line("data", f"{n}.jpg", "cat") for n in range(2)])
+    with at_console(browser, home, may_complain=True) as (page, _):
+        page.locator(".card").click()
+        page.locator(".tile").first.click()
+        counted(page, "1 of 2")
+        page.route("**/local/save", lambda route: route.abort())
+        page.keyboard.press("1")
+        expect(page.locator(".saved")).to_contain_text("1 not saved")
+        page.keyboard.press("Escape")
+        expect(page.locator(".field")).to_be_visible()
+        expect(page.locator("#state")).to_contain_text("1 not saved")
+        theirs = json.dumps(image_line("data", "0.jpg", "dog")).encode()
+        home.call("UpdateDatasetEntries", DatasetArn=dataset, Changes={"GroundTruth": theirs})
+        page.unroute("**/local/save")
+        dialog = page.locator("dialog.conflict")
+        expect(dialog).to_be_visible()
+        # Neither a key that is meant for the image nor Escape chooses.
+        for key in ("Space", "Enter", "Escape", "Escape", "Escape"):
+            page.keyboard.press(key)
+        expect(dialog).to_be_visible()
+        assert labels(home, dataset)[0] == ("dog",)
+        dialog.get_by_role("button", name="Save mine").click()
+        expect(page.locator("#state")).to_have_text("")
+        assert labels(home, dataset)[0] == ()
+
+
+def test_keys_wait_for_the_image_that_they_are_meant_for(browser: Browser, home: Home) -> None:
+    colour_images(home, 8, 0)
+    dataset = home.dataset(home.project(), "TRAIN", [image_line("data", f"{n}.jpg", "cat") for n in range(8)])
+    with at_console(browser, home) as (page, _):
+
+        def late(route: Any) -> None:
+            page.wait_for_timeout(300)
+            route.continue_()
+
+        page.route("**/local/picture?*", late)
+        page.locator(".card").click()
+        page.locator(".tile").first.click()
+        counted(page, "1 of 8")
+        for _ in range(7):
+            page.keyboard.press("Space")
+            page.keyboard.press("1")
+        counted(page, "8 of 8")
+        saved(page)
+        assert labels(home, dataset) == [("cat",), *[()] * 7]
+
+
+def test_an_answer_that_was_lost_is_no_conflict(browser: Browser, home: Home) -> None:
+    box_images(home, 1, 0)
+    line = box_line("data", "x.jpg", (640, 480), ("cat", 10, 10, 60, 60))
+    noisy((90, 90, 90), (640, 480), 0).save(home.buckets / "data" / "x.jpg")
+    dataset = home.dataset(home.project(), "TRAIN", [line])
+    with at_console(browser, home, may_complain=True) as (page, _):
+        lost: list[int] = []
+
+        def lose(route: Any) -> None:
+            if not lost:
+                lost.append(route.fetch().status)
+                route.abort()
+            else:
+                route.continue_()
+
+        page.locator(".card").click()
+        page.locator(".tile").first.click()
+        counted(page, "1 of 1")
+        page.route("**/local/save", lose)
+        drag(page, (0.511, 0.333), (0.777, 0.666))
+        page.keyboard.press("ArrowRight")
+        saved(page)
+        expect(page.locator("dialog[open]")).to_have_count(0)
+        assert lost == [200]
+        boxes = home.entries(dataset)[0]["boxes"]["annotations"]
+        assert len(boxes) == 2
+        page.keyboard.press("z")
+        page.keyboard.press("z")
+        saved(page)
+        assert home.entries(dataset)[0]["boxes"] == line["boxes"]
+
+
+def test_a_gallery_keeps_its_pictures_when_something_changes(browser: Browser, home: Home) -> None:
+    colour_images(home, 4, 0)
+    dataset = home.dataset(home.project(), "TRAIN", [image_line("data", f"{n}.jpg", "cat") for n in range(4)])
+    with at_console(browser, home) as (page, _):
+        page.locator(".card").click()
+        expect(page.locator(".tile img[src]")).to_have_count(4)
+        theirs = json.dumps(image_line("data", "0.jpg", "dog")).encode()
+        home.call("UpdateDatasetEntries", DatasetArn=dataset, Changes={"GroundTruth": theirs})
+        expect(page.locator(".tile").first).to_contain_text("dog")
+        expect(page.locator(".tile img[src]")).to_have_count(4)
+
+
+def test_a_dataset_that_could_not_be_made_closes_nothing(browser: Browser, home: Home) -> None:
+    project = home.project()
+    home.dataset(project, "TRAIN", colour_images(home, 2, 0)[0])
+    broken = home.dataset(project, "TEST", b"no manifest")
+    assert home.describe(broken)["Status"] == "CREATE_FAILED"
+    with at_console(browser, home) as (page, _):
+        page.locator(".card").click()
+        expect(page.locator(".tile:visible")).to_have_count(2)

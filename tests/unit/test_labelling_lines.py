@@ -29,7 +29,7 @@ def share(box: tuple[int, int, int, int]) -> Box:
 
 
 def edit(line: dict[str, Any], wanted: Labelling) -> dict[str, Any]:
-    document: dict[str, Any] = json.loads(edited(json.dumps(line), wanted, SIZE, NOW))
+    document: dict[str, Any] = json.loads(edited(json.dumps(line), wanted, lambda: SIZE, NOW))
     return document
 
 
@@ -49,7 +49,7 @@ def test_a_line_says_what_is_wanted(
     before = labelling_of(json.dumps(line))
     kept = [one._replace(label=chance.choice([one.label, "dog"])) for one in before.boxes if chance.random() < 0.7]
     wanted = Labelling(tuple(sorted(wanted_labels)), (*kept, *(Drawn(name, share(box)) for name, box in new)))
-    text = edited(json.dumps(line), wanted, SIZE, NOW)
+    text = edited(json.dumps(line), wanted, lambda: SIZE, NOW)
     after = labelling_of(text)
     assert set(after.labels) == wanted_labels
     # In the order of their places, and new ones behind them.
@@ -70,9 +70,9 @@ def test_what_is_not_edited_stays_as_it_was_written() -> None:
     line |= {"odd-key": 1.50}
     text = json.dumps(line).replace("1.5}", "1.50}")
     wanted = labelling_of(text)
-    assert json.loads(edited(text, wanted, SIZE, NOW)) == line
-    assert '"odd-key":1.50' in edited(text, wanted, SIZE, NOW)
-    without_cat = json.loads(edited(text, wanted._replace(boxes=wanted.boxes[1:]), SIZE, NOW))
+    assert json.loads(edited(text, wanted, lambda: SIZE, NOW)) == line
+    assert '"odd-key":1.50' in edited(text, wanted, lambda: SIZE, NOW)
+    without_cat = json.loads(edited(text, wanted._replace(boxes=wanted.boxes[1:]), lambda: SIZE, NOW))
     assert without_cat["boxes"]["annotations"] == [line["boxes"]["annotations"][1]]
     assert without_cat["boxes-metadata"]["objects"] == [{"confidence": 0.75, "who": "ann"}]
     assert without_cat["boxes-metadata"]["creation-date"] == NOW

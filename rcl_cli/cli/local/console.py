@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import threading
+import time
 import webbrowser
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import click
 
 from rcl_cli.cli.terminal import say
+from rcl_cli.durable import new_file
 from rcl_cli.errors import UsageError
 
 DEFAULT_PORT = 8651
+# A browser that is started for it may take its time.
+_SHOWN_S = 30.0
 
 
 @click.command()
@@ -46,15 +53,38 @@ def console(settings: Any, host: str, port: int, browser: bool, without_tls: boo
         def opened(token: str) -> None:
             say(f"Opened. For another browser: {base}/?token={token}", err=True)
 
-        application = Console(context, frozenset(f"{name}:{port}" for name in _names(host)), port, opened)
+        application = Console(context, frozenset(_with_port(name, port) for name in _names(host)), port, opened)
 
         def announce() -> None:
             url = f"{base}/?token={application.token}"
             say(f"rcl console: {url}")
             if browser:
-                webbrowser.open(url)
+                threading.Thread(target=_open, args=(context.layout.home, url), daemon=True).start()
 
         serving.serve(application, bound, announce)
+
+
+def _with_port(name: str, port: int) -> str:
+    """As browsers send it in `Host`."""
+    return name if port == 80 else f"{name}:{port}"
+
+
+def _open(home: Path, url: str) -> None:
+    """Show the console in a browser with a window, if there is one.
+
+    By way of a file for the owner's eyes: what stands on a command line all users of the machine can read.
+    """
+    try:
+        browser = webbrowser.get()
+    except webbrowser.Error:
+        return
+    # Those of a terminal would take it.
+    if isinstance(browser, webbrowser.GenericBrowser) and not isinstance(browser, webbrowser.BackgroundBrowser):
+        return
+    with suppress(OSError), new_file(home, ".html") as page:
+        page.write_text(f'<meta http-equiv="refresh" content="0; url={url}">', encoding="utf-8")
+        browser.open(page.as_uri())
+        time.sleep(_SHOWN_S)
 
 
 def _names(host: str) -> set[str]:

@@ -12,10 +12,10 @@ async function filesOf(transfer) {
   if (!roots.length) return [...transfer.files];
   const found = [];
   async function walk(entry) {
-    if (entry.isFile) { found.push(await new Promise((done, failed) => entry.file(done, failed))); return; }
+    if (entry.isFile) { found.push(await new Promise(done => entry.file(done, () => done(new File([], entry.name))))); return; }
     const reader = entry.createReader();
     for (;;) {
-      const some = await new Promise((done, failed) => reader.readEntries(done, failed));
+      const some = await new Promise(done => reader.readEntries(done, () => done([])));
       if (!some.length) return;
       for (const one of some) await walk(one);
     }
@@ -40,7 +40,14 @@ export function adder(project, changed) {
     async function enter(force) {
       if (!refs.length || (!force && refs.length < BATCH)) return;
       const batch = refs.splice(0);
-      const answer = await local("add", { project: project.arn, part, source_refs: batch });
+      let answer;
+      try {
+        answer = await local("add", { project: project.arn, part, source_refs: batch });
+      } catch (error) {
+        for (const ref of batch) refused.push(`${ref.split("/").pop()}: ${error.message}`);
+        if (!error.code) broken = error;
+        return;
+      }
       created += answer.new; known += batch.length - answer.new;
       changed();
     }
@@ -60,7 +67,7 @@ export function adder(project, changed) {
     }
     tell();
     await Promise.all(Array.from({ length: AT_ONCE }, sender));
-    try { await enter(true); } catch (error) { refused.push(error.message); }
+    await enter(true);
     said.textContent = texts.added(created, known);
     const missing = refused.length + (files.length - done);
     if (missing) note(texts.refused(missing, refused[0] ?? ""), { seconds: 0 });

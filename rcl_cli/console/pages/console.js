@@ -4,6 +4,7 @@ import { projects } from "./projects.js";
 import { gallery } from "./gallery.js";
 import { labeller } from "./labeller.js";
 import { say } from "./notes.js";
+import { desk } from "./sheets.js";
 import { texts } from "./texts.js";
 
 const at = id => document.getElementById(id);
@@ -12,7 +13,7 @@ const VIEWS = [
   [/^#\/p\/([^/]+)$/, name => gallery(name)],
   [/^#\/p\/([^/]+)\/label\/(\d+)$/, (name, index) => labeller(name, Number(index))],
 ];
-let shown = null;
+let shown = null, asked = 0;
 
 async function show() {
   const address = location.hash.split("?")[0];
@@ -21,17 +22,20 @@ async function show() {
     if (!found) continue;
     shown?.leave?.();
     shown = null;
-    say("");
+    const own = ++asked;
+    if (!desk.unsaved) say("");
     const names = found.slice(1).map(decodeURIComponent);
     at("trail").replaceChildren(...(names.length ? [make("a", { href: `#/p/${encodeURIComponent(names[0])}` }, names[0])] : []));
     document.title = names[0] ? `${names[0]} – ${texts.title}` : texts.title;
     try {
       const view = await open(...names);
-      if (location.hash.split("?")[0] !== address) { view.leave?.(); return; }
+      // Another one was asked for meanwhile.
+      if (own !== asked) { view.leave?.(); return; }
       shown = view;
       at("view").replaceChildren(view.node);
       view.entered?.();
     } catch (error) {
+      if (own !== asked) return;
       at("view").replaceChildren(make("p", { class: "gone" }, error.message));
     }
     return;

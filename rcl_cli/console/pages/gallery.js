@@ -1,6 +1,6 @@
 // All images of a project: any number of them, of which only those on the screen are there.
 import { make } from "/pages/drawing.js";
-import { labelsOf, local, projectNamed, thumbnailUrl } from "./server.js";
+import { local, projectNamed, thumbnailUrl } from "./server.js";
 import { overlay, Colours } from "./boxes.js";
 import { adder } from "./adding.js";
 import { failed } from "./notes.js";
@@ -65,7 +65,7 @@ class Tile {
     this.entry = entry;
     this.node.classList.remove("lost");
     this.node.href = href;
-    if (!entry) { this.image.removeAttribute("src"); this.svg.boxes([], colours); this.caption.textContent = ""; return; }
+    if (!entry) { this.url = undefined; this.image.removeAttribute("src"); this.svg.boxes([], colours); this.caption.textContent = ""; return; }
     const url = thumbnailUrl(entry, width);
     if (this.url !== url) { this.url = url; this.image.src = url; }
     this.svg.boxes(entry.boxes, colours);
@@ -82,7 +82,7 @@ class Tile {
 
 export async function gallery(name) {
   const project = await projectNamed(name);
-  const colours = new Colours((await labelsOf(project.datasets)).map(one => one.name));
+  const colours = new Colours(project.labels.map(one => one.name));
   const query = new URLSearchParams(location.hash.split("?")[1] ?? "");
   const field = make("div", { class: "field", tabindex: "0", "aria-label": texts.allParts });
   const inside = make("div", { class: "inside" });

@@ -1,10 +1,10 @@
 // One image after the other, by mouse and keys.
 import { make } from "/pages/drawing.js";
-import { labelsOf, local, pictureUrl, projectNamed } from "./server.js";
+import { local, pictureUrl, projectNamed } from "./server.js";
 import { Colours, overlay } from "./boxes.js";
-import { Desk, newBox } from "./sheets.js";
+import { desk, newBox, tick } from "./sheets.js";
 import { Stage, moved, resized } from "./stage.js";
-import { failed, note } from "./notes.js";
+import { failed, note, say } from "./notes.js";
 import { texts } from "./texts.js";
 
 const AHEAD = 4, BEHIND = 2, MOST_BOXES = 50;
@@ -18,7 +18,7 @@ class Pictures {
     let found = this.kept.get(url);
     if (!found) {
       const image = make("img", { src: url, alt: "", decoding: "sync" });
-      found = { image, ready: image.decode().then(() => true, () => false) };
+      found = { image, ready: image.decode().then(() => true, () => { this.kept.delete(url); return false; }) };
       this.kept.set(url, found);
       if (this.kept.size > 12) this.kept.delete(this.kept.keys().next().value);
     }
@@ -28,7 +28,7 @@ class Pictures {
 
 export async function labeller(name, first) {
   const project = await projectNamed(name);
-  const known = await labelsOf(project.datasets);
+  const known = project.labels;
   const colours = new Colours(known.map(one => one.name));
   const query = new URLSearchParams(location.hash.split("?")[1] ?? "");
   const filter = { ...(query.get("part") ? { part: query.get("part") } : {}), ...(query.get("label") ? { labels: [query.get("label")] } : {}),
@@ -37,8 +37,10 @@ export async function labeller(name, first) {
   let revision = "", total = 0, index = first, sheet = null, entry = null, chosen = null, left = false;
   let mode = query.get("mode") ?? (known.some(one => one.boxes) || !known.length ? "boxes" : "image");
   let active = colours.names[0] ?? null, last = null;
+  // Images that were asked for and are not there yet, and keys pressed meanwhile.
+  let arriving = null, coming = 0;
+  const early = [];
 
-  const desk = new Desk({ changed: () => { if (!left) show(); }, conflict: settle, refused: (which, error) => { note(texts.notSaved(error.message)); } });
   const stage = new Stage({
     drawn: box => addBox(box),
     moved: (id, box) => change({ boxes: sheet.state.boxes.map(one => one.id === id ? { ...one, box } : one) }),
@@ -47,24 +49,39 @@ export async function labeller(name, first) {
 
   // --- which image ---
   async function load(from, count) {
-    const found = await local("gallery", { project: project.arn, filter, revision, offset: Math.max(0, from), limit: count });
+    const asked = tick(), offset = Math.max(0, from);
+    const found = await local("gallery", { project: project.arn, filter, revision, offset, limit: count });
+    if (revision && found.revision !== revision) {
+      // The server was started again, say: the order is a new one, in which each has another place.
+      entries.clear();
+      note(texts.newOrder);
+    }
     revision = found.revision; total = found.total;
-    found.entries.forEach((one, offset) => entries.set(Math.max(0, from) + offset, one));
+    found.entries.forEach((one, number) => { entries.set(offset + number, one); if (one) desk.refresh(one, asked); });
   }
-  async function go(to) {
-    if (to < 0 || (total && to >= total)) return;
-    if (!entries.has(to)) await load(to - BEHIND, BEHIND + AHEAD + 1);
+  /** Show another image. Until it is there, nothing can be said of any, and keys wait. */
+  function go(to) {
+    if (to < 0 || (total && to >= total) || stage.isHeld) return Promise.resolve();
+    stage.isLocked = true;
+    arriving = (arriving ?? Promise.resolve()).catch(() => {}).then(() => arrive(to)).finally(() => {
+      if (--coming) return;
+      arriving = null; stage.isLocked = false;
+      for (const event of early.splice(0)) press(event);
+    });
+    coming++;
+    return arriving;
+  }
+  async function arrive(to) {
     if (left) return;
-    index = to;
-    entry = entries.get(to) ?? null;
+    if (!entries.has(to)) await load(to - BEHIND, BEHIND + AHEAD + 1);
+    const next = entries.get(to) ?? null, picture = next && pictures.of(next);
+    const isThere = picture && await picture.ready;
+    if (left) return;
     last = sheet ?? last;
-    chosen = null;
-    if (!entry) { sheet = null; stage.picture.replaceChildren(); show(); return; }
-    sheet = desk.sheet(entry);
-    const { image, ready } = pictures.of(entry), own = sheet;
-    const isThere = await ready;
-    if (sheet !== own || left) return;
-    if (isThere) stage.put(image); else stage.picture.replaceChildren(make("p", { class: "gone" }, texts.noPicture));
+    [index, entry, sheet, chosen] = [to, next, next && desk.sheet(next), null];
+    if (sheet) sheet.index = to;
+    if (isThere) stage.put(picture.image);
+    else stage.picture.replaceChildren(...(next ? [make("p", { class: "gone" }, texts.noPicture)] : []));
     history.replaceState(null, "", `#/p/${encodeURIComponent(name)}/label/${index}?${query}`);
     show();
     ahead().catch(() => {});
@@ -83,11 +100,13 @@ export async function labeller(name, first) {
   /** Show the image that a sheet is of, if it is another one. */
   async function open(which) {
     if (which === sheet) { choose(null); return; }
-    for (const [key, one] of entries) if (one && one.dataset === which.dataset && one.position === which.position) { await go(key); return; }
+    const place = { dataset: which.dataset, position: which.position };
+    const found = await local("where", { project: project.arn, filter, revision, ...place });
+    if (found.index === null) note(texts.changedUnseen(which.source_ref.split("/").pop())); else await go(found.index);
   }
 
   // --- what is said of it ---
-  const change = part => desk.edit(sheet, { labels: sheet.state.labels, boxes: sheet.state.boxes, line: null, ...part });
+  const change = part => desk.edit(sheet, part);
   function addBox(box) {
     if (active === null) { note(texts.needsLabel); side.querySelector("input").focus(); return; }
     if (sheet.state.boxes.length >= MOST_BOXES) { note(texts.tooMany); return; }
@@ -122,7 +141,8 @@ export async function labeller(name, first) {
     if (all.length) choose(all[(at + step + all.length) % all.length].id);
   }
   function settle(which, theirs) {
-    const done = isMine => { dialog.close(); desk.settle(which, theirs, isMine); show(); };
+    let isSettled = false;
+    const done = isMine => { isSettled = true; dialog.close(); dialog.remove(); desk.settle(which, theirs, isMine); };
     const picture = state => {
       const svg = overlay();
       svg.fit(...stage.size);
@@ -131,14 +151,15 @@ export async function labeller(name, first) {
     };
     const side = (title, state) => make("figure", {}, make("figcaption", {}, title), picture(state),
       make("p", {}, [...state.labels, ...state.boxes.map(one => one.label)].join(", ") || texts.noLabel));
-    const dialog = make("dialog", { class: "conflict" }, make("h2", {}, texts.conflict),
+    // The heading has the focus: a key that is meant for the image must not choose.
+    const dialog = make("dialog", { class: "conflict" }, make("h2", { tabindex: "-1", autofocus: true }, texts.conflict), make("p", {}, which.source_ref.split("/").pop()),
       ...(theirs ? [make("div", { class: "two" }, side(texts.mine, which.state), side(texts.theirs, theirs)),
         make("p", { class: "row" }, make("button", { type: "button", onclick: () => done(true) }, texts.keepMine),
           make("button", { type: "button", onclick: () => done(false) }, texts.takeTheirs))]
         : [make("p", {}, texts.gone), make("button", { type: "button", onclick: () => done(false) }, "OK")]));
-    dialog.addEventListener("cancel", event => event.preventDefault());
-    dialog.addEventListener("close", () => dialog.remove());
-    node.append(dialog);
+    // Escape decides nothing.
+    dialog.addEventListener("close", () => { if (!isSettled) dialog.showModal(); });
+    document.body.append(dialog);
     dialog.showModal();
   }
 
@@ -180,10 +201,11 @@ export async function labeller(name, first) {
     where.textContent = total ? texts.position(index + 1, total) : texts.empty;
     file.textContent = sheet ? sheet.source_ref.split("/").pop() : total ? texts.gone : "";
     const unsaved = desk.unsaved;
-    state.textContent = unsaved ? (desk.isLost ? texts.queued(unsaved) : texts.saving) : sheet ? texts.saved : "";
+    state.textContent = unsaved ? (desk.isLost ? texts.queued(unsaved, desk.trouble) : texts.saving) : sheet ? texts.saved : "";
     state.dataset.state = unsaved ? (desk.isLost ? "lost" : "saving") : "saved";
     const counts = new Map();
     for (const one of sheet?.state.boxes ?? []) counts.set(one.label, (counts.get(one.label) ?? 0) + 1);
+    for (const one of sheet?.state.labels ?? []) colours.of(one);
     list.replaceChildren(...colours.names.map((one, number) => {
       const isGiven = sheet?.state.labels.includes(one), count = counts.get(one);
       const swatch = make("i");
@@ -197,10 +219,13 @@ export async function labeller(name, first) {
   // --- keys ---
   function press(event) {
     if (event.target.matches?.("input, select, textarea") || document.querySelector("dialog[open]") || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (stage.isHeld) return;
+    if (arriving && event.key !== "Escape") { event.preventDefault(); early.push(event); return; }
     const act = meant(event);
     if (!act) return;
     event.preventDefault();
-    act();
+    // A key that is held goes on or moves; it does not give and take.
+    if (!event.repeat || event.key === " " || event.key.startsWith("Arrow") || event.key === "Tab") act();
   }
   function meant(event) {
     const { key } = event;
@@ -218,11 +243,21 @@ export async function labeller(name, first) {
       ...(!box() && { Escape: () => { location.hash = `#/p/${encodeURIComponent(name)}?${query}`; } }),
     }[key];
   }
-  addEventListener("keydown", press);
+  /** Edits that still wait when this view is left are told in the header. */
+  function tellElsewhere() {
+    const unsaved = desk.unsaved;
+    say(unsaved ? (desk.isLost ? texts.queued(unsaved, desk.trouble) : texts.saving) : "");
+  }
   await load(first - BEHIND, BEHIND + AHEAD + 1);
   return {
     node,
-    entered() { stage.node.focus({ preventScroll: true }); go(Math.min(first, Math.max(0, total - 1))).catch(failed); },
-    leave() { left = true; removeEventListener("keydown", press); stage.leave(); desk.leave(); },
+    entered() {
+      Object.assign(desk, { changed: show, conflict: settle,
+        refused: (which, error) => note(`${which.source_ref.split("/").pop()}: ${texts.notSaved(error.message)}`, { seconds: 0 }) });
+      addEventListener("keydown", press);
+      stage.node.focus({ preventScroll: true });
+      go(Math.min(first, Math.max(0, total - 1))).catch(failed);
+    },
+    leave() { left = true; desk.changed = tellElsewhere; tellElsewhere(); removeEventListener("keydown", press); stage.leave(); },
   };
 }

@@ -15,9 +15,10 @@ async function ask(path, options) {
     throw new Unreachable(texts.unreachable);
   }
   if (answer.status === 401) throw new Refused(texts.sessionOver, "session");
-  if (answer.ok) return answer.json();
-  const said = await answer.json().catch(() => null);
-  if (answer.status >= 502) throw new Unreachable(texts.unreachable);
+  const said = await answer.json().catch(error => { if (error.name === "AbortError") throw error; return null; });
+  // An answer that broke off says nothing of what was done.
+  if (answer.status >= 502 || (answer.ok && said === null)) throw new Unreachable(texts.unreachable);
+  if (answer.ok) return said;
   throw new Refused(said?.error?.message ?? `${answer.status} ${answer.statusText}`, said?.error?.code ?? "");
 }
 const json = value => ({ body: JSON.stringify(value), headers: { "content-type": "application/json" } });
@@ -34,28 +35,14 @@ const SIDES = [160, 320, 640];
 /** The smallest thumbnail that fills so many CSS pixels on this screen. */
 export function thumbnailUrl(entry, width) {
   const wanted = width * devicePixelRatio;
-  return `/local/thumbnail?${named(entry, { side: SIDES.find(side => side >= wanted) ?? SIDES.at(-1) })}`;
+  return `/local/thumbnail?${named(entry, { side: SIDES.find(side => side >= wanted) ?? SIDES.at(-1), of: entry.source_ref })}`;
 }
 
-/** Names and counts of all labels of a project, over its datasets. */
-export async function labelsOf(datasets) {
-  const found = new Map();
-  for (const dataset of datasets)
-    for (let token; token !== null;) {
-      const page = await invoke("ListDatasetLabels", { DatasetArn: dataset.DatasetArn, ...(token ? { NextToken: token } : {}) });
-      for (const { LabelName: name, LabelStats: stats } of page.DatasetLabelDescriptions) {
-        const one = found.get(name) ?? { name, images: 0, boxes: 0 };
-        one.images += stats.EntryCount; one.boxes += stats.BoundingBoxCount;
-        found.set(name, one);
-      }
-      token = page.NextToken ?? null;
-    }
-  return [...found.values()].sort((a, b) => a.name < b.name ? -1 : 1);
-}
-
+/** A project, with its labels: [{ name, images, boxes }]. */
 export async function projectNamed(name) {
   const found = await invoke("DescribeProjects", { ProjectNames: [name] });
   if (!found.ProjectDescriptions.length) throw new Refused(`There is no project ${name}.`, "ResourceNotFoundException");
   const project = found.ProjectDescriptions[0];
-  return { name, arn: project.ProjectArn, datasets: project.Datasets ?? [] };
+  const { labels } = await local("labels", { project: project.ProjectArn });
+  return { name, arn: project.ProjectArn, labels };
 }

@@ -2,58 +2,74 @@
 import { local, Unreachable } from "./server.js";
 
 const AGAIN_MS = [500, 1000, 2000, 4000];
-let lastId = 0;
+// The store is taken by somebody else, or its disk is full: that passes.
+const PASSING = new Set(["session", "ResourceInUseException", "InternalServerError", "ThrottlingException"]);
+let lastId = 0, clock = 0;
 
 /** A box on an image: shares of it, and an id that stays while it moves. */
 export const newBox = (label, box) => ({ id: ++lastId, label, box });
+/** What time it is for `Desk.refresh`; to be asked before entries are. */
+export const tick = () => ++clock;
 
 /**
- * One entry as people edit it. A state is what is said of the image: { labels, boxes, line }, never changed, but that
- * `line` and `order` (ids of its boxes as the line has them) are filled in once it is saved.
+ * What is said of an image: labels and boxes, never changed once it is made. `saved` is filled in when the store has it:
+ * { line, order }, with the ids of the boxes as the line has them. `base` is the same of the saved state that it was made from.
  */
+const stateFrom = (before, part) => ({ labels: before.labels, boxes: before.boxes, ...part, saved: null, base: before.saved ?? before.base });
+
+function stateOf({ line, labels, boxes }) {
+  const own = boxes.map(({ label, box }) => newBox(label, box));
+  return { labels, boxes: own, saved: { line, order: own.map(one => one.id) }, base: null };
+}
+
+/** One entry as people edit it. */
 class Sheet {
   constructor(entry) {
-    Object.assign(this, { dataset: entry.dataset, position: entry.position, source_ref: entry.source_ref });
+    Object.assign(this, { dataset: entry.dataset, position: entry.position, source_ref: entry.source_ref, index: null });
     this.take(entry);
   }
+  get isClean() { return this.state === this.stored && !this.sent; }
   /** Begin anew with what the store says. */
-  take({ line, mark, labels, boxes }) {
-    const own = boxes.map(({ label, box }) => newBox(label, box));
-    this.state = { labels, boxes: own, line, order: own.map(one => one.id) };
-    this.acknowledged(this.state, mark);
-  }
-  acknowledged(state, mark) {
-    this.mark = mark;
-    this.saved = state;
-    this.places = new Map(state.order.map((id, place) => [id, place]));
+  take(entry) {
+    Object.assign(this, { state: stateOf(entry), mark: entry.mark, sent: null, isDisputed: false, touched: tick() });
+    this.stored = this.state;
   }
   /** What to send for a state, and the order in which its boxes will be. */
   request(state) {
     const named = { dataset: this.dataset, source_ref: this.source_ref, mark: this.mark };
-    if (state.line) return [{ ...named, line: state.line }, state.order];
-    const place = one => this.places.get(one.id) ?? Infinity;
-    const boxes = [...state.boxes].sort((a, b) => place(a) === place(b) ? 0 : place(a) - place(b));
-    return [{ ...named, labels: state.labels, boxes: boxes.map(one => ({ label: one.label, box: one.box, place: this.places.get(one.id) ?? null })) },
-      boxes.map(one => one.id)];
+    if (state.saved) return [{ ...named, line: state.saved.line }, state.saved.order];
+    const places = new Map(state.base.order.map((id, place) => [id, place]));
+    const last = places.size, place = one => places.get(one.id) ?? last;
+    const boxes = [...state.boxes].sort((a, b) => place(a) - place(b));
+    return [{ ...named, base: state.base.line, labels: state.labels,
+      boxes: boxes.map(one => ({ label: one.label, box: one.box, place: places.get(one.id) ?? null })) }, boxes.map(one => one.id)];
   }
 }
 
+/** All edits of this page, whatever view is shown. */
 export class Desk {
-  /** @param told called whenever something is to be shown: { unsaved, isLost, sheet } */
-  constructor({ changed, conflict, refused }) {
-    Object.assign(this, { changed, conflict, refused, sheets: new Map(), done: [], undone: [], sending: new Set(), isLost: false });
-    addEventListener("beforeunload", this.warn = event => { if (this.unsaved) event.preventDefault(); });
+  constructor() {
+    Object.assign(this, { sheets: new Map(), done: [], undone: [], isLost: false, trouble: "",
+      changed() {}, conflict() {}, refused() {} });
+    addEventListener("beforeunload", event => { if (this.unsaved) event.preventDefault(); });
   }
-  leave() { removeEventListener("beforeunload", this.warn); }
+  key(entry) { return `${entry.dataset} ${entry.position}`; }
   sheet(entry) {
-    const key = `${entry.dataset} ${entry.position}`;
-    let found = this.sheets.get(key);
-    if (!found) this.sheets.set(key, found = new Sheet(entry));
-    else if (found.state === found.saved && found.mark !== entry.mark) found.take(entry);
-    return found;
+    const key = this.key(entry);
+    if (!this.sheets.has(key)) this.sheets.set(key, new Sheet(entry));
+    return this.sheets.get(key);
   }
-  get unsaved() { return [...this.sheets.values()].filter(one => one.state !== one.saved).length; }
-  edit(sheet, state) {
+  /** Let a sheet be what was just loaded, unless it was changed here since it was asked for. */
+  refresh(entry, asked) {
+    const found = this.sheets.get(this.key(entry));
+    if (!found || !found.isClean || found.touched > asked || found.mark === entry.mark) return;
+    found.take(entry);
+    // What was done before led to a line that is no more.
+    this.forget(found);
+  }
+  get unsaved() { return [...this.sheets.values()].filter(one => !one.isClean).length; }
+  edit(sheet, part) {
+    const state = stateFrom(sheet.state, part);
     this.done.push([sheet, sheet.state, state]);
     this.undone.length = 0;
     this.put(sheet, state);
@@ -69,48 +85,45 @@ export class Desk {
     return one[0];
   }
   put(sheet, state) {
-    sheet.state = state;
+    Object.assign(sheet, { state, touched: tick() });
     this.changed();
     this.send(sheet);
   }
   async send(sheet) {
-    if (this.sending.has(sheet)) return;
-    this.sending.add(sheet);
+    if (sheet.isSending) return;
+    sheet.isSending = true;
     let failures = 0;
-    while (sheet.state !== sheet.saved && !sheet.isDisputed) {
-      const state = sheet.state, [request, order] = sheet.request(state);
+    while (!sheet.isClean && !sheet.isDisputed) {
+      // One whose answer was lost is sent again before what came after it: the store may have it.
+      const state = sheet.sent ?? sheet.state, [request, order] = sheet.request(state);
+      sheet.sent = state;
       let answer;
       try {
         answer = await local("save", request);
-        this.isLost = false;
+        Object.assign(this, { isLost: false, trouble: "" });
       } catch (error) {
-        if (error instanceof Unreachable || error.code === "session") {
-          this.isLost = true;
+        if (error instanceof Unreachable || PASSING.has(error.code)) {
+          Object.assign(this, { isLost: true, trouble: error.message });
           this.changed();
           await new Promise(done => setTimeout(done, AGAIN_MS[Math.min(failures++, AGAIN_MS.length - 1)]));
           continue;
         }
         // The store has what it had before; the page says so, and shows it.
-        sheet.state = sheet.saved;
+        Object.assign(sheet, { sent: null, state: sheet.stored, touched: tick() });
         this.forget(sheet);
         this.refused(sheet, error);
         break;
       }
       if ("conflict" in answer) {
-        // An answer that was lost on its way: what is there is what was sent.
-        if (answer.conflict && same(answer.conflict, state)) { this.accept(sheet, state, order, answer.conflict); continue; }
         sheet.isDisputed = true;
         this.conflict(sheet, answer.conflict);
         break;
       }
-      this.accept(sheet, state, order, answer);
+      state.saved = { line: answer.line, order };
+      Object.assign(sheet, { mark: answer.mark, stored: state, sent: null, touched: tick() });
+      this.changed();
     }
-    this.sending.delete(sheet);
-    this.changed();
-  }
-  accept(sheet, state, order, answer) {
-    Object.assign(state, { line: answer.line, order });
-    sheet.acknowledged(state, answer.mark);
+    sheet.isSending = false;
     this.changed();
   }
   /** What was undone or done before no longer leads anywhere. */
@@ -118,21 +131,22 @@ export class Desk {
     this.done = this.done.filter(one => one[0] !== sheet);
     this.undone = this.undone.filter(one => one[0] !== sheet);
   }
-  /** After a conflict. */
+  /** After a conflict: `theirs` is null where the entry is gone. */
   settle(sheet, theirs, isMine) {
-    sheet.isDisputed = false;
-    this.forget(sheet);
     const mine = sheet.state;
+    this.forget(sheet);
     if (theirs) sheet.take(theirs);
-    if (isMine && theirs) this.edit(sheet, { labels: mine.labels, boxes: mine.boxes.map(one => newBox(one.label, one.box)), line: null });
-    if (!theirs) sheet.state = sheet.saved;
+    else Object.assign(sheet, { state: sheet.stored, sent: null, isDisputed: false });
+    if (theirs && isMine) {
+      // Boxes that both have stay theirs, with all that their line says of them.
+      const left = [...sheet.state.boxes];
+      const boxes = mine.boxes.map(one => {
+        const at = left.findIndex(other => other.label === one.label && other.box.every((side, n) => Math.abs(side - one.box[n]) < .002));
+        return at < 0 ? newBox(one.label, one.box) : left.splice(at, 1)[0];
+      });
+      this.edit(sheet, { labels: mine.labels, boxes });
+    }
     this.changed();
   }
 }
-
-/** Whether a line says what a state does, to the thousandth of the image's side. */
-function same(line, state) {
-  const key = one => [one.label, ...one.box.map(side => Math.round(side * 1000))].join(" ");
-  const all = boxes => boxes.map(key).sort().join("|");
-  return [...line.labels].sort().join("|") === [...state.labels].sort().join("|") && all(line.boxes) === all(state.boxes);
-}
+export const desk = new Desk();

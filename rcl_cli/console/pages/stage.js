@@ -26,6 +26,8 @@ export class Stage {
     this.watch.observe(this.node);
   }
   leave() { this.watch.disconnect(); }
+  /** Whether a pointer holds something, and which image it is must not change. */
+  isHeld = false;
   /** Put an image in the place of the last one. */
   put(image) {
     const size = [image.naturalWidth || 1, image.naturalHeight || 1];
@@ -121,6 +123,7 @@ export class Stage {
 
   // --- what the pointer does ---
   down(event) {
+    if (this.isLocked) return undefined;
     if (event.button === 1 || (event.button === 0 && event.shiftKey)) return this.pan(event);
     if (event.button !== 0) return undefined;
     const handle = event.target.closest?.("[data-handle]"), box = event.target.closest?.("[data-box]");
@@ -135,6 +138,7 @@ export class Stage {
     this.node.focus({ preventScroll: true });
     const from = this.at(event), { node } = this;
     let isFar = false;
+    this.isHeld = true;
     node.setPointerCapture(event.pointerId);
     const heard = {
       pointermove: now => {
@@ -146,6 +150,7 @@ export class Stage {
     };
     const stop = key => { if (key.key === "Escape") { key.stopImmediatePropagation(); finish(false); } };
     const finish = (isDone, now) => {
+      this.isHeld = false;
       for (const [kind, hear] of Object.entries(heard)) node.removeEventListener(kind, hear);
       removeEventListener("keydown", stop, true);
       if (node.hasPointerCapture(event.pointerId)) node.releasePointerCapture(event.pointerId);

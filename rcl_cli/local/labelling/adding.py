@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
+import sqlite3
+import threading
 from collections.abc import Sequence
 
-from rcl_cli.buckets.base import BucketWriteError, NoSuchObjectError
+from rcl_cli.buckets.base import Bucket, BucketOutOfReachError, BucketWriteError, NoSuchObjectError
 from rcl_cli.context import Context
 from rcl_cli.errors import AccessDenied, InvalidParameter, ResourceAlreadyExists, ResourceNotFound
 from rcl_cli.imaging.decode import verify
+from rcl_cli.imaging.limits import MAX_FILE_BYTES
 from rcl_cli.manifest.line import bucket_of
 from rcl_cli.operations.contents import reading
 from rcl_cli.operations.entries import update
@@ -18,7 +22,8 @@ from rcl_cli.status import DatasetStatus
 from rcl_cli.store import datasets, entries
 
 BUCKET = "rcl-console"
-_MOST_NAME_CHARS = 120
+_MOST_NAME_BYTES = 120
+_PUTTING = threading.Lock()
 _ODD = re.compile(r"[^\w.\-() ]+")
 
 
@@ -43,22 +48,48 @@ def store_picture(context: Context, project_arn: str, name: str, data: bytes) ->
     bucket_name = next(filter(None, (_bucket_in(context, dataset.arn) for dataset in there)), BUCKET)
     prefix = project.name if bucket_name == BUCKET else f"rcl-console/{project.name}"
     try:
-        bucket = context.buckets.for_output(bucket_name)
-        stem, dot, suffix = _plain(name).rpartition(".")
-        number = 1
-        while True:
-            key = f"{prefix}/{stem}{f'-{number}' if number > 1 else ''}{dot}{suffix}"
-            try:
-                with bucket.open(key) as stream:
-                    if stream.read() == data:
-                        break
-            except NoSuchObjectError:
-                bucket.write(key, data)
-                break
-            number += 1
+        key = _put(context.buckets.for_output(bucket_name), f"{prefix}/{_plain(name)}", data)
     except (BucketWriteError, NoSuchObjectError) as error:
         raise AccessDenied(f"The picture can't be put into the bucket {bucket_name}: {error}.") from error
     return f"s3://{bucket_name}/{key}"
+
+
+def _put(bucket: Bucket, key: str, data: bytes) -> str:
+    """Write an object, under a name of its own where another one has this; returns its key.
+
+    Raises:
+        BucketWriteError, BucketOutOfReachError: it can't be written, or what is there can't be seen.
+    """
+    stem, dot, suffix = key.rpartition(".")
+    # Pictures that come at one moment may have one name: from looking to writing one at a time.
+    with _PUTTING:
+        for own in (key, f"{stem}-{hashlib.blake2b(data, digest_size=6).hexdigest()}{dot}{suffix}"):
+            there = _content(bucket, own)
+            if there is None:
+                bucket.write(own, data)
+            if there is None or there == data:
+                return own
+    raise BucketWriteError(f"{key}: other pictures have its name")
+
+
+def _content(bucket: Bucket, key: str) -> bytes | None:
+    """What is there; None for nothing.
+
+    Raises:
+        BucketOutOfReachError: that can't be told.
+    """
+    try:
+        with bucket.open(key) as stream:
+            return stream.read(MAX_FILE_BYTES + 1)
+    except BucketOutOfReachError:
+        raise
+    except NoSuchObjectError:
+        pass
+    try:
+        # A file that may not be read is there, too.
+        return None if bucket.local_path(key) is None else b""
+    except NoSuchObjectError:
+        return None
 
 
 def _bucket_in(context: Context, dataset_arn: str) -> str:
@@ -69,8 +100,17 @@ def _bucket_in(context: Context, dataset_arn: str) -> str:
 def _plain(name: str) -> str:
     """A name that every file system and every program can have."""
     plain = _ODD.sub("_", name.replace("\\", "/").rpartition("/")[2]).strip(". ")
-    stem, dot, suffix = plain.rpartition(".")
-    return f"{stem[:_MOST_NAME_CHARS]}{dot}{suffix[:8]}" if stem else f"picture-{suffix[:_MOST_NAME_CHARS]}.jpg"
+    stem, _, suffix = plain.rpartition(".")
+    stem, suffix = (stem, suffix) if stem else (suffix, "jpg")
+    return f"{_cut(stem, _MOST_NAME_BYTES) or 'picture'}.{_cut(suffix, 8)}"
+
+
+def _cut(text: str, most_bytes: int) -> str:
+    return text.encode("utf-8", "replace")[:most_bytes].decode("utf-8", "ignore")
+
+
+class _BroughtMeanwhileError(Exception):
+    """Somebody else put one of the pictures into the dataset, perhaps with labels."""
 
 
 def add_pictures(context: Context, project_arn: str, kind: str, source_refs: Sequence[str]) -> int:
@@ -89,7 +129,8 @@ def add_pictures(context: Context, project_arn: str, kind: str, source_refs: Seq
 
     with context.database.read() as db:
         there = datasets.of_project(db, find_project(db, project_arn).id)
-    new = list(dict.fromkeys(source_refs))
+    source_refs = list(dict.fromkeys(source_refs))
+    new = source_refs
     for dataset in there:
         with reading(context, dataset.arn, lambda _: None) as (_, own):
             new = [ref for ref in new if not entries.has(own, ref)]
@@ -102,7 +143,15 @@ def add_pictures(context: Context, project_arn: str, kind: str, source_refs: Seq
             return add_pictures(context, project_arn, kind, source_refs)
     if new:
         lines = "".join(f"{json.dumps({'source-ref': ref}, ensure_ascii=False)}\n" for ref in new)
-        state = update(context, arn, lines.encode())
+
+        def check(db: sqlite3.Connection) -> None:
+            if any(entries.has(db, ref) for ref in new):
+                raise _BroughtMeanwhileError
+
+        try:
+            state = update(context, arn, lines.encode(), check)
+        except _BroughtMeanwhileError:
+            return add_pictures(context, project_arn, kind, source_refs)
         if state.status == DatasetStatus.UPDATE_FAILED:
             raise InvalidParameter(state.message)
     return len(new)

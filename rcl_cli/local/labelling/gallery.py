@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from array import array
+from bisect import bisect_left
 from collections import OrderedDict
 from typing import Any, NamedTuple, cast
 
@@ -17,8 +18,8 @@ from rcl_cli.store import datasets, entries
 from rcl_cli.store.entries import EntryFilter
 
 PARTS = ("TRAIN", "TEST")
-_MOST_KEPT = 64
-_ALL = EntryFilter()
+_MOST_KEPT, _MOST_FROZEN = 64, 32
+_ALL, _ALL_LABELS = EntryFilter(), 2**31
 
 
 class Stretch(NamedTuple):
@@ -66,6 +67,8 @@ class Gallery:
 
     def __init__(self) -> None:
         self._kept: OrderedDict[tuple[object, ...], Any] = OrderedDict()
+        # What somebody goes through, which others' looks must not push out.
+        self._frozen: OrderedDict[tuple[object, ...], Listing] = OrderedDict()
         self._lock = threading.Lock()
 
     def listing(
@@ -87,8 +90,8 @@ class Gallery:
             ResourceNotFound: there is no such project.
         """
         asked = (project_arn, conditions, types)
-        if revision and (kept := self._known((*asked, revision))) is not None:
-            return cast(Listing, kept)
+        if revision and (kept := self._freeze((*asked, revision))) is not None:
+            return kept
         with context.database.read() as db:
             found = datasets.of_project(db, find_project(db, project_arn).id)
         stretches, revisions = [], []
@@ -110,6 +113,16 @@ class Gallery:
                 self._kept.move_to_end(key)
             return self._kept.get(key)
 
+    def _freeze(self, key: tuple[object, ...]) -> Listing | None:
+        kept = self._known(key)
+        with self._lock:
+            found = self._frozen.pop(key, None) or cast("Listing | None", kept)
+            if found is not None:
+                self._frozen[key] = found
+                while len(self._frozen) > _MOST_FROZEN:
+                    self._frozen.popitem(last=False)
+        return found
+
     def _keep(self, key: tuple[object, ...], found: Any) -> Any:
         with self._lock:
             self._kept[key] = found
@@ -129,6 +142,42 @@ def shown(context: Context, listing: Listing, offset: int, limit: int) -> list[S
                 there = {entry.position: _shown(stretch, entry) for entry in entries.at(db, list(here))}
             found += [there.get(position) for position in here]
     return found
+
+
+class LabelCount(NamedTuple):
+    """How many images have a label, and how many boxes do."""
+
+    name: str
+    images: int
+    boxes: int
+
+
+def labels_of(context: Context, project_arn: str) -> list[LabelCount]:
+    """The labels of all datasets of a project, by name.
+
+    Raises:
+        ResourceNotFound: there is no such project.
+    """
+    with context.database.read() as db:
+        found = datasets.of_project(db, find_project(db, project_arn).id)
+    counts: dict[str, LabelCount] = {}
+    for one in found:
+        with reading(context, one.arn, lambda _: None) as (_, own):
+            for name, images, boxes in entries.labels_page(own, "", _ALL_LABELS):
+                before = counts.get(name, LabelCount(name, 0, 0))
+                counts[name] = LabelCount(name, before.images + images, before.boxes + boxes)
+    return [counts[name] for name in sorted(counts)]
+
+
+def index_of(listing: Listing, dataset_arn: str, position: int) -> int | None:
+    """Where in a listing an entry is; None where it is not."""
+    first = 0
+    for stretch in listing.stretches:
+        at = bisect_left(stretch.positions, position)
+        if stretch.arn == dataset_arn and at < len(stretch.positions) and stretch.positions[at] == position:
+            return first + at
+        first += len(stretch.positions)
+    return None
 
 
 def next_unlabeled(context: Context, listing: Listing, after: int) -> int | None:

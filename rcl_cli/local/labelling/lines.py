@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from msgspec import Raw
@@ -70,42 +71,49 @@ def _attributes(document: dict[str, Any], kind: str) -> Iterator[_Attribute]:
         metadata = document.get(name + METADATA_SUFFIX)
         if name != SOURCE_REF and isinstance(metadata, dict) and metadata.get("type") == kind:
             found = _Attribute(name, value, metadata)
-            if kind == IMAGE or _is_whole(found):
+            if _names_a_label(found) if kind == IMAGE else _is_whole(found):
                 yield found
+
+
+def _names_a_label(attribute: _Attribute) -> bool:
+    name = attribute.metadata.get("class-name")
+    return isinstance(name, str) and bool(name)
 
 
 def _is_whole(attribute: _Attribute) -> bool:
     """Whether every box of an attribute can be read; one that is damaged is not for editing."""
     try:
         for annotation in attribute.annotations:
-            attribute.label_of(annotation), attribute.box_of(annotation)
+            attribute.label_of(annotation)
+            if not all(map(math.isfinite, attribute.box_of(annotation))):
+                return False
         objects = attribute.metadata.get("objects", [])
         return min(attribute.size) > 0 and isinstance(objects, list) and all(isinstance(one, dict) for one in objects)
-    except (KeyError, IndexError, TypeError, AttributeError, ZeroDivisionError):
+    except (KeyError, IndexError, TypeError, AttributeError, ArithmeticError):
         return False
 
 
 def labelling_of(text: str) -> Labelling:
     """What a line says; what can't be read of it is left out."""
     document = load(text) or {}
-    labels = [str(one.metadata.get("class-name") or "") for one in _attributes(document, IMAGE)]
+    labels = [str(one.metadata["class-name"]) for one in _attributes(document, IMAGE)]
     boxes = [
         (one.label_of(annotation), one.box_of(annotation))
         for one in _attributes(document, BOXES)
         for annotation in one.annotations
     ]
     return Labelling(
-        tuple(dict.fromkeys(filter(None, labels))),
+        tuple(dict.fromkeys(labels)),
         tuple(Drawn(label, box, place) for place, (label, box) in enumerate(boxes)),
     )
 
 
-def edited(text: str, wanted: Labelling, size_px: tuple[int, int], created: str) -> str:
+def edited(text: str, wanted: Labelling, size_px: Callable[[], tuple[int, int]], created: str) -> str:
     """A line that says what is wanted.
 
     Args:
         wanted: `place` tells which boxes were there before; those that are not in it go.
-        size_px: width and height of the upright image, for boxes where there were none.
+        size_px: tells width and height of the upright image; asked where the line has no boxes yet.
         created: the date that what is changed carries.
 
     Returns:
@@ -114,7 +122,7 @@ def edited(text: str, wanted: Labelling, size_px: tuple[int, int], created: str)
     Raises:
         InvalidParameter: a label without a name or with a long one, a box outside the image, too many boxes.
     """
-    _check(wanted)
+    _check(wanted, labelling_of(text))
     document, parts = load(text) or {}, {key: bytes(raw).decode() for key, raw in _parts.decode(text).items()}
     changes = {**_image_changes(document, wanted.labels, created), **_box_changes(document, wanted, size_px, created)}
     for name, change in changes.items():
@@ -126,13 +134,19 @@ def edited(text: str, wanted: Labelling, size_px: tuple[int, int], created: str)
     return "{" + ",".join(f"{json.dumps(key, ensure_ascii=False)}:{raw}" for key, raw in parts.items()) + "}"
 
 
-def _check(wanted: Labelling) -> None:
-    for label in {*wanted.labels, *(one.label for one in wanted.boxes)}:
+def _check(wanted: Labelling, before: Labelling) -> None:
+    """Judge what is new: what is odd already must keep nobody from mending it, or something else.
+
+    Raises:
+        InvalidParameter: see `edited`.
+    """
+    new = [one for one in wanted.boxes if one not in before.boxes]
+    for label in {*wanted.labels, *(one.label for one in new)} - {*before.labels}:
         if not label.strip() or len(label) > MAX_LABEL_CHARS:
             raise InvalidParameter(f"A label has 1 to {MAX_LABEL_CHARS} characters.")
-    if len(wanted.boxes) > MAX_BOXES:
+    if len(wanted.boxes) > max(MAX_BOXES, len(before.boxes)):
         raise InvalidParameter(f"An image can have {MAX_BOXES} boxes, and there are {len(wanted.boxes)}.")
-    for _, box, _ in wanted.boxes:
+    for _, box, _ in new:
         if not (0 <= box.left < box.right <= 1 + 1e-9 and 0 <= box.top < box.bottom <= 1 + 1e-9):
             raise InvalidParameter("A box lies in its image, and has a width and a height.")
 
@@ -144,7 +158,7 @@ _Change = tuple[Any, dict[str, Any]] | None
 def _image_changes(document: dict[str, Any], labels: Sequence[str], created: str) -> dict[str, _Change]:
     there = {str(one.metadata.get("class-name")): one.name for one in _attributes(document, IMAGE)}
     changes: dict[str, _Change] = {
-        one.name: None for one in _attributes(document, IMAGE) if one.metadata.get("class-name") not in labels
+        one.name: None for one in _attributes(document, IMAGE) if one.metadata["class-name"] not in labels
     }
     for label in dict.fromkeys(labels):
         if label not in there:
@@ -165,7 +179,7 @@ def _free_name(document: dict[str, Any], changes: dict[str, _Change], wanted: st
 
 
 def _box_changes(
-    document: dict[str, Any], wanted: Labelling, size_px: tuple[int, int], created: str
+    document: dict[str, Any], wanted: Labelling, size_px: Callable[[], tuple[int, int]], created: str
 ) -> dict[str, _Change]:
     kept = {one.place: one for one in wanted.boxes if one.place is not None}
     new = [one for one in wanted.boxes if one.place is None]
@@ -183,7 +197,8 @@ def _box_changes(
         raise InvalidParameter("A box is named that the line does not have.")
     if new and not attributes:
         name = _free_name(document, changes, _BOXES_NAME)
-        size = {"width": size_px[0], "height": size_px[1], "depth": 3}
+        width, height = size_px()
+        size = {"width": width, "height": height, "depth": 3}
         empty = _Attribute(name, {"image_size": [size], "annotations": []}, _made(BOXES, created))
         changes[name] = _boxes_changed(empty, {}, new, created)
     return changes
@@ -223,11 +238,16 @@ class _ClassIds:
 
     def of(self, label: str) -> int:
         for number, name in self.names.items():
-            if name == label and number.isdecimal():
+            if name == label and _is_plain(number):
                 return int(number)
-        free = 1 + max((int(number) for number in self.names if number.isdecimal()), default=-1)
+        free = 1 + max((int(number) for number in self.names if _is_plain(number)), default=-1)
         self.names[str(free)] = label
         return free
+
+
+def _is_plain(number: str) -> bool:
+    """Whether it is a class id as annotations have it: `01` is another key than 1."""
+    return number.isascii() and number.isdecimal() and len(number) < 16 and str(int(number)) == number
 
 
 def _moved(attribute: _Attribute, before: dict[str, Any], wanted: Drawn, ids: _ClassIds) -> dict[str, Any]:

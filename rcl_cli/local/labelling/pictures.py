@@ -110,3 +110,17 @@ def _small(path: Path, side_px: int) -> bytes:
     except OSError as error:
         raise InvalidImageFormat("Request has invalid image format") from error
     return out.getvalue()
+
+
+def upright_png(path: Path) -> bytes | None:
+    """A PNG as rcl sees it, where browsers would turn it: they heed its eXIf chunk, and rcl knows none; else None.
+
+    Raises:
+        InvalidImageFormat, ImageTooLarge, InvalidParameter: it is no usable picture.
+    """
+    with path.open("rb") as file:
+        if file.read(8) != b"\x89PNG\r\n\x1a\n" or b"eXIf" not in file.read(2**20):
+            return None
+    out = io.BytesIO()
+    Image.fromarray(decode(path)).save(out, "PNG", compress_level=1)
+    return out.getvalue()

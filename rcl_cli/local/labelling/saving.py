@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from rcl_cli.context import Context
 from rcl_cli.errors import InvalidParameter
-from rcl_cli.local.labelling.lines import Labelling, edited
+from rcl_cli.local.labelling.lines import Labelling, edited, labelling_of
 from rcl_cli.manifest.line import parse_line
 from rcl_cli.operations.contents import reading
 from rcl_cli.operations.entries import update
@@ -43,20 +43,28 @@ def as_saved(line: str) -> Saved:
 
 
 def save(
-    context: Context, dataset_arn: str, source_ref: str, mark: str, wanted: Labelling, size_px: tuple[int, int]
+    context: Context,
+    dataset_arn: str,
+    source_ref: str,
+    mark: str,
+    wanted: Labelling,
+    size_px: Callable[[], tuple[int, int]],
+    base: str = "",
 ) -> Saved:
     """Let an entry say what is wanted; see `lines.edited`.
 
     Args:
-        mark: of the line that was seen.
-        size_px: width and height of the upright image.
+        mark: of the line that was seen. Where the entry says what is wanted by now, whoever had it say so, it is saved.
+        base: the line that the edit is of, where it is an earlier one.
 
     Raises:
         ChangedMeanwhileError: it is another one by now.
         ServiceError: what UpdateDatasetEntries raises; what is wanted can't be said.
     """
+    if base and parse_line(base).source_ref != source_ref:
+        raise InvalidParameter("The line is another image's.")
     created = datetime.fromtimestamp(context.now_ms() / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S")
-    return _replace(context, dataset_arn, source_ref, mark, lambda line: edited(line, wanted, size_px, created))
+    return _replace(context, dataset_arn, source_ref, mark, lambda line: edited(base or line, wanted, size_px, created))
 
 
 def restore(context: Context, dataset_arn: str, source_ref: str, mark: str, line: str) -> Saved:
@@ -74,17 +82,23 @@ def restore(context: Context, dataset_arn: str, source_ref: str, mark: str, line
 
 
 def _replace(context: Context, dataset_arn: str, source_ref: str, mark: str, change: Callable[[str], str]) -> Saved:
-    def check(db: sqlite3.Connection) -> None:
-        line = entries.line_of(db, source_ref)
-        now = None if line is None else as_saved(line)
-        if now is None or now.mark != mark:
-            raise ChangedMeanwhileError(now)
-
     with reading(context, dataset_arn, lambda _: None) as (_, db):
-        check(db)
-        before = entries.line_of(db, source_ref) or ""
-    after = change(before)
+        before = entries.line_of(db, source_ref)
+    if before is None:
+        raise ChangedMeanwhileError(None)
+    after, now = change(before), as_saved(before)
+    if now.mark != mark:
+        if labelling_of(after) == labelling_of(before):
+            # An answer that was lost on its way, most likely.
+            return now
+        raise ChangedMeanwhileError(now)
     if after != before:
+
+        def check(db: sqlite3.Connection) -> None:
+            line = entries.line_of(db, source_ref)
+            if line != before:
+                raise ChangedMeanwhileError(None if line is None else as_saved(line))
+
         state = update(context, dataset_arn, after.encode(), check)
         if state.status == DatasetStatus.UPDATE_FAILED:
             raise InvalidParameter(state.message)
