@@ -191,6 +191,9 @@ class Home:
 @pytest.fixture(scope="session", autouse=True)
 def clean_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """No setting of the developer's reaches a test."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # As in `make test &`: what tests start would not hear of Ctrl-C either.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     with pytest.MonkeyPatch.context() as patch:
         kept = {
             "RCL_KILL_ROUNDS",

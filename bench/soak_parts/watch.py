@@ -63,8 +63,9 @@ def is_level(series: list[dict[str, float]]) -> dict[str, bool]:
 
 
 def left_over(home: Path, temporary: Path) -> list[str]:
-    """Files that belong to nothing, once everything has ended."""
+    """Files that belong to nothing, and processes, once everything has ended."""
+    processes = [one for one in psutil.process_iter(["cmdline"]) if str(home) in " ".join(one.info["cmdline"] or ())]
     jobs = [path for path in (home / "jobs").iterdir() if path.is_dir()] if (home / "jobs").is_dir() else []
     parts = [path for path in home.rglob("*") if path.name.startswith((".new-", ".rcl-"))]
     ours = [path for path in temporary.iterdir() if path.name.startswith("rcl-")]
-    return [str(path) for path in (*jobs, *parts, *ours)]
+    return [str(path) for path in (*jobs, *parts, *ours, *processes)]

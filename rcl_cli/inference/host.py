@@ -169,7 +169,7 @@ class Host:
             "rcl_cli.inference.worker",
             "--model", str(self._model),
             "--socket-fd", str(self._socket.fileno()),
-            "--lifeline-fd", str(self._lifeline_read),
+            "--lifeline-fd", str(self._lifeline_read), "--host-pid", str(os.getpid()),
             "--threads", str(max(1, cpu_cores() // self._least)),
         )  # fmt: skip
         variables = environment(RCL_HOST_NONCE=self._nonce, RCL_WORK_DIR=self._work_dir)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import ctypes
 import errno
 import os
 import signal
@@ -33,6 +34,8 @@ _REPORT_S, _ALIVE_S = 0.25, 5.0
 # Without requests for so long, memory that they needed is given back.
 _QUIET_S = 5.0
 _DEFAULT_TIMEOUT_S = 60.0
+# Of prctl(2).
+_PR_SET_PDEATHSIG = 1
 
 
 class Worker:
@@ -164,6 +167,15 @@ def _end_with_host(lifeline: int) -> None:
     os._exit(1)
 
 
+def _be_killed_with_host(host: int) -> None:
+    """Let Linux see to it as well: a worker that is stopped at that moment reads nothing."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != host:
+        # It ended before that.
+        os._exit(1)
+
+
 def _damage(model: Path) -> str:
     """Why a model is not to be served; empty for a whole one."""
     try:
@@ -181,7 +193,9 @@ def main() -> int:
     parser.add_argument("--socket-fd", type=int, required=True)
     parser.add_argument("--lifeline-fd", type=int, required=True)
     parser.add_argument("--threads", type=int, required=True)
+    parser.add_argument("--host-pid", type=int, required=True)
     arguments = parser.parse_args()
+    _be_killed_with_host(arguments.host_pid)
     stopping = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stopping.set())
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -162,6 +162,7 @@ def command_lines(planted: Planted, url: str) -> list[list[str]]:
         ["report", "p", "--out", f"report{EVIL}.html"],
         ["report", "p", "--out", f"{manifest}/x.html"],
         ["serve", "--host", EVIL],
+        ["console", "--host", EVIL, "--no-browser"],
         ["serve", "--access-key-file", manifest],
         ["status"],
         ["thresholds", "p"],

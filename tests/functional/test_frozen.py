@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -95,6 +96,16 @@ def test_a_frozen_worker_is_replaced_and_its_clients_are_answered(
     assert (failures, len(answers)) == ([], 6)
     wait_until(lambda: not frozen.is_running() or frozen.status() == "zombie")
     wait_until(lambda: len(psutil.Process(pid).children()) == 2)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="Linux alone kills what can't end itself")
+def test_a_frozen_worker_ends_with_its_host(own_detector: Trained) -> None:
+    pid = running(own_detector)
+    (worker,) = psutil.Process(pid).children()
+    freeze(worker.pid)
+    os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: not worker.is_running() or worker.status() == psutil.STATUS_ZOMBIE)
+    assert own_detector.home.wait(own_detector.project, "v", leaving="RUNNING")[0] in ("STOPPED", "FAILED")
 
 
 def test_a_worker_that_says_nothing_or_is_stopped_is_hung() -> None:
