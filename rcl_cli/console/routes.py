@@ -27,28 +27,33 @@ from rcl_cli.errors import (
     SerializationError,
     ServiceError,
     UnknownOperation,
+    UsageError,
 )
 from rcl_cli.imaging.limits import MAX_FILE_BYTES
-from rcl_cli.local.home.overview import projects_of
+from rcl_cli.local.home.overview import projects_of, versions_of
 from rcl_cli.local.labelling.adding import add_pictures, check_stored, store_picture
 from rcl_cli.local.labelling.gallery import PARTS, Gallery, Listing, Shown, index_of, labels_of, next_unlabeled, shown
 from rcl_cli.local.labelling.lines import Drawn, Labelling, labelling_of
 from rcl_cli.local.labelling.pictures import SIDES_PX, Pictures, upright_png
 from rcl_cli.local.labelling.saving import ChangedMeanwhileError, Saved, restore, save
+from rcl_cli.local.models.training import begin_training
+from rcl_cli.local.models.watching import training_progress
 from rcl_cli.manifest.line import parse_line
 from rcl_cli.operations.contents import reading
 from rcl_cli.operations.invoke import invoke
 from rcl_cli.operations.resources import NOT_FOUND
 from rcl_cli.server import wire
+from rcl_cli.status import MAKING
 from rcl_cli.store import entries
 from rcl_cli.store.database import StoreGoneError
 from rcl_cli.store.entries import EntryFilter
 from rcl_cli.store.entry_files import EntriesGoneError
 from rcl_cli.store.trouble import meaning
+from rcl_cli.training.options import resolve_options
 
 PAGES = Path(__file__).with_name("pages")
 SHARED_PAGES = Path(__file__).parents[1] / "render" / "pages"
-_MAX_JSON_BYTES = 6 * 2**20
+_MAX_JSON_BYTES = 8 * 2**20
 _MOST_AT_ONCE = 500
 _KINDS = {".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
 Answer = Callable[[Mapping[str, Any]], Any]
@@ -68,6 +73,8 @@ class Routes:
             Route("/api/{operation}", self._operation, methods=["POST"]),
             Route("/local/projects", self._answered(self._projects), methods=["POST"]),
             Route("/local/gallery", self._answered(self._stretch), methods=["POST"]),
+            Route("/local/versions", self._answered(self._versions), methods=["POST"]),
+            Route("/local/train", self._answered(self._train), methods=["POST"]),
             Route("/local/labels", self._answered(self._labels), methods=["POST"]),
             Route("/local/where", self._answered(self._where), methods=["POST"]),
             Route("/local/next", self._answered(self._next), methods=["POST"]),
@@ -133,6 +140,23 @@ class Routes:
             "revision": listing.revision,
             "entries": [one and _entry_json(one) for one in shown(self._context, listing, offset, limit)],
         }
+
+    # --- models -------------------------------------------------------------------------------------------------------
+
+    def _versions(self, given: Mapping[str, Any]) -> Any:
+        rows = versions_of(self._context, _text(given.get("project")))
+        made = [row.arn for row in rows if row.status in MAKING]
+        progress = {arn: training_progress(self._context, arn) for arn in made}
+        return {"versions": [{**row._asdict(), "progress": progress.get(row.arn)} for row in rows]}
+
+    def _train(self, given: Mapping[str, Any]) -> Any:
+        options = given.get("options", {})
+        if not isinstance(options, dict):
+            raise InvalidParameter("Options are an object.")
+        resolve_options({_text(name): _text(value) for name, value in options.items()})
+        return {"version": begin_training(self._context, _text(given.get("project")), options, lambda _: None)}
+
+    # --- labels -------------------------------------------------------------------------------------------------------
 
     def _labels(self, given: Mapping[str, Any]) -> Any:
         return {"labels": [one._asdict() for one in labels_of(self._context, _text(given.get("project")))]}
@@ -259,6 +283,8 @@ async def _guarded(home: Path, answer: Callable[[bytes], Response], body: bytes 
         return _failed(ResourceNotFound("The picture is not there any more, or can't be read."), 404)
     except EntriesGoneError:
         return _failed(ResourceNotFound(NOT_FOUND))
+    except UsageError as error:
+        return _failed(InvalidParameter(str(error)))
     except (RclError, StoreGoneError) as error:
         return _failed(ServiceError(str(error)), 500)
     except (sqlite3.DatabaseError, OSError) as error:

@@ -45,9 +45,9 @@ class Complaints:
 
 
 @contextmanager
-def at_console(browser: Browser, home: Home, *, may_complain: bool = False) -> Iterator[tuple[Page, Any]]:
+def at_console(browser: Browser, home: Home, *, may_complain: bool = False, **more: str) -> Iterator[tuple[Page, Any]]:
     """A page of a console, and its process."""
-    with consoling(home) as (visitor, process):
+    with consoling(home, **more) as (visitor, process):
         page = browser.new_page(viewport={"width": 1280, "height": 800})
         complaints = Complaints(page, f"http://{visitor.host}/")
         page.goto(visitor.url)
@@ -359,3 +359,49 @@ def test_a_dataset_that_could_not_be_made_closes_nothing(browser: Browser, home:
     with at_console(browser, home) as (page, _):
         page.locator(".card").click()
         expect(page.locator(".tile:visible")).to_have_count(2)
+
+
+QUICK = {"RCL_TRAINING_EPOCHS": "1", "RCL_TRAINING_IMAGE_SIZE": "64", "RCL_TRAINING_WEIGHTS": "none"}
+
+
+def test_a_model_is_trained_started_tried_and_deleted(browser: Browser, home: Home) -> None:
+    training, testing = box_images(home)
+    project = home.project("squares")
+    home.dataset(project, "TRAIN", training)
+    home.dataset(project, "TEST", testing)
+    picture = home.buckets / training[0]["source-ref"].removeprefix("s3://")
+    with at_console(browser, home, **QUICK) as (page, _):
+        page.locator(".card").click()
+        page.get_by_role("link", name="Models").click()
+        expect(page.get_by_text("No model yet")).to_be_visible()
+        page.get_by_role("button", name="Train a model").click()
+        row = page.locator("tbody tr")
+        expect(row).to_contain_text("TRAINING_IN_PROGRESS")
+        expect(row).to_contain_text("TRAINING_COMPLETED", timeout=180_000)
+        row.get_by_role("button", name="Start v1").click()
+        expect(row).to_contain_text("RUNNING", timeout=60_000)
+        page.locator(".trial input[type=file]").set_input_files(picture)
+        slider = page.get_by_label("From this confidence on")
+        slider.fill("0")
+        found = page.locator(".trial li")
+        expect(found.first).to_contain_text("%")
+        version = home.call("DescribeProjectVersions", ProjectArn=project)["ProjectVersionDescriptions"][0]
+        asked = {"ProjectVersionArn": version["ProjectVersionArn"], "Image": {"Bytes": picture.read_bytes()}}
+        every = home.call("DetectCustomLabels", **asked, MinConfidence=0)["CustomLabels"]
+        expect(found).to_have_count(len(every))
+        # Two lines a box.
+        assert page.locator(".trial svg rect").count() == 2 * len(every)
+        page.get_by_text("The same for scripts and programs").click()
+        command = page.get_by_label("CLI").locator("pre").inner_text()
+        words = ["bash", "-c", command.replace("rcl ", f"{sys.executable} -m rcl_cli ", 1)]
+        done = subprocess.run(words, cwd=picture.parent, env=home.environment(), capture_output=True, text=True)
+        assert len(json.loads(done.stdout)["CustomLabels"]) == len(every)
+        row.get_by_role("button", name="Stop v1").click()
+        expect(row).to_contain_text("STOPPED", timeout=60_000)
+        expect(page.get_by_text("Start a model to try it.")).to_be_visible()
+        row.get_by_role("button", name="Delete v1").click()
+        page.get_by_role("button", name="Keep it").click()
+        expect(row).to_contain_text("STOPPED")
+        row.get_by_role("button", name="Delete v1").click()
+        page.get_by_role("button", name="Delete it").click()
+        expect(row).to_have_count(0)

@@ -2,6 +2,7 @@
 import { make } from "/pages/drawing.js";
 import { projects } from "./projects.js";
 import { gallery } from "./gallery.js";
+import { models } from "./models.js";
 import { labeller } from "./labeller.js";
 import { say } from "./notes.js";
 import { desk } from "./sheets.js";
@@ -11,6 +12,7 @@ const at = id => document.getElementById(id);
 const VIEWS = [
   [/^#?\/?$/, () => projects()],
   [/^#\/p\/([^/]+)$/, name => gallery(name)],
+  [/^#\/p\/([^/]+)\/models$/, name => models(name)],
   [/^#\/p\/([^/]+)\/label\/(\d+)$/, (name, index) => labeller(name, Number(index))],
 ];
 let shown = null, asked = 0;
@@ -25,7 +27,9 @@ async function show() {
     const own = ++asked;
     if (!desk.unsaved) say("");
     const names = found.slice(1).map(decodeURIComponent);
-    at("trail").replaceChildren(...(names.length ? [make("a", { href: `#/p/${encodeURIComponent(names[0])}` }, names[0])] : []));
+    const base = `#/p/${encodeURIComponent(names[0])}`;
+    at("trail").replaceChildren(...(names.length ? [make("b", {}, names[0]), ...Object.entries(texts.views).map(([end, text]) =>
+      make("a", { href: base + end, "aria-current": address === base + end ? "page" : false }, text))] : []));
     document.title = names[0] ? `${names[0]} – ${texts.title}` : texts.title;
     try {
       const view = await open(...names);

@@ -1,0 +1,70 @@
+// The versions of a project: trained, started, stopped, tried.
+import { make } from "/pages/drawing.js";
+import { invoke, local, projectNamed } from "./server.js";
+import { failed, note } from "./notes.js";
+import { trial } from "./trying.js";
+import { texts } from "./texts.js";
+
+const EVERY_MS = 1500;
+const STARTABLE = new Set(["TRAINING_COMPLETED", "COPYING_COMPLETED", "STOPPED", "FAILED"]);
+const ENDED = new Set([...STARTABLE, "TRAINING_FAILED", "COPYING_FAILED"]);
+
+export async function models(name) {
+  const project = await projectNamed(name);
+  const body = make("tbody"), empty = make("p", {}, texts.noModels);
+  const trying = trial(project.labels.map(one => one.name));
+  let seen = "", left = false;
+
+  /** Do something, and look at once what came of it. */
+  const act = what => async event => {
+    event.currentTarget.disabled = true;
+    try { await what(); } catch (error) { failed(error); }
+    seen = "";
+    await refresh().catch(failed);
+  };
+  const button = (text, what, about) => make("button", { type: "button", "aria-label": `${text} ${about}`, onclick: act(what) }, text);
+  const confirmed = row => new Promise(done => {
+    const dialog = make("dialog", {}, make("p", {}, texts.sure(row.name)), make("form", { method: "dialog", class: "row" },
+      make("button", { value: "no", autofocus: true }, texts.no), make("button", { value: "yes" }, texts.yes)));
+    dialog.addEventListener("close", () => { dialog.remove(); done(dialog.returnValue === "yes"); });
+    document.body.append(dialog);
+    dialog.showModal();
+  });
+  function line(row) {
+    const { progress } = row;
+    const told = [row.status];
+    if (progress?.steps) told.push(make("progress", { max: progress.steps, value: progress.step, "aria-label": row.message }));
+    if (row.message) told.push(make("small", {}, row.message));
+    const buttons = [];
+    if (STARTABLE.has(row.status) && row.model)
+      buttons.push(button(texts.start, () => invoke("StartProjectVersion", { ProjectVersionArn: row.arn, MinInferenceUnits: 1 }), row.name));
+    if (row.status === "RUNNING") buttons.push(button(texts.stop, () => invoke("StopProjectVersion", { ProjectVersionArn: row.arn }), row.name));
+    if (ENDED.has(row.status)) buttons.push(button(texts.deleteVersion, async () => {
+      if (await confirmed(row)) await invoke("DeleteProjectVersion", { ProjectVersionArn: row.arn });
+    }, row.name));
+    const cells = [row.name, told, row.f1 === null ? "" : row.f1.toFixed(3), row.model, row.training_images === null ? "" : texts.images(row.training_images),
+      new Date(row.created_ms).toLocaleString(), row.size_bytes ? (row.size_bytes / 1e6).toFixed(0) : "", [make("span", { class: "row" }, ...buttons)]];
+    return make("tr", {}, ...cells.map(cell => make("td", {}, ...[cell].flat())));
+  }
+  async function refresh() {
+    const { versions } = await local("versions", { project: project.arn });
+    const now = JSON.stringify(versions);
+    if (now === seen || left) return;
+    seen = now;
+    body.replaceChildren(...versions.map(line));
+    empty.hidden = versions.length > 0;
+    trying.offer(versions.filter(row => row.status === "RUNNING"));
+  }
+  const train = make("button", { type: "button", onclick: act(async () => {
+    await local("train", { project: project.name });
+    note(texts.training1);
+  }) }, texts.train);
+  const node = make("section", { class: "models" }, make("h1", {}, texts.models), make("p", { class: "row" }, train), empty,
+    make("table", {}, make("thead", {}, make("tr", {}, ...texts.versionColumns.map(text => make("th", { scope: "col" }, text)))), body), trying.node);
+  // A button that works is pressed once.
+  const release = new MutationObserver(() => { train.disabled = false; });
+  release.observe(body, { childList: true });
+  await refresh();
+  const timer = setInterval(() => refresh().catch(() => {}), EVERY_MS);
+  return { node, entered: () => trying.listen(), leave() { left = true; clearInterval(timer); release.disconnect(); trying.leave(); } };
+}

@@ -1,0 +1,116 @@
+// A picture that people bring, and what a running model says of it.
+import { make } from "/pages/drawing.js";
+import { invoke } from "./server.js";
+import { Colours, overlay } from "./boxes.js";
+import { failed } from "./notes.js";
+import { texts } from "./texts.js";
+
+const ENDPOINT = "http://127.0.0.1:8650";
+
+async function base64(file) {
+  const url = await new Promise((done, broken) => {
+    const reader = new FileReader();
+    reader.onload = () => done(reader.result);
+    reader.onerror = () => broken(reader.error);
+    reader.readAsDataURL(file);
+  });
+  return url.slice(url.indexOf(",") + 1);
+}
+
+/** Lines that ask the same, as they stand; those for programs need `rcl serve`. */
+function lines(arn, name, least) {
+  const quoted = `'${name.replaceAll("'", "'\\''")}'`, python = JSON.stringify(name);
+  const cli = least === null ? "" : ` --min-confidence ${least}`, given = least === null ? "" : `, MinConfidence=${least}`, js = least === null ? "" : `, MinConfidence: ${least}`;
+  return {
+    CLI: `rcl detect-custom-labels --project-version-arn ${arn} --image-bytes fileb://${quoted}${cli}`,
+    boto3: `import boto3\n\nclient = boto3.client("rekognition", endpoint_url="${ENDPOINT}", region_name="us-east-1",\n                      aws_access_key_id="any", aws_secret_access_key="key")\nwith open(${python}, "rb") as image:\n    found = client.detect_custom_labels(ProjectVersionArn="${arn}", Image={"Bytes": image.read()}${given})\nprint(found["CustomLabels"])`,
+    JavaScript: `import { readFile } from "node:fs/promises";\nimport { RekognitionClient, DetectCustomLabelsCommand } from "@aws-sdk/client-rekognition";\n\nconst client = new RekognitionClient({ endpoint: "${ENDPOINT}", region: "us-east-1",\n  credentials: { accessKeyId: "any", secretAccessKey: "key" } });\nconst Bytes = await readFile(${python});\nconsole.log((await client.send(new DetectCustomLabelsCommand({ ProjectVersionArn: "${arn}", Image: { Bytes }${js} }))).CustomLabels);`,
+    curl: `printf '{"ProjectVersionArn":"%s","Image":{"Bytes":"%s"}${least === null ? "" : `,"MinConfidence":${least}`}}' '${arn}' "$(base64 < ${quoted} | tr -d '\\n')" |\n  curl -s ${ENDPOINT}/ -H 'Content-Type: application/x-amz-json-1.1' -H 'X-Amz-Target: RekognitionService.DetectCustomLabels' --data-binary @-`,
+  };
+}
+
+export function trial(labels) {
+  const colours = new Colours(labels);
+  let running = [], file = null, all = null, own = null, asked = 0;
+  const model = make("select", { "aria-label": texts.model, onchange: () => ask() });
+  const decides = make("input", { type: "checkbox", checked: true, onchange: () => show() });
+  const slider = make("input", { type: "range", min: 0, max: 100, value: 50, "aria-label": texts.confidence, oninput: () => { decides.checked = false; show(); } });
+  const value = make("output"), list = make("ul"), state = make("span", { role: "status" }), shot = make("div", { class: "shot" });
+  const input = make("input", { type: "file", accept: "image/jpeg,image/png", hidden: true, onchange: () => { bring(input.files[0]); input.value = ""; } });
+  const code = make("details", { hidden: true });
+  const inside = make("div", { class: "trial", hidden: true }, make("div", {}, make("p", { class: "row" }, texts.tryHere,
+    make("button", { type: "button", onclick: () => input.click() }, texts.choosePicture), input, state), shot, code),
+    make("div", {}, model, make("p", {}, make("label", {}, decides, ` ${texts.asTrained}`)), make("p", { class: "row" }, slider, value), list));
+  const needs = make("p", {}, texts.tryNeeds);
+  const node = make("section", { "aria-label": texts.try }, make("h2", {}, texts.try), needs, inside);
+
+  function bring(picture) {
+    if (!picture) return;
+    file = picture;
+    const old = shot.querySelector("img");
+    if (old) URL.revokeObjectURL(old.src);
+    const image = make("img", { src: URL.createObjectURL(picture), alt: picture.name }), svg = overlay();
+    image.addEventListener("load", () => { svg.fit(image.naturalWidth, image.naturalHeight); show(); });
+    shot.replaceChildren(image, svg);
+    shot.svg = svg;
+    ask();
+  }
+  async function ask() {
+    if (!file || !model.value) return;
+    const turn = ++asked, version = model.value;
+    all = own = null;
+    show();
+    state.textContent = texts.asking;
+    try {
+      const Image = { Bytes: await base64(file) };
+      const found = [await invoke("DetectCustomLabels", { ProjectVersionArn: version, Image })];
+      found.push(await invoke("DetectCustomLabels", { ProjectVersionArn: version, Image, MinConfidence: 0 }));
+      if (turn === asked) [own, all] = found.map(one => one.CustomLabels);
+    } catch (error) {
+      failed(error);
+    }
+    if (turn !== asked) return;
+    state.textContent = "";
+    show();
+  }
+  function show() {
+    const least = Number(slider.value), found = decides.checked ? own : all?.filter(one => one.Confidence >= least);
+    value.textContent = decides.checked ? "" : texts.percent(least);
+    const items = (found ?? []).map(one => {
+      const swatch = make("i");
+      swatch.style.background = colours.of(one.Name);
+      return make("li", {}, swatch, make("span", {}, one.Name), `${one.Confidence.toFixed(1)} %`);
+    });
+    list.replaceChildren(...(found && !items.length ? [make("li", {}, texts.nothingFound)] : items));
+    const boxes = (found ?? []).filter(one => one.Geometry).map(one => {
+      const { Left, Top, Width, Height } = one.Geometry.BoundingBox;
+      return { label: one.Name, box: [Left, Top, Width, Height] };
+    });
+    shot.svg?.boxes(boxes, colours);
+    code.hidden = !found;
+    if (!found) return;
+    const parts = Object.entries(lines(model.value, file.name, decides.checked ? null : least));
+    code.replaceChildren(make("summary", {}, texts.code), ...parts.map(([title, text]) => {
+      const copy = make("button", { type: "button", onclick: async () => {
+        try { await navigator.clipboard.writeText(text); copy.textContent = texts.copied; } catch (error) { failed(error); }
+      } }, texts.copy);
+      return make("div", { class: "code", role: "group", "aria-label": title }, make("pre", { tabindex: "0" }, text), copy);
+    }));
+  }
+  const drop = event => { if (running.length) bring(event.dataTransfer?.files[0]); };
+  const paste = event => { if (running.length) bring(event.clipboardData?.files[0]); };
+  return {
+    node,
+    /** Models that can be asked now. */
+    offer(rows) {
+      running = rows;
+      inside.hidden = !rows.length; needs.hidden = rows.length > 0;
+      const before = model.value;
+      model.replaceChildren(...rows.map(row => make("option", { value: row.arn }, row.name)));
+      if (rows.some(row => row.arn === before)) model.value = before;
+      else if (file) ask();
+    },
+    listen() { addEventListener("drop", drop); addEventListener("paste", paste); },
+    leave() { removeEventListener("drop", drop); removeEventListener("paste", paste); },
+  };
+}
