@@ -32,6 +32,7 @@ from rcl_cli.errors import (
 from rcl_cli.imaging.limits import MAX_FILE_BYTES
 from rcl_cli.local.home.overview import projects_of, versions_of
 from rcl_cli.local.labelling.adding import add_pictures, check_stored, store_picture
+from rcl_cli.local.labelling.assigning import assign
 from rcl_cli.local.labelling.gallery import PARTS, Gallery, Listing, Shown, index_of, labels_of, next_unlabeled, shown
 from rcl_cli.local.labelling.lines import Drawn, Labelling, labelling_of
 from rcl_cli.local.labelling.pictures import SIDES_PX, Pictures, upright_png
@@ -79,6 +80,7 @@ class Routes:
             Route("/local/where", self._answered(self._where), methods=["POST"]),
             Route("/local/next", self._answered(self._next), methods=["POST"]),
             Route("/local/save", self._answered(self._save), methods=["POST"]),
+            Route("/local/assign", self._answered(self._assign), methods=["POST"]),
             Route("/local/add", self._answered(self._add), methods=["POST"]),
             Route("/local/picture", self._upload, methods=["POST"]),
             Route("/local/picture", self._picture),
@@ -197,6 +199,19 @@ class Routes:
             return self._pictures.size(source_ref)
         except NoSuchObjectError as error:
             raise ResourceNotFound("The picture is not there any more, or can't be read.") from error
+
+    def _assign(self, given: Mapping[str, Any]) -> Any:
+        """Labels of the entries that are named, {dataset: [positions]}, or of all of a listing except some."""
+        if "entries" in given:
+            chosen = _positions(given["entries"])
+        else:
+            but = {arn: set(every) for arn, every in _positions(given.get("except", {})).items()}
+            chosen = {
+                one.arn: [position for position in one.positions if position not in but.get(one.arn, ())]
+                for one in self._listing(given).stretches
+            }
+        add, remove = _texts(given.get("add", [])), _texts(given.get("remove", []))
+        return {"changed": sum(assign(self._context, arn, every, add, remove) for arn, every in chosen.items())}
 
     def _add(self, given: Mapping[str, Any]) -> Any:
         refs = _texts(given.get("source_refs"))
@@ -361,6 +376,12 @@ def _texts(value: Any) -> list[str]:
     if not isinstance(value, list):
         raise InvalidParameter("A list of texts is missing.")
     return [_text(one) for one in value]
+
+
+def _positions(value: Any) -> dict[str, list[int]]:
+    if not isinstance(value, dict) or not all(isinstance(every, list) for every in value.values()):
+        raise InvalidParameter("Entries are positions by dataset.")
+    return {_text(arn): [_count(position) for position in every] for arn, every in value.items()}
 
 
 def _flag(value: Any) -> bool | None:

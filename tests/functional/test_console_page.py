@@ -405,3 +405,32 @@ def test_a_model_is_trained_started_tried_and_deleted(browser: Browser, home: Ho
         row.get_by_role("button", name="Delete v1").click()
         page.get_by_role("button", name="Delete it").click()
         expect(row).to_have_count(0)
+
+
+def test_many_images_are_labelled_at_once(browser: Browser, home: Home) -> None:
+    colour_images(home, 7, 0)
+    box = box_line("data", "6.jpg", (72, 72), ("square", 5, 5, 20, 20))
+    lines = [image_line("data", f"{n}.jpg", "cat") for n in range(6)]
+    dataset = home.dataset(home.project(), "TRAIN", [*lines, box])
+    with at_console(browser, home) as (page, _):
+        page.locator(".card").click()
+        ticks = page.locator(".choose:visible")
+        expect(ticks).to_have_count(7)
+        ticks.nth(1).check(force=True)
+        ticks.nth(3).click(modifiers=["Shift"], force=True)
+        expect(page.locator(".many")).to_contain_text("3 chosen")
+        page.get_by_label("Label for the chosen images").fill(ODD_LABEL)
+        page.get_by_role("button", name="Give label").click()
+        expect(page.locator("#notes")).to_contain_text("3 changed.")
+        with_it = [labels(home, dataset)[n] for n in range(7)]
+        assert with_it == [("cat",), *[("cat", ODD_LABEL)] * 3, ("cat",), ("cat",), ()]
+        expect(page.locator(".many")).to_be_hidden()
+        ticks.nth(0).check(force=True)
+        page.get_by_role("button", name="Choose all 7").click()
+        ticks.nth(5).uncheck(force=True)
+        expect(page.locator(".many")).to_contain_text("6 chosen")
+        page.get_by_label("Label for the chosen images").fill("cat")
+        page.get_by_role("button", name="Take label").click()
+        expect(page.locator("#notes")).to_contain_text("5 changed.")
+        assert labels(home, dataset) == [(), *[(ODD_LABEL,)] * 3, (), ("cat",), ()]
+        assert home.entries(dataset)[6]["boxes"] == box["boxes"]

@@ -3,7 +3,7 @@ import { make } from "/pages/drawing.js";
 import { local, projectNamed, thumbnailUrl } from "./server.js";
 import { overlay, Colours } from "./boxes.js";
 import { adder } from "./adding.js";
-import { failed } from "./notes.js";
+import { failed, note } from "./notes.js";
 import { texts } from "./texts.js";
 
 const STRETCH = 60, MOST_STRETCHES = 40, GAP = 10, CAPTION = 44;
@@ -45,13 +45,26 @@ class Listing {
   }
 }
 
+/** Which images are chosen: some, or all under the filter but for some. */
+class Choice {
+  constructor() { this.none(); }
+  none() { this.keys = new Set(); this.isAll = false; this.last = null; }
+  all() { this.none(); this.isAll = true; }
+  key(entry) { return `${entry.position} ${entry.dataset}`; }
+  has(entry) { return this.isAll !== this.keys.has(this.key(entry)); }
+  set(entry, isChosen) { if (this.isAll !== isChosen) this.keys.add(this.key(entry)); else this.keys.delete(this.key(entry)); }
+  count(total) { return this.isAll ? total - this.keys.size : this.keys.size; }
+}
+
 class Tile {
-  constructor() {
+  constructor(chosen) {
+    this.box = make("input", { type: "checkbox", class: "choose", onclick: event => { event.stopPropagation(); chosen(this, event.shiftKey); } });
+    this.whole = make("div", { class: "slot" }, this.box);
     this.image = make("img", { alt: "", decoding: "async" });
     this.svg = overlay();
     this.caption = make("span");
     this.node = make("a", { class: "tile", draggable: "false" }, make("div", { class: "shot" }, this.image, this.svg), this.caption);
-    this.image.addEventListener("error", () => this.node.classList.add("lost"));
+    this.whole.append(this.node);
     this.image.addEventListener("load", () => this.fit());
   }
   /** Lay the boxes over the picture, which leaves room at its sides. */
@@ -59,11 +72,12 @@ class Tile {
     const { naturalWidth: w, naturalHeight: h } = this.image;
     if (w && h) this.svg.fit(w, h);
   }
-  show(index, entry, href, width, colours) {
+  show(index, entry, href, width, colours, isChosen) {
     this.index = index;
+    if (entry) this.box.checked = isChosen;
+    this.box.hidden = !entry;
     if (this.entry === entry) return;
     this.entry = entry;
-    this.node.classList.remove("lost");
     this.node.href = href;
     if (!entry) { this.url = undefined; this.image.removeAttribute("src"); this.svg.boxes([], colours); this.caption.textContent = ""; return; }
     const url = thumbnailUrl(entry, width);
@@ -75,6 +89,7 @@ class Tile {
     const name = entry.source_ref.split("/").pop();
     this.caption.replaceChildren(make("b", {}, [...counts].map(([label, n]) => n > 1 ? `${label} ×${n}` : label).join(", ") || texts.noLabel),
       make("small", {}, name));
+    this.box.setAttribute("aria-label", texts.choose1(name));
     this.node.setAttribute("aria-label", `${name}: ${this.caption.firstChild.textContent}`);
     this.node.classList.toggle("odd", entry.has_errors);
   }
@@ -131,23 +146,74 @@ export async function gallery(name) {
     const first = Math.max(0, Math.floor((top - view / 2) / row)), last = Math.ceil((top + view * 1.5) / row);
     const from = first * columns, to = Math.min(listing.total, last * columns);
     for (const [index, one] of tiles)
-      if (index < from || index >= to) { tiles.delete(index); spare.push(one); one.node.style.display = "none"; }
+      if (index < from || index >= to) { tiles.delete(index); spare.push(one); one.whole.style.display = "none"; }
     for (let index = from; index < to; index++) {
       let one = tiles.get(index);
       if (!one) {
-        one = spare.pop() ?? new Tile();
+        one = spare.pop() ?? new Tile(chosen);
         tiles.set(index, one);
-        if (!one.node.isConnected) inside.append(one.node);
-        one.node.style.display = "";
+        if (!one.whole.isConnected) inside.append(one.whole);
+        one.whole.style.display = "";
       }
       const y = Math.floor(index / columns) * row + GAP - top + field.scrollTop, x = GAP + (index % columns) * (tile + GAP);
-      one.node.style.transform = `translate(${x}px, ${y}px)`;
-      one.node.style.width = `${tile}px`;
-      one.node.style.height = `${row - GAP}px`;
-      one.show(index, listing.at(index), `#/p/${encodeURIComponent(name)}/label/${index}?${query}`, tile, colours);
+      one.whole.style.transform = `translate(${x}px, ${y}px)`;
+      one.whole.style.width = `${tile}px`;
+      one.whole.style.height = `${row - GAP}px`;
+      const entry = listing.at(index);
+      one.show(index, entry, `#/p/${encodeURIComponent(name)}/label/${index}?${query}`, tile, colours, entry && choice.has(entry));
     }
   }
+  // --- choosing ---
+  /** @param isRange from the one that was chosen before to this one */
+  async function chosen(tile, isRange) {
+    const isChosen = tile.box.checked, from = isRange && choice.last !== null ? choice.last : tile.index;
+    choice.last = tile.index;
+    const [first, last] = [Math.min(from, tile.index), Math.max(from, tile.index)];
+    try {
+      for (let start = first; start <= last; start += 500) {
+        const found = isRange ? (await local("gallery", { project: project.arn, filter: listing.filter, revision: listing.revision, offset: start, limit: Math.min(500, last - start + 1) })).entries : [tile.entry];
+        for (const entry of found) if (entry) choice.set(entry, isChosen);
+      }
+    } catch (error) { failed(error); }
+    tellChoice();
+  }
+  function tellChoice() {
+    const count = choice.count(listing.total);
+    many.hidden = !count;
+    said.textContent = texts.chosen(count);
+    every.textContent = texts.chooseAll(listing.total);
+    paint();
+  }
+  async function assign(part) {
+    const label = wanted.value.trim();
+    if (!label) { wanted.focus(); return; }
+    const named = {};
+    for (const key of choice.keys) {
+      const [position, dataset] = key.split(" ");
+      (named[dataset] ??= []).push(Number(position));
+    }
+    try {
+      if (choice.isAll) {
+        // All but some: those keep what they have.
+        const answer = await local("assign", { project: project.arn, filter: listing.filter, revision: listing.revision, except: named, [part]: [label] });
+        note(texts.changed(answer.changed));
+      } else note(texts.changed((await local("assign", { project: project.arn, entries: named, [part]: [label] })).changed));
+      colours.of(label);
+      choice.none();
+      await listing.look();
+      tellChoice();
+    } catch (error) { failed(error); }
+  }
+  const choice = new Choice(), said = make("span", { class: "count", role: "status" });
+  const wanted = make("input", { "aria-label": texts.labelOf, placeholder: texts.label, maxlength: 255, list: "known-labels", autocomplete: "off" });
+  const every = make("button", { type: "button", onclick: () => { choice.all(); tellChoice(); } });
+  const many = make("form", { class: "row many", hidden: true, onsubmit: event => { event.preventDefault(); assign("add"); } }, said, wanted,
+    make("datalist", { id: "known-labels" }, ...colours.names.map(one => make("option", { value: one }))),
+    make("button", {}, texts.give), make("button", { type: "button", onclick: () => assign("remove") }, texts.take), every,
+    make("button", { type: "button", onclick: () => { choice.none(); tellChoice(); } }, texts.chooseNone));
+
   function choose(key, value) {
+    choice.none(); many.hidden = true;
     if (value) query.set(key, value); else query.delete(key);
     history.replaceState(null, "", `#/p/${encodeURIComponent(name)}?${query}`);
     open().catch(failed);
@@ -164,7 +230,7 @@ export async function gallery(name) {
       oninput: event => { clearTimeout(typing); typing = setTimeout(() => choose("name", event.target.value), 250); } }),
     count);
   const adding = adder(project, () => listing.look().catch(failed));
-  const node = make("section", { class: "whole" }, filters, adding.node, empty, field);
+  const node = make("section", { class: "whole" }, filters, adding.node, many, empty, field);
   field.addEventListener("scroll", paint, { passive: true });
   const watch = new ResizeObserver(paint);
   await open();
