@@ -85,7 +85,8 @@ def test_exif_orientation_is_applied(orientation: int) -> None:
 def test_what_xmp_says_of_orientation_is_nothing() -> None:
     """Neither browsers nor other tools turn by it, and boxes are drawn on what they show."""
     xmp = b"""<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
-        <rdf:Description rdf:about="" xmlns:tiff="http://ns.adobe.com/tiff/1.0/" tiff:Orientation="6"/></rdf:RDF></x:xmpmeta>"""
+        <rdf:Description rdf:about="" xmlns:tiff="http://ns.adobe.com/tiff/1.0/" tiff:Orientation="6"/>
+        </rdf:RDF></x:xmpmeta>"""
     out = io.BytesIO()
     noisy((10, 20, 30), (120, 80), 0).save(out, "JPEG", xmp=xmp)
     assert decode(out.getvalue()).shape == (80, 120, 3)
