@@ -32,9 +32,9 @@ from rcl_cli.errors import (
 from rcl_cli.imaging.limits import MAX_FILE_BYTES
 from rcl_cli.local.home.overview import projects_of, versions_of
 from rcl_cli.local.labelling.adding import add_pictures, check_stored, store_picture
-from rcl_cli.local.labelling.assigning import assign
 from rcl_cli.local.labelling.gallery import PARTS, Gallery, Listing, Shown, index_of, labels_of, next_unlabeled, shown
 from rcl_cli.local.labelling.lines import Drawn, Labelling, labelling_of
+from rcl_cli.local.labelling.many import change_many, labels_given, rename_label
 from rcl_cli.local.labelling.pictures import SIDES_PX, Pictures, upright_png
 from rcl_cli.local.labelling.saving import ChangedMeanwhileError, Saved, restore, save
 from rcl_cli.local.models.training import begin_training
@@ -81,6 +81,7 @@ class Routes:
             Route("/local/next", self._answered(self._next), methods=["POST"]),
             Route("/local/save", self._answered(self._save), methods=["POST"]),
             Route("/local/assign", self._answered(self._assign), methods=["POST"]),
+            Route("/local/rename", self._answered(self._rename), methods=["POST"]),
             Route("/local/add", self._answered(self._add), methods=["POST"]),
             Route("/local/picture", self._upload, methods=["POST"]),
             Route("/local/picture", self._picture),
@@ -211,7 +212,13 @@ class Routes:
                 for one in self._listing(given).stretches
             }
         add, remove = _texts(given.get("add", [])), _texts(given.get("remove", []))
-        return {"changed": sum(assign(self._context, arn, every, add, remove) for arn, every in chosen.items())}
+        change = labels_given(add, remove)
+        return {"changed": sum(change_many(self._context, arn, every, change) for arn, every in chosen.items())}
+
+    def _rename(self, given: Mapping[str, Any]) -> Any:
+        to = given.get("to")
+        project, label = _text(given.get("project")), _text(given.get("label"))
+        return {"changed": rename_label(self._context, project, label, None if to is None else _text(to).strip())}
 
     def _add(self, given: Mapping[str, Any]) -> Any:
         refs = _texts(given.get("source_refs"))

@@ -434,3 +434,40 @@ def test_many_images_are_labelled_at_once(browser: Browser, home: Home) -> None:
         expect(page.locator("#notes")).to_contain_text("5 changed.")
         assert labels(home, dataset) == [(), *[(ODD_LABEL,)] * 3, (), ("cat",), ()]
         assert home.entries(dataset)[6]["boxes"] == box["boxes"]
+
+
+def test_labels_are_renamed_made_one_and_deleted(browser: Browser, home: Home) -> None:
+    colour_images(home, 3, 0)
+    box = box_line("data", "2.jpg", (72, 72), ("cat", 5, 5, 20, 20), ("dog", 9, 9, 30, 30))
+    box["boxes"]["annotations"][0]["note"] = "kept"
+    project = home.project()
+    training = home.dataset(project, "TRAIN", [image_line("data", "0.jpg", "cat", "dog"), box])
+    testing = home.dataset(project, "TEST", [image_line("data", "1.jpg", "cat")])
+    with at_console(browser, home) as (page, _):
+        page.locator(".card").click()
+        page.get_by_role("link", name="Labels").click()
+        expect(page.locator("tbody tr")).to_have_count(2)
+        expect(page.locator("tbody tr").first).to_contain_text("cat31")
+        page.get_by_role("button", name="Rename cat").click()
+        page.get_by_label("New name of cat").fill("tiger")
+        page.keyboard.press("Enter")
+        expect(page.locator("tbody")).to_contain_text("tiger")
+        assert labels(home, testing) == [("tiger",)]
+        found = home.entries(training)[1]
+        assert found["boxes"]["annotations"][0]["note"] == "kept"
+        assert [one.label for one in labelling_of(json.dumps(found)).boxes] == ["tiger", "dog"]
+        page.get_by_role("button", name="Rename tiger").click()
+        page.get_by_label("New name of tiger").fill("dog")
+        page.keyboard.press("Enter")
+        expect(page.get_by_text("There is a label dog already: both become one.")).to_be_visible()
+        page.locator("dialog").get_by_role("button", name="Rename").click()
+        expect(page.locator("tbody tr")).to_have_count(1)
+        assert labels(home, training) == [("dog",), ()]
+        page.get_by_role("button", name="Delete dog").click()
+        expect(page.locator("dialog")).to_contain_text("Take dog from 3 images, and its boxes from 1?")
+        page.keyboard.press("Escape")
+        expect(page.locator("tbody tr")).to_have_count(1)
+        page.get_by_role("button", name="Delete dog").click()
+        page.locator("dialog").get_by_role("button", name="Delete").click()
+        expect(page.get_by_text("No image has a label yet.")).to_be_visible()
+        assert home.entries(training)[1].keys() == {"source-ref", "cl-metadata"}

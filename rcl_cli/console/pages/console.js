@@ -2,6 +2,7 @@
 import { make } from "/pages/drawing.js";
 import { projects } from "./projects.js";
 import { gallery } from "./gallery.js";
+import { labels } from "./labels.js";
 import { models } from "./models.js";
 import { labeller } from "./labeller.js";
 import { say } from "./notes.js";
@@ -12,6 +13,7 @@ const at = id => document.getElementById(id);
 const VIEWS = [
   [/^#?\/?$/, () => projects()],
   [/^#\/p\/([^/]+)$/, name => gallery(name)],
+  [/^#\/p\/([^/]+)\/labels$/, name => labels(name)],
   [/^#\/p\/([^/]+)\/models$/, name => models(name)],
   [/^#\/p\/([^/]+)\/label\/(\d+)$/, (name, index) => labeller(name, Number(index))],
 ];

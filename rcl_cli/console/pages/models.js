@@ -59,7 +59,7 @@ export async function models(name) {
     await local("train", { project: project.name });
     note(texts.training1);
   }) }, texts.train);
-  const node = make("section", { class: "models" }, make("h1", {}, texts.models), make("p", { class: "row" }, train), empty,
+  const node = make("section", { class: "models versions" }, make("h1", {}, texts.models), make("p", { class: "row" }, train), empty,
     make("table", {}, make("thead", {}, make("tr", {}, ...texts.versionColumns.map(text => make("th", { scope: "col" }, text)))), body), trying.node);
   // A button that works is pressed once.
   const release = new MutationObserver(() => { train.disabled = false; });

@@ -145,7 +145,7 @@ def shown(context: Context, listing: Listing, offset: int, limit: int) -> list[S
 
 
 class LabelCount(NamedTuple):
-    """How many images have a label, and how many boxes do."""
+    """How many images have a label, and how many have it on a box."""
 
     name: str
     images: int

@@ -1,0 +1,57 @@
+// The labels of a project: renamed, made one, deleted.
+import { make } from "/pages/drawing.js";
+import { local, projectNamed } from "./server.js";
+import { Colours } from "./boxes.js";
+import { failed, note } from "./notes.js";
+import { texts } from "./texts.js";
+
+/** Ask in a dialog; gives what was typed, an empty text where nothing was to be, null where it was called off. */
+function asked(question, yes, value) {
+  return new Promise(done => {
+    const input = value === null ? null : make("input", { value, maxlength: 255, required: true, "aria-label": question, autofocus: true });
+    const dialog = make("dialog", {}, make("p", {}, question), make("form", { method: "dialog", class: "row" }, ...(input ? [input] : []),
+      make("button", { value: "yes" }, yes), make("button", { value: "no", formnovalidate: true, autofocus: !input }, texts.cancel)));
+    dialog.addEventListener("close", () => { dialog.remove(); done(dialog.returnValue === "yes" ? input?.value.trim() ?? "" : null); });
+    document.body.append(dialog);
+    dialog.showModal();
+    input?.select();
+  });
+}
+
+export async function labels(name) {
+  const project = await projectNamed(name);
+  const body = make("tbody"), empty = make("p", {}, texts.noLabels);
+  let known = [];
+
+  async function change(label, to) {
+    try {
+      note(texts.changed((await local("rename", { project: project.arn, label, to })).changed));
+      await refresh();
+    } catch (error) { failed(error); }
+  }
+  async function rename(one) {
+    const to = await asked(texts.renameTo(one.name), texts.rename, one.name);
+    if (!to || to === one.name) return;
+    if (known.some(other => other.name === to) && await asked(texts.mergeInto(to), texts.rename, null) === null) return;
+    await change(one.name, to);
+  }
+  async function remove(one) {
+    if (await asked(texts.deleteLabel(one.name, one.images, one.boxes), texts.deleteVersion, null) !== null) await change(one.name, null);
+  }
+  async function refresh() {
+    known = (await local("labels", { project: project.arn })).labels;
+    const colours = new Colours(known.map(one => one.name));
+    body.replaceChildren(...known.map(one => {
+      const swatch = make("i", { class: "swatch" });
+      swatch.style.background = colours.of(one.name);
+      return make("tr", {}, make("td", {}, swatch, make("a", { href: `#/p/${encodeURIComponent(name)}?${new URLSearchParams({ label: one.name })}` }, one.name)),
+        make("td", {}, one.images.toLocaleString("en")), make("td", {}, one.boxes.toLocaleString("en")), make("td", {}, make("span", { class: "row" },
+          make("button", { type: "button", "aria-label": `${texts.rename} ${one.name}`, onclick: () => rename(one) }, texts.rename),
+          make("button", { type: "button", "aria-label": `${texts.deleteVersion} ${one.name}`, onclick: () => remove(one) }, texts.deleteVersion))));
+    }));
+    empty.hidden = known.length > 0;
+  }
+  await refresh();
+  return { node: make("section", { class: "models" }, make("h1", {}, texts.labels), empty,
+    make("table", {}, make("thead", {}, make("tr", {}, ...texts.labelColumns.map(text => make("th", { scope: "col" }, text)))), body)) };
+}
