@@ -11,6 +11,13 @@ import pytest
 
 from tests.conftest import Home
 from tests.functional.models import Trained, copied
+from tests.functional.npm import node_with_packages
+
+
+@pytest.fixture(scope="session")
+def installed() -> str:
+    """The path of a node that has the packages of tests/javascript."""
+    return node_with_packages()
 
 
 def running(factory: pytest.TempPathFactory, name: str, *, boxes: bool) -> Iterator[Trained]:

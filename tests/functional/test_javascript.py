@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,38 +12,14 @@ import pytest
 
 from rcl_cli.api.model import load
 from tests.conftest import Home, box_images, colour_images, image_line, make_home, write_manifest
+from tests.functional.npm import FOLDER
 from tests.functional.serving import serving
 
-FOLDER = Path(__file__).parents[1] / "javascript"
 # Overload and a broken store need a hand inside the machine: test_boto3.py has them. rcl has no rate limit.
 NOT_PROVOKED = {"InternalServerError", "ProvisionedThroughputExceededException", "ThrottlingException"}
 
 Steps = dict[str, dict[str, Any]]
 Node = Callable[..., Steps]
-
-
-@pytest.fixture(scope="session")
-def installed() -> str:
-    """The path of a node that has the SDK; installs that where it is not there yet."""
-    node, npm = shutil.which("node"), shutil.which("npm")
-    if node is None or npm is None:
-        pytest.skip("node and npm are not both installed")
-    wanted = json.loads((FOLDER / "package.json").read_text())["dependencies"]
-    if not all(installed_version(name) == version for name, version in wanted.items()):
-        # Not --silent, which keeps the reason of a failure to itself.
-        words = [npm, "install", "--no-audit", "--no-fund", "--loglevel=error"]
-        try:
-            done = subprocess.run(words, cwd=FOLDER, capture_output=True, text=True, timeout=180)
-        except subprocess.TimeoutExpired:
-            pytest.skip("npm install did not end in time")
-        if done.returncode:
-            pytest.skip(f"npm install failed: {' '.join(done.stderr.split())[:300]}")
-    return node
-
-
-def installed_version(package: str) -> str | None:
-    described = FOLDER / "node_modules" / package / "package.json"
-    return str(json.loads(described.read_text())["version"]) if described.is_file() else None
 
 
 @pytest.fixture(scope="module")

@@ -90,7 +90,6 @@ class Tile {
     this.caption.replaceChildren(make("b", {}, [...counts].map(([label, n]) => n > 1 ? `${label} ×${n}` : label).join(", ") || texts.noLabel),
       make("small", {}, name));
     this.box.setAttribute("aria-label", texts.choose1(name));
-    this.node.setAttribute("aria-label", `${name}: ${this.caption.firstChild.textContent}`);
     this.node.classList.toggle("odd", entry.has_errors);
   }
 }
@@ -230,7 +229,7 @@ export async function gallery(name) {
       oninput: event => { clearTimeout(typing); typing = setTimeout(() => choose("name", event.target.value), 250); } }),
     count);
   const adding = adder(project, () => listing.look().catch(failed));
-  const node = make("section", { class: "whole" }, filters, adding.node, many, empty, field);
+  const node = make("section", { class: "whole" }, make("h1", { class: "unseen" }, `${name}: ${texts.views[""]}`), filters, adding.node, many, empty, field);
   field.addEventListener("scroll", paint, { passive: true });
   const watch = new ResizeObserver(paint);
   await open();

@@ -165,7 +165,7 @@ export async function labeller(name, first) {
 
   // --- what is shown ---
   const where = make("span", { class: "count" }), state = make("span", { class: "saved", role: "status" }), file = make("small");
-  const button = (text, key, act) => make("button", { type: "button", title: `${text} (${key})`, "aria-label": text, onclick: act }, key);
+  const button = (text, key, act) => make("button", { type: "button", title: `${text} (${key})`, "aria-label": `${text} ${key}`, onclick: act }, key);
   const modes = make("div", { class: "row", role: "group", "aria-label": texts.labels },
     ...[["boxes", texts.boxes], ["image", texts.wholeImage]].map(([value, text]) => make("button", { type: "button", "data-mode": value, onclick: () => setMode(value) }, text)));
   const list = make("ul", { class: "labels" });
@@ -188,7 +188,7 @@ export async function labeller(name, first) {
   const help = make("dialog", {}, make("h2", {}, texts.keys),
     make("dl", {}, ...texts.keyList.flatMap(([key, what]) => [make("dt", {}, key), make("dd", {}, what)])),
     make("form", { method: "dialog" }, make("button", {}, "OK")));
-  const node = make("section", { class: "labeller" }, make("div", { class: "desk" }, tools, stage.node), side, help);
+  const node = make("section", { class: "labeller" }, make("h1", { class: "unseen" }, `${name}: ${texts.labelling}`), make("div", { class: "desk" }, tools, stage.node), side, help);
 
   function setMode(value) { mode = value; query.set("mode", value); chosen = null; show(); }
   function step(which) {

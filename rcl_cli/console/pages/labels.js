@@ -53,5 +53,5 @@ export async function labels(name) {
   }
   await refresh();
   return { node: make("section", { class: "models" }, make("h1", {}, texts.labels), empty,
-    make("table", {}, make("thead", {}, make("tr", {}, ...texts.labelColumns.map(text => make("th", { scope: "col" }, text)))), body)) };
+    make("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": texts.labels }, make("table", {}, make("thead", {}, make("tr", {}, ...texts.labelColumns.map(text => make("th", { scope: "col" }, text || make("span", { class: "unseen" }, texts.actions))))), body))) };
 }

@@ -60,7 +60,7 @@ export async function models(name) {
     note(texts.training1);
   }) }, texts.train);
   const node = make("section", { class: "models versions" }, make("h1", {}, texts.models), make("p", { class: "row" }, train), empty,
-    make("table", {}, make("thead", {}, make("tr", {}, ...texts.versionColumns.map(text => make("th", { scope: "col" }, text)))), body), trying.node);
+    make("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": texts.models }, make("table", {}, make("thead", {}, make("tr", {}, ...texts.versionColumns.map(text => make("th", { scope: "col" }, text || make("span", { class: "unseen" }, texts.actions))))), body)), trying.node);
   // A button that works is pressed once.
   const release = new MutationObserver(() => { train.disabled = false; });
   release.observe(body, { childList: true });

@@ -1,5 +1,6 @@
 // One picture large: zoomed, moved, drawn on.
 import { draw, make } from "/pages/drawing.js";
+import { texts } from "./texts.js";
 
 const HANDLES = [[0, 0], [.5, 0], [1, 0], [1, .5], [1, 1], [.5, 1], [0, 1], [0, .5]];
 const LEAST_PX = 2, SLOP = 3, MOST_SCALE = 40;
@@ -12,7 +13,7 @@ const clamp = (value, least, most) => Math.min(most, Math.max(least, value));
 export class Stage {
   constructor(asked) {
     this.asked = asked;
-    this.svg = draw("svg", { role: "img" });
+    this.svg = draw("svg", { role: "img", "aria-label": texts.picture });
     this.picture = make("div", { class: "picture" });
     this.node = make("div", { class: "stage", tabindex: "0" }, this.picture);
     this.lines = [draw("line", { class: "cross" }), draw("line", { class: "cross" })];

@@ -34,7 +34,7 @@ export const texts = {
   changed: n => `${n.toLocaleString("en")} changed.`,
   dropHere: "Drop pictures anywhere on this page, or",
   choose: "Choose pictures",
-  empty: "No image fits.",
+  empty: "No image fits.", labelling: "Labelling", picture: "The picture with its boxes", actions: "Actions",
   adding: (done, all) => `Adding ${done} of ${all} pictures`,
   added: (n, again) => `${n} added${again ? `, ${again} were there already` : ""}.`,
   refused: (n, first) => `${n} left out. ${first}`,

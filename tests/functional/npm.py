@@ -1,0 +1,43 @@
+"""Packages of npm that tests use: those of tests/javascript/package.json, at these versions."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+FOLDER = Path(__file__).parents[1] / "javascript"
+
+
+def node_with_packages() -> str:
+    """The path of a node; installs the packages where they are not there yet; skips the test where it can't."""
+    node, npm = shutil.which("node"), shutil.which("npm")
+    if node is None or npm is None:
+        pytest.skip("node and npm are not both installed")
+    wanted = json.loads((FOLDER / "package.json").read_text())["dependencies"]
+    # Tests in other processes may want them at the same moment.
+    with (FOLDER / "package.json").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not all(_installed_version(name) == version for name, version in wanted.items()):
+            _install(npm)
+    return node
+
+
+def _install(npm: str) -> None:
+    # Not --silent, which keeps the reason of a failure to itself.
+    words = [npm, "install", "--no-audit", "--no-fund", "--loglevel=error"]
+    try:
+        done = subprocess.run(words, cwd=FOLDER, capture_output=True, text=True, timeout=180)
+    except subprocess.TimeoutExpired:
+        pytest.skip("npm install did not end in time")
+    if done.returncode:
+        pytest.skip(f"npm install failed: {' '.join(done.stderr.split())[:300]}")
+
+
+def _installed_version(package: str) -> str | None:
+    described = FOLDER / "node_modules" / package / "package.json"
+    return str(json.loads(described.read_text())["version"]) if described.is_file() else None
