@@ -43,6 +43,17 @@ def jpeg(seed: int = 0, size: tuple[int, int] = (80, 80)) -> bytes:
     return out.getvalue()
 
 
+def turned_picture(home: Home, name: str, size: tuple[int, int]) -> Path:
+    """A picture whose Exif says that it lies on its side; returns its folder."""
+    folder = home.buckets / "data"
+    folder.mkdir()
+    picture = noisy((10, 200, 10), size, 1)
+    exif = picture.getexif()
+    exif[0x0112] = 6
+    picture.save(folder / name, exif=exif)
+    return folder
+
+
 # --- who is let in ----------------------------------------------------------------------------------------------------
 
 
@@ -166,12 +177,7 @@ def test_an_order_stays_while_entries_change(home: Home) -> None:
 
 def test_pictures_are_upright_and_small(visitor: Visitor, home: Home) -> None:
     project = home.project()
-    folder = home.buckets / "data"
-    folder.mkdir()
-    picture = noisy((10, 200, 10), (900, 300), 1)
-    exif = picture.getexif()
-    exif[0x0112] = 6
-    picture.save(folder / "turned.jpg", exif=exif)
+    folder = turned_picture(home, "turned.jpg", (900, 300))
     (folder / "broken.jpg").write_bytes(b"\xff\xd8 no picture")
     lines = [image_line("data", name) for name in ("turned.jpg", "broken.jpg", "none.jpg")]
     dataset = home.dataset(project, "TRAIN", lines)
@@ -342,12 +348,7 @@ def test_cookies_of_others_are_no_obstacle(house: tuple[Home, Visitor]) -> None:
 def test_pngs_are_seen_as_they_are_labelled(visitor: Visitor, home: Home) -> None:
     """Browsers turn a PNG by its eXIf chunk, and what trains does not."""
     project = home.project()
-    folder = home.buckets / "data"
-    folder.mkdir()
-    picture = noisy((10, 200, 10), (300, 100), 1)
-    exif = picture.getexif()
-    exif[0x0112] = 6
-    picture.save(folder / "turned.png", exif=exif)
+    turned_picture(home, "turned.png", (300, 100))
     dataset = home.dataset(project, "TRAIN", [image_line("data", "turned.png")])
     _, body, _ = visitor.ask("GET", f"/local/picture?dataset={dataset}&position=1")
     assert b"eXIf" not in body

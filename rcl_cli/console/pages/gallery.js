@@ -1,6 +1,6 @@
 // All images of a project: any number of them, of which only those on the screen are there.
 import { make } from "/pages/drawing.js";
-import { local, projectNamed, thumbnailUrl } from "./server.js";
+import { filterOf, local, projectNamed, thumbnailUrl } from "./server.js";
 import { overlay, Colours } from "./boxes.js";
 import { adder } from "./adding.js";
 import { failed, note } from "./notes.js";
@@ -106,18 +106,8 @@ export async function gallery(name) {
   const spare = [], tiles = new Map();
   let listing, waiting = 0, left = false;
 
-  function filterOf() {
-    const filter = {};
-    if (query.get("part")) filter.part = query.get("part");
-    if (query.get("label")) filter.labels = [query.get("label")];
-    if (query.get("is") === "labeled") filter.labeled = true;
-    if (query.get("is") === "unlabeled") filter.labeled = false;
-    if (query.get("is") === "errors") filter.errors = true;
-    if (query.get("name")) filter.name = query.get("name");
-    return filter;
-  }
   async function open() {
-    listing = new Listing(project, filterOf(), paint);
+    listing = new Listing(project, filterOf(query), paint);
     for (const tile of tiles.values()) tile.entry = null;
     field.scrollTop = 0;
     await listing.fetch(0);

@@ -1,6 +1,6 @@
 // One image after the other, by mouse and keys.
 import { make } from "/pages/drawing.js";
-import { local, pictureUrl, projectNamed } from "./server.js";
+import { filterOf, local, pictureUrl, projectNamed } from "./server.js";
 import { Colours, overlay } from "./boxes.js";
 import { desk, newBox, tick } from "./sheets.js";
 import { Stage, moved, resized } from "./stage.js";
@@ -31,8 +31,7 @@ export async function labeller(name, first) {
   const known = project.labels;
   const colours = new Colours(known.map(one => one.name));
   const query = new URLSearchParams(location.hash.split("?")[1] ?? "");
-  const filter = { ...(query.get("part") ? { part: query.get("part") } : {}), ...(query.get("label") ? { labels: [query.get("label")] } : {}),
-    ...(query.get("name") ? { name: query.get("name") } : {}), ...({ labeled: { labeled: true }, unlabeled: { labeled: false }, errors: { errors: true } }[query.get("is")] ?? {}) };
+  const filter = filterOf(query);
   const pictures = new Pictures(), entries = new Map();
   let revision = "", total = 0, index = first, sheet = null, entry = null, chosen = null, left = false;
   let mode = query.get("mode") ?? (known.some(one => one.boxes) || !known.length ? "boxes" : "image");
@@ -79,7 +78,6 @@ export async function labeller(name, first) {
     if (left) return;
     last = sheet ?? last;
     [index, entry, sheet, chosen] = [to, next, next && desk.sheet(next), null];
-    if (sheet) sheet.index = to;
     if (isThere) stage.put(picture.image);
     else stage.picture.replaceChildren(...(next ? [make("p", { class: "gone" }, texts.noPicture)] : []));
     history.replaceState(null, "", `#/p/${encodeURIComponent(name)}/label/${index}?${query}`);

@@ -46,3 +46,14 @@ export async function projectNamed(name) {
   const { labels } = await local("labels", { project: project.ProjectArn });
   return { name, arn: project.ProjectArn, labels };
 }
+
+/** The filter of galleries that an address says. */
+export function filterOf(query) {
+  const filter = {}, is = query.get("is");
+  if (query.get("part")) filter.part = query.get("part");
+  if (query.get("label")) filter.labels = [query.get("label")];
+  if (is === "labeled" || is === "unlabeled") filter.labeled = is === "labeled";
+  if (is === "errors") filter.errors = true;
+  if (query.get("name")) filter.name = query.get("name");
+  return filter;
+}

@@ -25,7 +25,7 @@ function stateOf({ line, labels, boxes }) {
 /** One entry as people edit it. */
 class Sheet {
   constructor(entry) {
-    Object.assign(this, { dataset: entry.dataset, position: entry.position, source_ref: entry.source_ref, index: null });
+    Object.assign(this, { dataset: entry.dataset, position: entry.position, source_ref: entry.source_ref });
     this.take(entry);
   }
   get isClean() { return this.state === this.stored && !this.sent; }

@@ -14,7 +14,7 @@ from rcl_cli.context import Context
 from rcl_cli.errors import AccessDenied, InvalidParameter, ResourceAlreadyExists, ResourceNotFound
 from rcl_cli.imaging.decode import verify
 from rcl_cli.imaging.limits import MAX_FILE_BYTES
-from rcl_cli.manifest.line import bucket_of
+from rcl_cli.manifest.line import bucket_of, split_s3_url
 from rcl_cli.operations.contents import reading
 from rcl_cli.operations.entries import update
 from rcl_cli.operations.resources import find_project
@@ -163,8 +163,8 @@ def check_stored(context: Context, source_refs: Sequence[str]) -> None:
         ResourceNotFound: one is no picture in a bucket.
     """
     for ref in source_refs:
-        name = bucket_of(ref)
+        name, key = split_s3_url(ref) or ("", "")
         try:
-            context.buckets.get(name).size(ref.removeprefix(f"s3://{name}/"))
+            context.buckets.get(name).size(key)
         except NoSuchObjectError as error:
             raise ResourceNotFound(f"There is no picture {ref}.") from error

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Collection, Sequence
-from datetime import UTC, datetime
 
 from rcl_cli.context import Context
 from rcl_cli.errors import InvalidParameter, ResourceInUse
 from rcl_cli.local.labelling.lines import Labelling, edited, labelling_of
+from rcl_cli.local.labelling.saving import creation_date
 from rcl_cli.operations.contents import reading
 from rcl_cli.operations.entries import update
 from rcl_cli.operations.resources import find_project
@@ -45,7 +45,7 @@ def change_many(context: Context, dataset_arn: str, positions: Sequence[int], ch
 
 
 def _change_batch(context: Context, dataset_arn: str, positions: Sequence[int], change: Change) -> int:
-    created = datetime.fromtimestamp(context.now_ms() / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    created = creation_date(context)
     for _ in range(_TRIES):
         with reading(context, dataset_arn, lambda _: None) as (_, db):
             before = entries.at(db, positions)

@@ -37,6 +37,11 @@ class ChangedMeanwhileError(Exception):
         self.now = now
 
 
+def creation_date(context: Context) -> str:
+    """Of what is said now, as Ground Truth writes it."""
+    return datetime.fromtimestamp(context.now_ms() / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+
+
 def as_saved(line: str) -> Saved:
     """A line with its mark, which no other line has."""
     return Saved(line, hashlib.blake2b(line.encode(), digest_size=12).hexdigest())
@@ -63,7 +68,7 @@ def save(
     """
     if base and parse_line(base).source_ref != source_ref:
         raise InvalidParameter("The line is another image's.")
-    created = datetime.fromtimestamp(context.now_ms() / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    created = creation_date(context)
     return _replace(context, dataset_arn, source_ref, mark, lambda line: edited(base or line, wanted, size_px, created))
 
 
