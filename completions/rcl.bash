@@ -30,7 +30,7 @@ _rcl_option() {
 _rcl_words() {
     choices= files= asked=
     case "$1" in
-        help) choices="create-project describe-projects delete-project create-dataset describe-dataset delete-dataset list-dataset-entries list-dataset-labels update-dataset-entries distribute-dataset-entries create-project-version describe-project-versions delete-project-version copy-project-version put-project-policy list-project-policies delete-project-policy wait tag-resource untag-resource list-tags-for-resource start-project-version stop-project-version detect-custom-labels compare config console dataset detect doctor draw example export logs pull push report serve status thresholds train versions" ;;
+        help) choices="create-project describe-projects delete-project create-dataset describe-dataset delete-dataset list-dataset-entries list-dataset-labels update-dataset-entries distribute-dataset-entries create-project-version describe-project-versions delete-project-version copy-project-version put-project-policy list-project-policies delete-project-policy wait tag-resource untag-resource list-tags-for-resource start-project-version stop-project-version detect-custom-labels compare config console dataset detect doctor draw example export feedback logs pull push report serve status thresholds train versions" ;;
         "wait") choices="project-version-training-completed project-version-running" ;;
         "compare") asked=version ;;
         "config") choices="show explain set unset" ;;
@@ -46,6 +46,9 @@ _rcl_words() {
         "draw") files=1 ;;
         "example") choices="rooms flowers logos circuits"; files=1 ;;
         "export") asked=version ;;
+        "feedback") choices="add status" ;;
+        "feedback add") asked=queue ;;
+        "feedback status") asked=project ;;
         "logs") asked=version ;;
         "push") asked=source ;;
         "report") asked=version ;;
@@ -98,6 +101,9 @@ _rcl_flags() {
         "draw") flags="--labels --out --help" ;;
         "example") flags="--seed --train --test --help" ;;
         "export") flags="--format --out --help" ;;
+        "feedback") flags="--help" ;;
+        "feedback add") flags="--version --json --help" ;;
+        "feedback status") flags="--json --help" ;;
         "logs") flags="--follow --host --help" ;;
         "pull") flags="--to --images --profile --region --endpoint-url --s3-endpoint-url --no-sign-request --help" ;;
         "push") flags="--bucket --prefix --to --profile --region --endpoint-url --s3-endpoint-url --no-sign-request --help" ;;
@@ -121,7 +127,7 @@ _rcl() {
         cur=${typed[${#typed[@]}-1]}
         typed=("${typed[@]:0:${#typed[@]}-1}")
     fi
-    groups="config dataset"
+    groups="config dataset feedback"
     for word in "${typed[@]:1}"; do
         if [[ $word == --*=* ]]; then
             option=
@@ -152,7 +158,7 @@ _rcl() {
     elif [[ -n $option ]]; then
         _rcl_option "$command" "$option"
     elif [[ -z $command ]]; then
-        COMPREPLY=($(compgen -W "create-project describe-projects delete-project create-dataset describe-dataset delete-dataset list-dataset-entries list-dataset-labels update-dataset-entries distribute-dataset-entries create-project-version describe-project-versions delete-project-version copy-project-version put-project-policy list-project-policies delete-project-policy wait tag-resource untag-resource list-tags-for-resource start-project-version stop-project-version detect-custom-labels compare config console dataset detect doctor draw example export logs pull push report serve status thresholds train versions help" -- "$cur"))
+        COMPREPLY=($(compgen -W "create-project describe-projects delete-project create-dataset describe-dataset delete-dataset list-dataset-entries list-dataset-labels update-dataset-entries distribute-dataset-entries create-project-version describe-project-versions delete-project-version copy-project-version put-project-policy list-project-policies delete-project-policy wait tag-resource untag-resource list-tags-for-resource start-project-version stop-project-version detect-custom-labels compare config console dataset detect doctor draw example export feedback logs pull push report serve status thresholds train versions help" -- "$cur"))
         return
     else
         _rcl_words "$command"

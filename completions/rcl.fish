@@ -14,7 +14,7 @@ function __rcl_command
         else if test -n "$group"
             echo "$group $word"
             return 0
-        else if contains -- $word config dataset
+        else if contains -- $word config dataset feedback
             set group $word
         else if test $word != rekognition
             echo $word
@@ -31,7 +31,7 @@ end
 
 function __rcl_is_operation
     set -l command (__rcl_command)
-    and not contains -- $command help "compare" "config" "config show" "config explain" "config set" "config unset" "console" "dataset" "dataset import" "dataset export" "dataset show" "dataset check" "detect" "doctor" "draw" "example" "export" "logs" "pull" "push" "report" "serve" "status" "thresholds" "train" "versions"
+    and not contains -- $command help "compare" "config" "config show" "config explain" "config set" "config unset" "console" "dataset" "dataset import" "dataset export" "dataset show" "dataset check" "detect" "doctor" "draw" "example" "export" "feedback" "feedback add" "feedback status" "logs" "pull" "push" "report" "serve" "status" "thresholds" "train" "versions"
 end
 
 function __rcl_needs_command
@@ -56,7 +56,7 @@ complete -c rcl -f
 complete -c rcl -n __rcl_needs_command -l version -d 'Show the version.'
 complete -c rcl -l help -d 'Show what the command does.'
 complete -c rcl -n __rcl_needs_command -a help -d 'Show the help of a command.'
-complete -c rcl -n '__rcl_is help' -a 'create-project describe-projects delete-project create-dataset describe-dataset delete-dataset list-dataset-entries list-dataset-labels update-dataset-entries distribute-dataset-entries create-project-version describe-project-versions delete-project-version copy-project-version put-project-policy list-project-policies delete-project-policy wait tag-resource untag-resource list-tags-for-resource start-project-version stop-project-version detect-custom-labels compare config console dataset detect doctor draw example export logs pull push report serve status thresholds train versions'
+complete -c rcl -n '__rcl_is help' -a 'create-project describe-projects delete-project create-dataset describe-dataset delete-dataset list-dataset-entries list-dataset-labels update-dataset-entries distribute-dataset-entries create-project-version describe-project-versions delete-project-version copy-project-version put-project-policy list-project-policies delete-project-policy wait tag-resource untag-resource list-tags-for-resource start-project-version stop-project-version detect-custom-labels compare config console dataset detect doctor draw example export feedback logs pull push report serve status thresholds train versions'
 complete -c rcl -n __rcl_is_operation -l output -x -a 'json yaml yaml-stream text table off' -d 'Format of the result (default json); off prints nothing'
 complete -c rcl -n __rcl_is_operation -l query -x -a '(__rcl_ask --query)' -d 'Print a part of the whole result, also as text, where aws does each page; in yaml-stream, of each page'
 complete -c rcl -n __rcl_is_operation -l region -x -a '(__rcl_ask --region)' -d 'Region in the ARNs of new resources; local resources are the same in every region'
@@ -286,6 +286,14 @@ complete -c rcl -n __rcl_needs_command -a export -d 'Take a trained model away, 
 complete -c rcl -n '__rcl_is export' -a '(__rcl_ask version)'
 complete -c rcl -n '__rcl_is export' -l format -x -a 'onnx openvino torchscript coreml tensorrt' -d 'What to write.'
 complete -c rcl -n '__rcl_is export' -l out -r -F -d 'An empty folder, or a new one.'
+complete -c rcl -n __rcl_needs_command -a feedback -d 'Bring images that a model met at work back to its project, least sure first.'
+complete -c rcl -n '__rcl_is feedback' -a add -d 'Add images to the queue of a project: the least sure answers come first there.'
+complete -c rcl -n '__rcl_is "feedback add"' -a '(__rcl_ask queue)'
+complete -c rcl -n '__rcl_is "feedback add"' -l version -x -a '(__rcl_ask --version)' -d 'Whose answers they are, or who is asked; without it, who runs.'
+complete -c rcl -n '__rcl_is "feedback add"' -l json -d 'A JSON object with the counts.'
+complete -c rcl -n '__rcl_is feedback' -a status -d 'Show how many images wait, and how many answers of which model were right.'
+complete -c rcl -n '__rcl_is "feedback status"' -a '(__rcl_ask project)'
+complete -c rcl -n '__rcl_is "feedback status"' -l json -d 'A JSON object a project.'
 complete -c rcl -n __rcl_needs_command -a logs -d 'Show the log of a model\'s training or host.'
 complete -c rcl -n '__rcl_is logs' -a '(__rcl_ask version)'
 complete -c rcl -n '__rcl_is logs' -l follow -d 'Keep printing until the training ends.'

@@ -37,6 +37,15 @@ class DatasetStatus:
     DELETE_IN_PROGRESS: Final = "DELETE_IN_PROGRESS"
 
 
+class FeedbackState:
+    """Where an image stands that a model answered about: whether people judged the answers, and how."""
+
+    WAITING: Final = "WAITING"
+    RIGHT: Final = "RIGHT"
+    WRONG: Final = "WRONG"
+    CORRECTED: Final = "CORRECTED"
+
+
 # A process makes the model.
 MAKING = (VersionStatus.TRAINING_IN_PROGRESS, VersionStatus.COPYING_IN_PROGRESS)
 # A process serves it, or is about to, or is ending.
@@ -60,3 +69,6 @@ DELETABLE = (*STARTABLE, *WITHOUT_MODEL)
 # What a dataset may be copied from.
 COPYABLE = (DatasetStatus.CREATE_COMPLETE, DatasetStatus.UPDATE_COMPLETE, DatasetStatus.UPDATE_FAILED)
 CHANGING = (DatasetStatus.CREATE_IN_PROGRESS, DatasetStatus.UPDATE_IN_PROGRESS, DatasetStatus.DELETE_IN_PROGRESS)
+
+# Nothing of it is in a dataset.
+UNENTERED = (FeedbackState.WAITING, FeedbackState.WRONG)

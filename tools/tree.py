@@ -133,6 +133,8 @@ _ASKED = {
     "versions": "project",
     "export": "version",
     "detect": "image",
+    "feedback add": "queue",
+    "feedback status": "project",
     "config explain": "setting",
     "config set": "setting",
     "config unset": "setting",

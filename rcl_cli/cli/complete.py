@@ -136,11 +136,14 @@ def _sources(store: Store, words: list[str], word: str) -> dict[str, Callable[[]
         "--contains-labels": lambda: store.labels(_given(words, "--dataset-arn")),
         "--tag-keys": lambda: store.tag_keys(_given(words, "--resource-arn")),
         "--policy-name": lambda: store.policies(project),
+        "--version": lambda: store.version_names(None),
         "version": store.short_versions,
         "project": store.project_names,
         "setting": _settings,
-        # What `detect` takes: a model, then images.
         "source": lambda: chain(store.dataset_names(), ((path, "") for path in _files(word))),
+        # What `feedback add` takes: a project, then images.
+        "queue": lambda: chain(store.project_names(), ((path, "") for path in _files(word))),
+        # What `detect` takes: a model, then images.
         "image": lambda: chain(store.short_versions(), ((path, "") for path in _files(word))),
     }
 

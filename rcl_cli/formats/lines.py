@@ -11,7 +11,7 @@ from typing import Any
 
 from rcl_cli.formats.record import TEST, TRAIN, BoxPx, Notes, Record
 from rcl_cli.manifest.checks import BOXES, IMAGE, MAX_BOXES, MAX_LABEL_CHARS, scale_of
-from rcl_cli.manifest.document import METADATA_SUFFIX, SOURCE_REF, compact
+from rcl_cli.manifest.document import FEEDBACK, METADATA_SUFFIX, SOURCE_REF, compact
 
 _DECIMALS = 3
 _EDGE_PX = 1.0
@@ -68,6 +68,8 @@ class LineWriter:
                 "type": BOXES,
                 **self._metadata,
             }
+        if record.feedback is not None:
+            line[FEEDBACK] = dict(record.feedback)
         return compact(line)
 
     def _annotation(self, box: BoxPx) -> dict[str, float]:

@@ -12,7 +12,7 @@ from rcl_cli.formats.damaged import own_files, start_of
 from rcl_cli.formats.files import ImageFinder
 from rcl_cli.formats.record import BoxPx, FormatError, Notes, Record
 from rcl_cli.manifest.checks import IMAGE
-from rcl_cli.manifest.document import METADATA_SUFFIX, SOURCE_REF, compact, load
+from rcl_cli.manifest.document import FEEDBACK, METADATA_SUFFIX, SOURCE_REF, compact, load
 from rcl_cli.manifest.line import parse_line
 from rcl_cli.manifest.reader import TerminalManifestError, read_rows
 from rcl_cli.regular import open_bytes
@@ -84,7 +84,8 @@ def record_of(text: str, where: str, finder: ImageFinder | None, notes: Notes) -
     )
     labels = tuple(dict.fromkeys(label.name for label in line.labels if label.box is None))
     image = (finder.find(line.source_ref) if finder else None) or local_file(line.source_ref) or line.source_ref
-    return Record(image, size, labels, boxes)
+    said = document.get(FEEDBACK)
+    return Record(image, size, labels, boxes, feedback=said if isinstance(said, dict) else None)
 
 
 def _image_size(value: Any) -> tuple[int, int] | None:

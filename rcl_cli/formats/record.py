@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from rcl_cli.errors import RclError
 
@@ -36,6 +36,7 @@ class Record(NamedTuple):
         labels: image-level labels.
         boxes: in the order of the format.
         split: the part that the format puts it in, in the format's own word; empty where it has none.
+        feedback: where a manifest says that the image came from (`rcl feedback`); other formats have no place for it.
     """
 
     image: Path | str
@@ -43,6 +44,7 @@ class Record(NamedTuple):
     labels: tuple[str, ...] = ()
     boxes: tuple[BoxPx, ...] = ()
     split: str = ""
+    feedback: Mapping[str, Any] | None = None
 
 
 class Notes:

@@ -11,6 +11,10 @@ METADATA_SUFFIX = "-metadata"
 # What rcl (or AWS) wrote into an earlier listing or validation manifest; recomputed on every pass.
 COMPUTED_KEYS = frozenset({"cl-metadata", "cl-errors", "cl-warnings", "errors", "warnings"})
 
+# What `rcl feedback` writes into a line: where the image came from, which model answered, how it was judged. It is no
+# label attribute, and says nothing of labels.
+FEEDBACK = "rcl-feedback"
+
 
 def strip_computed(document: dict[str, Any]) -> dict[str, Any]:
     """A copy without what an earlier pass wrote: into the line, its attributes, their metadata and annotations."""

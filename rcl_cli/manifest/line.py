@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple
 
 from rcl_cli.manifest import checks, codes, faultless
 from rcl_cli.manifest.checks import SOURCE_REF_PATTERN, Label, Problem
-from rcl_cli.manifest.document import SOURCE_REF, load
+from rcl_cli.manifest.document import FEEDBACK, SOURCE_REF, load
 
 MAX_LINE_CHARS = 100_000
 
@@ -103,7 +103,7 @@ def _diagnosed(text: str) -> Line:
     source_ref = document[SOURCE_REF]
     if not isinstance(source_ref, str) or not SOURCE_REF_PATTERN.fullmatch(source_ref):
         return Line(text, problems=(Problem(codes.INVALID_SOURCE_REF_FORMAT),))
-    if len(document) == 1:
+    if document.keys() <= {SOURCE_REF, FEEDBACK}:
         return Line(text, source_ref, problems=(Problem(codes.UNANNOTATED_RECORD),))
     found = checks.diagnose(document)
     return Line(text, source_ref, found.labels, found.named, found.is_labeled, found.problems)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import io
 import sqlite3
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from rcl_cli.context import Context
@@ -76,16 +76,10 @@ def _check_updatable(dataset: Dataset) -> None:
 
 
 def distribute_dataset_entries(context: Context, params: dict[str, Any]) -> dict[str, Any]:
-    with ExitStack() as stack:
-        # Always in the same order, so that two at once don't wait for each other.
-        arns = sorted({item["Arn"] for item in params["Datasets"]})
-        locked = [stack.enter_context(changing(context, one, lambda _: None)) for one in arns]
+    with held(context, [item["Arn"] for item in params["Datasets"]]) as locked:
         found = {dataset.type: dataset for dataset, _ in locked}
         if set(found) != {"TRAIN", "TEST"} or len({dataset.project_id for dataset, _ in locked}) > 1:
             raise InvalidParameter("Datasets must be one TRAIN and one TEST dataset of the same project.")
-        for dataset in found.values():
-            if not dataset.state.status.endswith("_COMPLETE"):
-                raise ResourceNotReady(f"The dataset {dataset.arn} is not ready: its status is {dataset.state.status}.")
         if found["TEST"].state.total_entries:
             raise InvalidParameter("The TEST dataset must be empty.")
         if not found["TRAIN"].state.total_entries:
@@ -101,33 +95,62 @@ def distribute_dataset_entries(context: Context, params: dict[str, Any]) -> dict
     return {}
 
 
+@contextmanager
+def held(context: Context, dataset_arns: Sequence[str]) -> Iterator[list[tuple[Dataset, sqlite3.Connection]]]:
+    """Datasets that nobody else changes meanwhile, with their entries.
+
+    Raises:
+        ResourceNotFound, ResourceInUse: there is no such dataset, or it can't be changed now.
+        ResourceNotReady: one failed, or is being made.
+    """
+    with ExitStack() as stack:
+        # Always in the same order, so that two at once don't wait for each other.
+        arns = sorted(set(dataset_arns))
+        locked = [stack.enter_context(changing(context, one, lambda _: None)) for one in arns]
+        for dataset, _ in locked:
+            if not dataset.state.status.endswith("_COMPLETE"):
+                raise ResourceNotReady(f"The dataset {dataset.arn} is not ready: its status is {dataset.state.status}.")
+        yield locked
+
+
 def _distribute(context: Context, train: Dataset, test: Dataset) -> None:
-    """Move a share of one dataset's entries into another: both get new files, at one moment.
+    """Move a share of one dataset's entries into another.
 
     Raises:
         CannotSplitError: they have no labels to go by.
     """
-    files = context.entry_files
-    with files.reading(train.file) as db:
+    with context.entry_files.reading(train.file) as db:
         labels = entries.labels_by_position(db)
     if not any(labels.values()):
         raise CannotSplitError("")
     positions = list(labels)
     chosen = stratified_split([labels[p] for p in positions], _TEST_SHARE, _SPLIT_SEED)
-    with files.draft(context.new_nonce()) as new_train, files.draft(context.new_nonce()) as new_test:
-        # By way of others: what may be written can't be copied.
-        with files.reading(train.file) as db:
-            new_train.replace_by(db)
-        with files.reading(test.file) as db:
-            new_test.replace_by(db)
-        entries.move(new_train.db, new_test.db, [positions[i] for i in chosen])
-        made = []
-        for dataset, draft in ((train, new_train), (test, new_test)):
+    moved = [positions[i] for i in chosen]
+    rewrite(context, (train, test), lambda new: entries.move(new[0], new[1], moved), DISTRIBUTED)
+
+
+def rewrite(
+    context: Context, found: Sequence[Dataset], change: Callable[[list[sqlite3.Connection]], None], message: str
+) -> None:
+    """Give datasets that are held new files, all at one moment: copies of their entries, changed.
+
+    Args:
+        change: changes the copies, which are in the datasets' order.
+    """
+    files = context.entry_files
+    with ExitStack() as stack:
+        drafts = [stack.enter_context(files.draft(context.new_nonce())) for _ in found]
+        for dataset, draft in zip(found, drafts, strict=True):
+            # By way of others: what may be written can't be copied.
+            with files.reading(dataset.file) as db:
+                draft.replace_by(db)
+        change([draft.db for draft in drafts])
+        states = []
+        for draft in drafts:
             counts, now_ms = entries.count(draft.db), context.now_ms()
-            state = entries.settle(draft.db, DatasetStatus.UPDATE_COMPLETE, DISTRIBUTED, "SUCCESS", now_ms, counts)
+            states.append(entries.settle(draft.db, DatasetStatus.UPDATE_COMPLETE, message, "SUCCESS", now_ms, counts))
             draft.finish()
-            made.append((dataset, draft, state))
         with context.database.write() as db:
-            for dataset, draft, state in made:
+            for dataset, draft, state in zip(found, drafts, states, strict=True):
                 find_dataset(db, dataset.arn)
                 datasets.replace_file(db, dataset, draft.keep(), state)

@@ -25,7 +25,8 @@ def _finite(value: Any) -> Any:
 
 def _script(name: str) -> str:
     """A module of the console as a part of a script."""
-    return (_PAGES / name).read_text("utf-8").replace("\nexport ", "\n")
+    text = re.sub(r"^import .*\n", "", (_PAGES / name).read_text("utf-8"), flags=re.MULTILINE)
+    return text.replace("\nexport ", "\n")
 
 
 def page(name: str, title: str, data: Mapping[str, Any]) -> str:
@@ -39,7 +40,7 @@ def page(name: str, title: str, data: Mapping[str, Any]) -> str:
     places = {
         "title": escape(title),
         "style": (_PAGES / "style.css").read_text("utf-8"),
-        "common": _script("drawing.js") + _script("common.js"),
+        "common": "".join(map(_script, ("drawing.js", "charts.js", "common.js"))),
         "data": text,
     }
     # In one go: what was filled in is not looked at again.

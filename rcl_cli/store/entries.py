@@ -13,6 +13,7 @@ import sqlite3
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
+from contextlib import contextmanager
 from itertools import chain, groupby, islice
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -225,26 +226,49 @@ def _named_before(row: sqlite3.Row) -> Named:
 
 def move(source: sqlite3.Connection, target: sqlite3.Connection, positions: Sequence[int]) -> None:
     """Move entries by position into a dataset that does not use these positions; they keep them."""
-    source.execute("CREATE TEMP TABLE moved (position INTEGER PRIMARY KEY)")
-    source.executemany("INSERT INTO moved VALUES (?)", ((position,) for position in positions))
-    is_moved = "IN (SELECT position FROM moved)"
-    rows = source.execute(
-        f"SELECT id, source_ref, is_labeled, has_errors, line FROM entries WHERE id {is_moved} ORDER BY id"
-    )
-    while batch := rows.fetchmany(_BATCH):
-        _insert_rows(target, _COLUMNS, batch)
-    source.execute(f"DELETE FROM entries WHERE id {is_moved}")
-    old, new = Labels(source), Labels(target)
-    for name, label_id in old.ids.items():
-        used = f"id >= ? AND id < ? AND (id >> 1 & {_POSITION_MASK}) {is_moved}"
-        there = new.id_of(name) - label_id << _LABEL_SHIFT
-        keys = source.execute(f"SELECT id + ? FROM entry_labels WHERE {used}", (there, *_uses(label_id)))
-        while batch := keys.fetchmany(_BATCH):
-            _insert_rows(target, "entry_labels", batch)
-        source.execute(f"DELETE FROM entry_labels WHERE {used}", _uses(label_id))
-    old.forget_unused()
-    new.forget_unused()
-    source.execute("DROP TABLE moved")
+    with _named(source, positions) as chosen:
+        rows = source.execute(
+            f"SELECT id, source_ref, is_labeled, has_errors, line FROM entries WHERE id {chosen} ORDER BY id"
+        )
+        while batch := rows.fetchmany(_BATCH):
+            _insert_rows(target, _COLUMNS, batch)
+        new = Labels(target)
+        for name, label_id in Labels(source).ids.items():
+            there = new.id_of(name) - label_id << _LABEL_SHIFT
+            keys = source.execute(
+                f"SELECT id + ? FROM entry_labels WHERE {_uses_in(chosen)}", (there, *_uses(label_id))
+            )
+            while batch := keys.fetchmany(_BATCH):
+                _insert_rows(target, "entry_labels", batch)
+        _remove(source, chosen)
+        new.forget_unused()
+
+
+def remove(db: sqlite3.Connection, positions: Sequence[int]) -> None:
+    """Take entries out; the others keep their positions."""
+    with _named(db, positions) as chosen:
+        _remove(db, chosen)
+
+
+@contextmanager
+def _named(db: sqlite3.Connection, positions: Sequence[int]) -> Iterator[str]:
+    """A condition that positions meet."""
+    db.execute("CREATE TEMP TABLE chosen (position INTEGER PRIMARY KEY)")
+    db.executemany("INSERT OR IGNORE INTO chosen VALUES (?)", ((position,) for position in positions))
+    yield "IN (SELECT position FROM chosen)"
+    db.execute("DROP TABLE chosen")
+
+
+def _uses_in(chosen: str) -> str:
+    return f"id >= ? AND id < ? AND (id >> 1 & {_POSITION_MASK}) {chosen}"
+
+
+def _remove(db: sqlite3.Connection, chosen: str) -> None:
+    db.execute(f"DELETE FROM entries WHERE id {chosen}")
+    labels = Labels(db)
+    for label_id in labels.ids.values():
+        db.execute(f"DELETE FROM entry_labels WHERE {_uses_in(chosen)}", _uses(label_id))
+    labels.forget_unused()
 
 
 def settle(
@@ -313,15 +337,29 @@ def at(db: sqlite3.Connection, positions: Sequence[int]) -> list[Entry]:
     return found
 
 
-def positions(db: sqlite3.Connection, conditions: EntryFilter) -> array[int]:
-    """Where all entries are that fit the conditions, in order."""
+def positions(db: sqlite3.Connection, conditions: EntryFilter, *, by_name: bool = False) -> array[int]:
+    """Where all entries are that fit the conditions, in order, or in that of their source-refs."""
     clauses, values = _clauses(conditions)
-    query = f"SELECT id FROM entries WHERE {' AND '.join(['1', *clauses])} ORDER BY id"
+    order = "source_ref" if by_name else "id"
+    query = f"SELECT id FROM entries WHERE {' AND '.join(['1', *clauses])} ORDER BY {order}"
     found = (row[0] for row in db.execute(query, values))
     if conditions.labels:
         named = set(_labelled(db, conditions.labels, 0))
         found = (position for position in found if position in named)
     return array("Q", found)
+
+
+def positions_of(db: sqlite3.Connection, source_refs: Sequence[str]) -> dict[str, int]:
+    """Where the entries of source-refs are; those that are not there are left out."""
+    found: dict[str, int] = {}
+    for start in range(0, len(source_refs), _MOST_VALUES):
+        found |= {ref: row[1] for ref, row in _there(db, source_refs[start : start + _MOST_VALUES]).items()}
+    return found
+
+
+def all_source_refs(db: sqlite3.Connection) -> Iterator[tuple[int, str]]:
+    """(position, source-ref) of every entry, in the order of source-refs."""
+    yield from db.execute("SELECT id, source_ref FROM entries ORDER BY source_ref")
 
 
 def all_lines(db: sqlite3.Connection) -> Iterator[str]:

@@ -190,10 +190,32 @@ _ENTRIES_IN_FILES = (
     "DROP TABLE labels",
 )
 
+# Images that a model answered about and people are to judge; what is judged right or mended is in a dataset besides.
+_FEEDBACK = (
+    """CREATE TABLE feedback (
+        id INTEGER PRIMARY KEY,
+        project_id INTEGER NOT NULL REFERENCES projects (id) ON DELETE CASCADE,
+        source_ref TEXT NOT NULL,
+        origin TEXT NOT NULL,
+        version_arn TEXT NOT NULL,
+        version_ms INTEGER NOT NULL,
+        answers TEXT NOT NULL,
+        claimed TEXT NOT NULL,
+        unsureness REAL NOT NULL,
+        state TEXT NOT NULL CHECK (state IN ('WAITING', 'RIGHT', 'WRONG', 'CORRECTED')),
+        added_ms INTEGER NOT NULL,
+        answered_ms INTEGER NOT NULL,
+        verified_ms INTEGER,
+        UNIQUE (project_id, source_ref)
+    )""",
+    "CREATE INDEX feedback_least_sure ON feedback (project_id, state, unsureness DESC, id)",
+)
+
 MIGRATIONS: tuple[Migration, ...] = (
     ("initial", _INITIAL),
     ("policies", _POLICIES),
     ("entries in order", _ENTRIES_IN_ORDER),
     ("work in folders", _WORK_IN_FOLDERS),
     ("entries in files", _ENTRIES_IN_FILES),
+    ("feedback", _FEEDBACK),
 )

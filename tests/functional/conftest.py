@@ -8,10 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from playwright.sync_api import Browser, sync_playwright
 
 from tests.conftest import Home
+from tests.functional.browser import BROWSER
 from tests.functional.models import Trained, copied
 from tests.functional.npm import node_with_packages
+from tests.functional.pages import FLAGS
 
 
 @pytest.fixture(scope="session")
@@ -97,3 +100,20 @@ def own_detector(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trained]:
             if version["Status"] == "RUNNING":
                 made.home.call("StopProjectVersion", ProjectVersionArn=version["ProjectVersionArn"])
     made.home.context.database.close()
+
+
+@pytest.fixture(scope="module", params=["classifier", "detector"])
+def two(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trained]:
+    """A project with the versions v and w."""
+    for found in running(tmp_path_factory, "two", boxes=request.param == "detector"):
+        found.home.train(found.project, "w", tags={"rcl:epochs": "3"})
+        assert found.home.wait(found.project, "w")[0] == "TRAINING_COMPLETED"
+        yield found
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=BROWSER, args=FLAGS)
+        yield opened
+        opened.close()

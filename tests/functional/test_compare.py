@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,19 +18,9 @@ from rcl_cli.evaluation.evidence import Judged, figures_at
 from rcl_cli.evaluation.metrics import Match
 from rcl_cli.evaluation.paired import counts_of, f1_interval, figures_of, is_enough
 from tests.functional.browser import needs_browser, opened
-from tests.functional.conftest import running
 from tests.functional.models import Trained
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
-
-
-@pytest.fixture(scope="module", params=["classifier", "detector"])
-def two(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trained]:
-    """A project with the versions v and w."""
-    for found in running(tmp_path_factory, "two", boxes=request.param == "detector"):
-        found.home.train(found.project, "w", tags={"rcl:epochs": "3"})
-        assert found.home.wait(found.project, "w")[0] == "TRAINING_COMPLETED"
-        yield found
 
 
 def compared(rcl: Run, model: Trained, *words: str) -> dict[str, Any]:

@@ -167,7 +167,7 @@ def test_an_order_stays_while_entries_change(home: Home) -> None:
     before = gallery.listing(home.context, project, unlabeled)
     assert before.total == 5
     changed = json.dumps(image_line("data", "2.jpg", "dog")).encode()
-    home.call("UpdateDatasetEntries", DatasetArn=before.stretches[0].arn, Changes={"GroundTruth": changed})
+    home.call("UpdateDatasetEntries", DatasetArn=before.parts[0].arn, Changes={"GroundTruth": changed})
     assert gallery.listing(home.context, project, unlabeled).total == 4
     again = gallery.listing(home.context, project, unlabeled, revision=before.revision)
     assert again.total == 5

@@ -12,74 +12,16 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, expect
 
 from rcl_cli.local.labelling.lines import labelling_of
 from tests.conftest import Home, box_images, box_line, colour_images, image_line, noisy
-from tests.functional.browser import BROWSER, needs_browser
-from tests.functional.consoling import consoling
+from tests.functional.browser import needs_browser
 from tests.functional.npm import FOLDER
+from tests.functional.pages import at_console, counted, drag, saved
 
 pytestmark = needs_browser
 ODD_LABEL = "<img src=x onerror=alert(1)>"
-_FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=BROWSER, args=_FLAGS)
-        yield opened
-        opened.close()
-
-
-class Complaints:
-    """What a page asked of others, and what the browser said about it."""
-
-    def __init__(self, page: Page, own: str) -> None:
-        self.said: list[str] = []
-        page.on("console", lambda message: self.said.append(f"console: {message.text}"))
-        page.on("response", lambda got: self.said.append(f"{got.status} {got.url}") if got.status >= 400 else None)
-        page.on("pageerror", lambda error: self.said.append(f"error: {error}"))
-        page.on("request", lambda asked: None if asked.url.startswith((own, "blob:")) else self.said.append(asked.url))
-        page.on("dialog", lambda dialog: self.said.append(f"dialog: {dialog.message}"))
-
-
-@contextmanager
-def at_console(browser: Browser, home: Home, *, may_complain: bool = False, **more: str) -> Iterator[tuple[Page, Any]]:
-    """A page of a console, and its process."""
-    with consoling(home, **more) as (visitor, process):
-        page = browser.new_page(viewport={"width": 1280, "height": 800})
-        complaints = Complaints(page, f"http://{visitor.host}/")
-        page.goto(visitor.url)
-        try:
-            yield page, process
-            assert may_complain or complaints.said == []
-        finally:
-            page.close()
-
-
-def saved(page: Page) -> None:
-    expect(page.locator(".saved")).to_have_attribute("data-state", "saved")
-
-
-def counted(page: Page, text: str) -> None:
-    expect(page.locator("aside .count")).to_have_text(text)
-
-
-def drag(page: Page, start: tuple[float, float], end: tuple[float, float]) -> None:
-    """From one point of the picture to another, as shares of it."""
-    frame = page.locator(".picture img").bounding_box()
-    assert frame
-
-    def place(point: tuple[float, float]) -> tuple[float, float]:
-        return frame["x"] + point[0] * frame["width"], frame["y"] + point[1] * frame["height"]
-
-    page.mouse.move(*place(start))
-    page.mouse.down()
-    page.mouse.move(*place(((start[0] + end[0]) / 2, (start[1] + end[1]) / 2)))
-    page.mouse.move(*place(end))
-    page.mouse.up()
 
 
 def labels(home: Home, dataset: str) -> list[tuple[str, ...]]:
@@ -401,7 +343,7 @@ def test_a_model_is_trained_started_tried_and_deleted(browser: Browser, home: Ho
         expect(row).to_contain_text("STOPPED", timeout=60_000)
         expect(page.get_by_text("Start a model to try it.")).to_be_visible()
         row.get_by_role("button", name="Delete v1").click()
-        page.get_by_role("button", name="Keep it").click()
+        page.get_by_role("button", name="Keep it as it is").click()
         expect(row).to_contain_text("STOPPED")
         row.get_by_role("button", name="Delete v1").click()
         page.get_by_role("button", name="Delete it").click()

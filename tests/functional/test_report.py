@@ -64,13 +64,15 @@ def test_the_page_is_whole_and_alone(page: str, model: Trained) -> None:
 def test_moving_the_threshold_computes_what_the_summary_says(page: str, model: Trained) -> None:
     """The page's own code at the assumed thresholds gives the summary's figures; at others, what follows."""
     data = data_of(page)
-    script = page[page.index("// --- figures") : page.index("let chosen")]
+    script = page[page.index("// Figures of a model") : page.index("// --- charts")]
     program = f"""
     const report = JSON.parse(require("fs").readFileSync(0, "utf8"));
     {script}
-    const labels = Object.fromEntries(judged.map(l => [l, figuresAt(l, report.thresholds[l])]));
-    console.log(JSON.stringify({{all: overall(l => report.thresholds[l]), labels, none: overall(_ => 1.1),
-        every: judged.map(l => figuresAt(l, 0).recall)}}));
+    const figures = new Figures(report.labels, report.events);
+    const labels = Object.fromEntries(figures.judged.map(l => [l, figures.at(l, report.thresholds[l])]));
+    console.log(JSON.stringify({{all: figures.overall(l => report.thresholds[l]), labels,
+        none: figures.overall(_ => 1.1),
+        every: figures.judged.map(l => figures.at(l, 0).recall)}}));
     """
     done = subprocess.run(["node", "-e", program], input=json.dumps(data), capture_output=True, text=True, check=True)
     found = json.loads(done.stdout)

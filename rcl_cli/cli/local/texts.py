@@ -12,6 +12,7 @@ LOCAL: dict[str, str] = {
     "draw": "Draw detected boxes and labels into an image.",
     "example": "Make an example project: images and manifests.",
     "export": "Take a trained model away, to run it without rcl.",
+    "feedback": "Bring images that a model met at work back to its project, least sure first.",
     "logs": "Show the log of a model's training or host.",
     "pull": "Bring a project's datasets from an AWS account, with their images.",
     "push": "Bring a project's datasets into an AWS account, with their images.",

@@ -4,6 +4,9 @@ import { projects } from "./projects.js";
 import { gallery } from "./gallery.js";
 import { labels } from "./labels.js";
 import { models } from "./models.js";
+import { judge } from "./judge.js";
+import { compare } from "./compare.js";
+import { feedback } from "./feedback.js";
 import { labeller } from "./labeller.js";
 import { say } from "./notes.js";
 import { desk } from "./sheets.js";
@@ -15,6 +18,9 @@ const VIEWS = [
   [/^#\/p\/([^/]+)$/, name => gallery(name)],
   [/^#\/p\/([^/]+)\/labels$/, name => labels(name)],
   [/^#\/p\/([^/]+)\/models$/, name => models(name)],
+  [/^#\/p\/([^/]+)\/judge\/([^/]+)$/, (name, version) => judge(name, version)],
+  [/^#\/p\/([^/]+)\/compare\/([^/]+)\/([^/]+)$/, (name, first, second) => compare(name, first, second)],
+  [/^#\/p\/([^/]+)\/feedback$/, name => feedback(name)],
   [/^#\/p\/([^/]+)\/label\/(\d+)$/, (name, index) => labeller(name, Number(index))],
 ];
 let shown = null, asked = 0;

@@ -2,7 +2,9 @@
 import { make } from "/pages/drawing.js";
 import { filterOf, local, projectNamed, thumbnailUrl } from "./server.js";
 import { overlay, Colours } from "./boxes.js";
+import { asker } from "./asking.js";
 import { adder } from "./adding.js";
+import { asked } from "./dialogs.js";
 import { failed, note } from "./notes.js";
 import { texts } from "./texts.js";
 
@@ -173,32 +175,50 @@ export async function gallery(name) {
     every.textContent = texts.chooseAll(listing.total);
     paint();
   }
-  async function assign(part) {
-    const label = wanted.value.trim();
-    if (!label) { wanted.focus(); return; }
-    const named = {};
+  /** How the server is told what is chosen. */
+  function named() {
+    const entries = {};
     for (const key of choice.keys) {
       const [position, dataset] = key.split(" ");
-      (named[dataset] ??= []).push(Number(position));
+      (entries[dataset] ??= []).push(Number(position));
     }
+    // All but some: those keep what they have.
+    return choice.isAll ? { project: project.arn, filter: listing.filter, revision: listing.revision, except: entries } : { project: project.arn, entries };
+  }
+  async function act(what) {
     try {
-      if (choice.isAll) {
-        // All but some: those keep what they have.
-        const answer = await local("assign", { project: project.arn, filter: listing.filter, revision: listing.revision, except: named, [part]: [label] });
-        note(texts.changed(answer.changed));
-      } else note(texts.changed((await local("assign", { project: project.arn, entries: named, [part]: [label] })).changed));
-      colours.of(label);
+      if (await what() === false) return;
       choice.none();
       await listing.look();
       tellChoice();
     } catch (error) { failed(error); }
   }
+  function assign(part) {
+    const label = wanted.value.trim();
+    if (!label) { wanted.focus(); return; }
+    act(async () => {
+      note(texts.changed((await local("assign", { ...named(), [part]: [label] })).changed));
+      colours.of(label);
+    });
+  }
+  const move = part => act(async () => {
+    const { moved, there_already } = await local("move", { ...named(), part });
+    note(texts.moved(moved, there_already));
+  });
+  const remove = () => act(async () => {
+    if (await asked(texts.sureRemove(choice.count(listing.total)), texts.removeImages) === null) return false;
+    note(texts.removed((await local("remove", named())).removed));
+    return true;
+  });
+  const split = make("button", { type: "button", onclick: () => act(async () => note(texts.wasSplit((await local("split", { project: project.arn })).testing))) }, texts.split);
   const choice = new Choice(), said = make("span", { class: "count", role: "status" });
   const wanted = make("input", { "aria-label": texts.labelOf, placeholder: texts.label, maxlength: 255, list: "known-labels", autocomplete: "off" });
   const every = make("button", { type: "button", onclick: () => { choice.all(); tellChoice(); } });
   const many = make("form", { class: "row many", hidden: true, onsubmit: event => { event.preventDefault(); assign("add"); } }, said, wanted,
     make("datalist", { id: "known-labels" }, ...colours.names.map(one => make("option", { value: one }))),
-    make("button", {}, texts.give), make("button", { type: "button", onclick: () => assign("remove") }, texts.take), every,
+    make("button", {}, texts.give), make("button", { type: "button", onclick: () => assign("remove") }, texts.take),
+    ...Object.entries(texts.toPart).map(([part, text]) => make("button", { type: "button", onclick: () => move(part) }, text)),
+    make("button", { type: "button", onclick: remove }, texts.removeImages), every,
     make("button", { type: "button", onclick: () => { choice.none(); tellChoice(); } }, texts.chooseNone));
 
   function choose(key, value) {
@@ -211,13 +231,17 @@ export async function gallery(name) {
   const chooser = (key, label, pairs) => make("select", { "aria-label": label, onchange: event => choose(key, event.target.value) },
     ...pairs.map(([value, text]) => option(value, text, query.get(key))));
   let typing = 0;
+  const asking = asker(project, () => listing, (sort, version) => {
+    if (version) query.set("version", `${name}/${version}`); else query.delete("version");
+    choose("sort", sort);
+  }, query);
   const filters = make("div", { class: "row", role: "group", "aria-label": texts.filters },
     chooser("part", texts.part, [["", texts.allParts], ["TRAIN", texts.parts.TRAIN], ["TEST", texts.parts.TEST]]),
     chooser("is", texts.filters, [["", texts.any], ["labeled", texts.labeled], ["unlabeled", texts.unlabeled], ["errors", texts.errors]]),
     chooser("label", texts.label, [["", texts.everyLabel], ...colours.names.map(one => [one, one])]),
     make("input", { type: "search", "aria-label": texts.name, placeholder: texts.name, value: query.get("name") ?? "",
       oninput: event => { clearTimeout(typing); typing = setTimeout(() => choose("name", event.target.value), 250); } }),
-    count);
+    asking.node, split, count);
   const adding = adder(project, () => listing.look().catch(failed));
   const node = make("section", { class: "whole" }, make("h1", { class: "unseen" }, `${name}: ${texts.views[""]}`), filters, adding.node, many, empty, field);
   field.addEventListener("scroll", paint, { passive: true });
@@ -226,7 +250,7 @@ export async function gallery(name) {
   const timer = setInterval(() => listing.look().catch(() => {}), EVERY_MS);
   return {
     node,
-    entered() { watch.observe(field); adding.listen(document.body); layOut(); },
-    leave() { left = true; clearInterval(timer); watch.disconnect(); adding.leave(); },
+    entered() { watch.observe(field); adding.listen(document.body); asking.offer().catch(() => {}); layOut(); },
+    leave() { left = true; clearInterval(timer); watch.disconnect(); adding.leave(); asking.leave(); },
   };
 }

@@ -3,6 +3,7 @@ import { make } from "/pages/drawing.js";
 import { filterOf, local, pictureUrl, projectNamed } from "./server.js";
 import { Colours, overlay } from "./boxes.js";
 import { desk, newBox, tick } from "./sheets.js";
+import { Prelabels } from "./prelabels.js";
 import { Stage, moved, resized } from "./stage.js";
 import { failed, note, say } from "./notes.js";
 import { texts } from "./texts.js";
@@ -44,6 +45,11 @@ export async function labeller(name, first) {
     drawn: box => addBox(box),
     moved: (id, box) => change({ boxes: sheet.state.boxes.map(one => one.id === id ? { ...one, box } : one) }),
     chosen: id => choose(id),
+    accepted: ghost => accept([ghost]),
+  });
+  const prelabels = new Prelabels(project, query.get("model"), () => show(), which => {
+    if (which) query.set("model", which); else query.delete("model");
+    if (sheet) prelabels.want(sheet);
   });
 
   // --- which image ---
@@ -81,6 +87,7 @@ export async function labeller(name, first) {
     if (isThere) stage.put(picture.image);
     else stage.picture.replaceChildren(...(next ? [make("p", { class: "gone" }, texts.noPicture)] : []));
     history.replaceState(null, "", `#/p/${encodeURIComponent(name)}/label/${index}?${query}`);
+    if (sheet) prelabels.want(sheet);
     show();
     ahead().catch(() => {});
   }
@@ -88,7 +95,7 @@ export async function labeller(name, first) {
   async function ahead() {
     const from = index + 1;
     if (!entries.has(Math.min(from + AHEAD, total - 1))) await load(from, 2 * AHEAD);
-    for (let next = from; next < from + AHEAD; next++) if (entries.get(next)) pictures.of(entries.get(next));
+    for (let next = from; next < from + AHEAD; next++) if (entries.get(next)) { pictures.of(entries.get(next)); prelabels.want(entries.get(next)); }
     for (const key of entries.keys()) if (Math.abs(key - index) > 200) entries.delete(key);
   }
   async function unlabeled() {
@@ -132,6 +139,16 @@ export async function labeller(name, first) {
     if (!last || last === sheet) return;
     change({ labels: [...new Set([...sheet.state.labels, ...last.state.labels])],
       boxes: [...sheet.state.boxes, ...last.state.boxes.map(one => newBox(one.label, one.box))].slice(0, MOST_BOXES) });
+  }
+  const offered = () => sheet ? prelabels.ghosts(sheet, sheet.state).sort((a, b) => b.score - a.score) : [];
+  /** Take what a model offers. */
+  function accept(ghosts) {
+    if (!ghosts.length || sheet.isDisputed) return;
+    const boxes = ghosts.filter(one => one.box), room = MOST_BOXES - sheet.state.boxes.length;
+    if (boxes.length > room) note(texts.tooMany);
+    for (const one of ghosts) colours.of(one.label);
+    change({ labels: [...new Set([...sheet.state.labels, ...ghosts.filter(one => !one.box).map(one => one.label)])],
+      boxes: [...sheet.state.boxes, ...boxes.slice(0, room).map(one => newBox(one.label, one.box))] });
   }
   function remove() { const id = chosen; chosen = null; change({ boxes: sheet.state.boxes.filter(one => one.id !== id) }); }
   function nextBox(step) {
@@ -178,7 +195,7 @@ export async function labeller(name, first) {
       input.blur();
       label(text);
       stage.node.focus();
-    } }, input, make("button", {}, texts.addLabel)));
+    } }, input, make("button", {}, texts.addLabel)), prelabels.node);
   const tools = make("div", { class: "row tools", role: "toolbar", "aria-label": texts.keys },
     button(texts.previous, "←", () => go(index - 1).catch(failed)), button(texts.next, "→", () => go(index + 1).catch(failed)),
     button(texts.nextUnlabeled, "N", () => unlabeled().catch(failed)), button(texts.undo, "Z", () => step("undo")), button(texts.redo, "⇧Z", () => step("redo")),
@@ -211,12 +228,16 @@ export async function labeller(name, first) {
       return make("li", {}, make("button", { type: "button", "aria-pressed": String(mode === "image" ? Boolean(isGiven) : one === active), onclick: () => label(one) },
         make("kbd", {}, number < 9 ? String(number + 1) : ""), swatch, make("span", {}, one), make("small", {}, [isGiven ? "✓" : "", count ? `×${count}` : ""].join(" ").trim())));
     }));
-    stage.show(sheet?.state.boxes ?? [], chosen, colours);
+    const ghosts = offered();
+    prelabels.show(ghosts, colours, accept);
+    stage.show(sheet?.state.boxes ?? [], chosen, colours, ghosts.filter(one => one.box));
   }
 
   // --- keys ---
   function press(event) {
-    if (event.target.matches?.("input, select, textarea") || document.querySelector("dialog[open]") || event.ctrlKey || event.metaKey || event.altKey) return;
+    // Sliders and ticks have their own keys; letters go to the image.
+    const isOwn = event.target.matches?.("[type=range]") ? event.key in STEPS : event.target.matches?.("[type=checkbox]") ? event.key === " " : event.target.matches?.("input, select, textarea");
+    if (isOwn || document.querySelector("dialog[open]") || event.ctrlKey || event.metaKey || event.altKey) return;
     if (stage.isHeld) return;
     if (arriving && event.key !== "Escape") { event.preventDefault(); early.push(event); return; }
     const act = meant(event);
@@ -236,9 +257,10 @@ export async function labeller(name, first) {
       n: () => unlabeled().catch(failed), z: () => step("undo"), Z: () => step("redo"), "0": () => stage.fit(), "+": () => stage.zoom(1.25), "=": () => stage.zoom(1.25), "-": () => stage.zoom(.8),
       b: () => setMode(mode === "boxes" ? "image" : "boxes"), "?": () => help.showModal(),
       ...(sheet && { c: copyLast }),
+      ...(offered().length && { a: () => accept(offered()), x: () => prelabels.leave(sheet), ...(event.target.matches?.("button, a") || { Enter: () => accept(offered().slice(0, 1)) }) }),
       ...(mode === "boxes" && sheet?.state.boxes.length && event.target === stage.node && { Tab: () => nextBox(event.shiftKey ? -1 : 1) }),
       ...(box() && { Delete: remove, Backspace: remove, d: () => addBox(moved(box().box, [.02, .02])), Escape: () => choose(null) }),
-      ...(!box() && { Escape: () => { location.hash = `#/p/${encodeURIComponent(name)}?${query}`; } }),
+      ...(!box() && { Escape: () => { location.hash = query.get("back") ?? `#/p/${encodeURIComponent(name)}?${query}`; } }),
     }[key];
   }
   /** Edits that still wait when this view is left are told in the header. */
@@ -254,6 +276,7 @@ export async function labeller(name, first) {
         refused: (which, error) => note(`${which.source_ref.split("/").pop()}: ${texts.notSaved(error.message)}`, { seconds: 0 }) });
       addEventListener("keydown", press);
       stage.node.focus({ preventScroll: true });
+      prelabels.offer().catch(() => {});
       go(Math.min(first, Math.max(0, total - 1))).catch(failed);
     },
     leave() { left = true; desk.changed = tellElsewhere; tellElsewhere(); removeEventListener("keydown", press); stage.leave(); },

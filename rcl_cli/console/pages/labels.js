@@ -2,21 +2,9 @@
 import { make } from "/pages/drawing.js";
 import { local, projectNamed } from "./server.js";
 import { Colours } from "./boxes.js";
+import { asked } from "./dialogs.js";
 import { failed, note } from "./notes.js";
 import { texts } from "./texts.js";
-
-/** Ask in a dialog; gives what was typed, an empty text where nothing was to be, null where it was called off. */
-function asked(question, yes, value) {
-  return new Promise(done => {
-    const input = value === null ? null : make("input", { value, maxlength: 255, required: true, "aria-label": question, autofocus: true });
-    const dialog = make("dialog", {}, make("p", {}, question), make("form", { method: "dialog", class: "row" }, ...(input ? [input] : []),
-      make("button", { value: "yes" }, yes), make("button", { value: "no", formnovalidate: true, autofocus: !input }, texts.cancel)));
-    dialog.addEventListener("close", () => { dialog.remove(); done(dialog.returnValue === "yes" ? input?.value.trim() ?? "" : null); });
-    document.body.append(dialog);
-    dialog.showModal();
-    input?.select();
-  });
-}
 
 export async function labels(name) {
   const project = await projectNamed(name);
@@ -32,11 +20,11 @@ export async function labels(name) {
   async function rename(one) {
     const to = await asked(texts.renameTo(one.name), texts.rename, one.name);
     if (!to || to === one.name) return;
-    if (known.some(other => other.name === to) && await asked(texts.mergeInto(to), texts.rename, null) === null) return;
+    if (known.some(other => other.name === to) && await asked(texts.mergeInto(to), texts.rename) === null) return;
     await change(one.name, to);
   }
   async function remove(one) {
-    if (await asked(texts.deleteLabel(one.name, one.images, one.boxes), texts.deleteVersion, null) !== null) await change(one.name, null);
+    if (await asked(texts.deleteLabel(one.name, one.images, one.boxes), texts.deleteVersion) !== null) await change(one.name, null);
   }
   async function refresh() {
     known = (await local("labels", { project: project.arn })).labels;

@@ -1,6 +1,7 @@
 // The versions of a project: trained, started, stopped, tried.
 import { make } from "/pages/drawing.js";
 import { invoke, local, projectNamed } from "./server.js";
+import { asked } from "./dialogs.js";
 import { failed, note } from "./notes.js";
 import { trial } from "./trying.js";
 import { texts } from "./texts.js";
@@ -23,13 +24,6 @@ export async function models(name) {
     await refresh().catch(failed);
   };
   const button = (text, what, about) => make("button", { type: "button", "aria-label": `${text} ${about}`, onclick: act(what) }, text);
-  const confirmed = row => new Promise(done => {
-    const dialog = make("dialog", {}, make("p", {}, texts.sure(row.name)), make("form", { method: "dialog", class: "row" },
-      make("button", { value: "no", autofocus: true }, texts.no), make("button", { value: "yes" }, texts.yes)));
-    dialog.addEventListener("close", () => { dialog.remove(); done(dialog.returnValue === "yes"); });
-    document.body.append(dialog);
-    dialog.showModal();
-  });
   function line(row) {
     const { progress } = row;
     const told = [row.status];
@@ -40,9 +34,10 @@ export async function models(name) {
       buttons.push(button(texts.start, () => invoke("StartProjectVersion", { ProjectVersionArn: row.arn, MinInferenceUnits: 1 }), row.name));
     if (row.status === "RUNNING") buttons.push(button(texts.stop, () => invoke("StopProjectVersion", { ProjectVersionArn: row.arn }), row.name));
     if (ENDED.has(row.status)) buttons.push(button(texts.deleteVersion, async () => {
-      if (await confirmed(row)) await invoke("DeleteProjectVersion", { ProjectVersionArn: row.arn });
+      if (await asked(texts.sure(row.name), texts.yes) !== null) await invoke("DeleteProjectVersion", { ProjectVersionArn: row.arn });
     }, row.name));
-    const cells = [row.name, told, row.f1 === null ? "" : row.f1.toFixed(3), row.model, row.training_images === null ? "" : texts.images(row.training_images),
+    const named = row.f1 === null ? row.name : make("a", { href: `#/p/${encodeURIComponent(name)}/judge/${encodeURIComponent(row.name)}` }, row.name);
+    const cells = [named, told, row.f1 === null ? "" : row.f1.toFixed(3), row.model, row.training_images === null ? "" : texts.images(row.training_images),
       new Date(row.created_ms).toLocaleString(), row.size_bytes ? (row.size_bytes / 1e6).toFixed(0) : "", [make("span", { class: "row" }, ...buttons)]];
     return make("tr", {}, ...cells.map(cell => make("td", {}, ...[cell].flat())));
   }
@@ -53,14 +48,27 @@ export async function models(name) {
     seen = now;
     body.replaceChildren(...versions.map(line));
     empty.hidden = versions.length > 0;
+    const judged = versions.filter(row => row.f1 !== null).map(row => row.name);
+    sides.hidden = judged.length < 2;
+    offer(before, judged, judged[1]); offer(after, judged, judged[0]);
     trying.offer(versions.filter(row => row.status === "RUNNING"));
   }
+  /** Versions to choose from; what was chosen stays. */
+  function offer(select, names, first) {
+    const chosen = select.value || first;
+    select.replaceChildren(...names.map(one => make("option", { selected: one === chosen }, one)));
+  }
+  const before = make("select", { "aria-label": texts.compareFirst }), after = make("select", { "aria-label": texts.compareSecond });
+  const sides = make("form", { class: "row", onsubmit: event => {
+    event.preventDefault();
+    location.hash = `#/p/${[name, "compare", before.value, after.value].map(encodeURIComponent).join("/")}`;
+  } }, make("button", {}, texts.compare), before, texts.compareWith, after);
   const train = make("button", { type: "button", onclick: act(async () => {
     await local("train", { project: project.name });
     note(texts.training1);
   }) }, texts.train);
   const node = make("section", { class: "models versions" }, make("h1", {}, texts.models), make("p", { class: "row" }, train), empty,
-    make("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": texts.models }, make("table", {}, make("thead", {}, make("tr", {}, ...texts.versionColumns.map(text => make("th", { scope: "col" }, text || make("span", { class: "unseen" }, texts.actions))))), body)), trying.node);
+    make("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": texts.models }, make("table", {}, make("thead", {}, make("tr", {}, ...texts.versionColumns.map(text => make("th", { scope: "col" }, text || make("span", { class: "unseen" }, texts.actions))))), body)), sides, trying.node);
   // A button that works is pressed once.
   const release = new MutationObserver(() => { train.disabled = false; });
   release.observe(body, { childList: true });

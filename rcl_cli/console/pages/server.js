@@ -31,6 +31,8 @@ export const upload = (project, file) =>
 
 const named = (entry, more = {}) => new URLSearchParams({ dataset: entry.dataset, position: entry.position, ...more });
 export const pictureUrl = entry => `/local/picture?${named(entry)}`;
+/** A picture that waits in a project's queue. */
+export const feedbackUrl = (project, item) => `/local/picture?${new URLSearchParams({ project: project.arn, of: item.source_ref })}`;
 const SIDES = [160, 320, 640];
 /** The smallest thumbnail that fills so many CSS pixels on this screen. */
 export function thumbnailUrl(entry, width) {
@@ -54,6 +56,8 @@ export function filterOf(query) {
   if (query.get("label")) filter.labels = [query.get("label")];
   if (is === "labeled" || is === "unlabeled") filter.labeled = is === "labeled";
   if (is === "errors") filter.errors = true;
+  if (query.get("queue")) filter.queue = query.get("queue");
+  if (query.get("sort")) Object.assign(filter, { sort: query.get("sort"), version: query.get("version") ?? "" });
   if (query.get("name")) filter.name = query.get("name");
   return filter;
 }

@@ -56,7 +56,8 @@ export class Desk {
   key(entry) { return `${entry.dataset} ${entry.position}`; }
   sheet(entry) {
     const key = this.key(entry);
-    if (!this.sheets.has(key)) this.sheets.set(key, new Sheet(entry));
+    // Where an entry was taken out, another one may have its place.
+    if (this.sheets.get(key)?.source_ref !== entry.source_ref) this.sheets.set(key, new Sheet(entry));
     return this.sheets.get(key);
   }
   /** Let a sheet be what was just loaded, unless it was changed here since it was asked for. */

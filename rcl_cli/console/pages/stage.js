@@ -8,7 +8,7 @@ const clamp = (value, least, most) => Math.min(most, Math.max(least, value));
 
 /**
  * @param asked {
- *   drawn(box): a new one was drawn; moved(id, box); chosen(id or null) }
+ *   drawn(box): a new one was drawn; moved(id, box); chosen(id or null); accepted(ghost): what a model offers was clicked }
  */
 export class Stage {
   constructor(asked) {
@@ -91,12 +91,19 @@ export class Stage {
   over(target) { return target?.closest?.("[data-box], [data-handle]"); }
 
   // --- what is drawn ---
-  show(boxes, chosen, colours) {
-    Object.assign(this, { boxes, chosen, colours });
+  show(boxes, chosen, colours, ghosts = []) {
+    Object.assign(this, { boxes, chosen, colours, ghosts });
     this.paint();
   }
   paint() {
     const [w, h] = this.size, unit = 1 / this.scale, parts = [...this.lines];
+    for (const one of this.ghosts ?? []) {
+      const [x, y, width, height] = one.box, frame = { x: x * w, y: y * h, width: width * w, height: height * h };
+      const text = draw("text", { x: frame.x + 3 * unit, y: frame.y + 14 * unit, "font-size": 12 * unit, class: "name", "stroke-width": 3 * unit });
+      text.textContent = `${one.label} ${texts.percent(100 * one.score)}`;
+      parts.push(draw("rect", { ...frame, class: "under ghost" }), draw("rect", { ...frame, class: "box ghost", stroke: this.colours.of(one.label), "data-ghost": one.id },
+        draw("title", {}, texts.accept(one.label))), text);
+    }
     const ordered = [...this.boxes].sort((a, b) => b.box[2] * b.box[3] - a.box[2] * a.box[3]);
     for (const one of ordered) {
       const [x, y, width, height] = this.moving?.id === one.id ? this.moving.box : one.box, colour = this.colours.of(one.label);
@@ -129,6 +136,8 @@ export class Stage {
     if (event.button !== 0) return undefined;
     const handle = event.target.closest?.("[data-handle]"), box = event.target.closest?.("[data-box]");
     if (handle) return this.pull(event, this.boxes.find(one => one.id === this.chosen), handle.dataset.handle.split(" ").map(Number));
+    const ghost = event.target.closest?.("[data-ghost]");
+    if (ghost) return this.sketch(event, { ghost: this.ghosts.find(one => String(one.id) === ghost.dataset.ghost) });
     const under = box && this.boxes.find(found => String(found.id) === box.dataset.box);
     if (under && under.id === this.chosen) return this.pull(event, under, null);
     // Within a box that is not chosen a drag draws another one: things lie in and over each other.
@@ -175,7 +184,8 @@ export class Stage {
       const box = this.drawing;
       this.drawing = null;
       this.paint();
-      if (!isDone) this.asked.chosen(under?.id ?? null);
+      if (!isDone && under?.ghost) this.asked.accepted(under.ghost);
+      else if (!isDone) this.asked.chosen(under?.id ?? null);
       else if (box && box[2] * this.size[0] >= LEAST_PX && box[3] * this.size[1] >= LEAST_PX) this.asked.drawn(box);
     });
   }

@@ -7,7 +7,8 @@ import json
 import re
 import sqlite3
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 
 from rcl_cli.buckets.base import Bucket, BucketOutOfReachError, BucketWriteError, NoSuchObjectError
 from rcl_cli.context import Context
@@ -27,11 +28,12 @@ _PUTTING = threading.Lock()
 _ODD = re.compile(r"[^\w.\-() ]+")
 
 
-def store_picture(context: Context, project_arn: str, name: str, data: bytes) -> str:
+def store_picture(context: Context, project_arn: str, name: str, data: bytes, bucket_name: str = "") -> str:
     """Put a picture where those of a project lie.
 
     Args:
         name: of its file; a picture of the same name that is another one keeps its own.
+        bucket_name: where to put it; empty for the bucket that the project's pictures are in.
 
     Returns:
         Its source-ref.
@@ -45,13 +47,26 @@ def store_picture(context: Context, project_arn: str, name: str, data: bytes) ->
     with context.database.read() as db:
         project = find_project(db, project_arn)
         there = datasets.of_project(db, project.id)
-    bucket_name = next(filter(None, (_bucket_in(context, dataset.arn) for dataset in there)), BUCKET)
+    bucket_name = bucket_name or next(filter(None, (_bucket_in(context, dataset.arn) for dataset in there)), BUCKET)
     prefix = project.name if bucket_name == BUCKET else f"rcl-console/{project.name}"
     try:
-        key = _put(context.buckets.for_output(bucket_name), f"{prefix}/{_plain(name)}", data)
+        with _putting_alone(context):
+            key = _put(context.buckets.for_output(bucket_name), f"{prefix}/{_plain(name)}", data)
     except (BucketWriteError, NoSuchObjectError) as error:
         raise AccessDenied(f"The picture can't be put into the bucket {bucket_name}: {error}.") from error
     return f"s3://{bucket_name}/{key}"
+
+
+@contextmanager
+def _putting_alone(context: Context) -> Iterator[None]:
+    """Pictures that come at one moment may have one name: from looking to writing one at a time, of all processes."""
+    import fcntl
+
+    with _PUTTING, (context.layout.home / "pictures.lock").open("w") as lock:
+        # Where files can't be locked, threads take turns still.
+        with suppress(OSError):
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _put(bucket: Bucket, key: str, data: bytes) -> str:
@@ -61,14 +76,12 @@ def _put(bucket: Bucket, key: str, data: bytes) -> str:
         BucketWriteError, BucketOutOfReachError: it can't be written, or what is there can't be seen.
     """
     stem, dot, suffix = key.rpartition(".")
-    # Pictures that come at one moment may have one name: from looking to writing one at a time.
-    with _PUTTING:
-        for own in (key, f"{stem}-{hashlib.blake2b(data, digest_size=6).hexdigest()}{dot}{suffix}"):
-            there = _content(bucket, own)
-            if there is None:
-                bucket.write(own, data)
-            if there is None or there == data:
-                return own
+    for own in (key, f"{stem}-{hashlib.blake2b(data, digest_size=6).hexdigest()}{dot}{suffix}"):
+        there = _content(bucket, own)
+        if there is None:
+            bucket.write(own, data)
+        if there is None or there == data:
+            return own
     raise BucketWriteError(f"{key}: other pictures have its name")
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
+import secrets
 import threading
 from array import array
-from bisect import bisect_left
 from collections import OrderedDict
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, cast
 
 from rcl_cli.context import Context
+from rcl_cli.errors import InvalidParameter, ResourceNotFound
 from rcl_cli.local.labelling.lines import Labelling, labelling_of
 from rcl_cli.local.labelling.saving import Saved, as_saved
 from rcl_cli.manifest.line import parse_line
@@ -20,10 +23,12 @@ from rcl_cli.store.entries import EntryFilter
 PARTS = ("TRAIN", "TEST")
 _MOST_KEPT, _MOST_FROZEN = 64, 32
 _ALL, _ALL_LABELS = EntryFilter(), 2**31
+_POSITION_BITS = 32
+_POSITION_MASK = (1 << _POSITION_BITS) - 1
 
 
-class Stretch(NamedTuple):
-    """Entries of one dataset.
+class Part(NamedTuple):
+    """A dataset of a project.
 
     Args:
         type: `TRAIN` or `TEST`.
@@ -31,22 +36,64 @@ class Stretch(NamedTuple):
 
     arn: str
     type: str
-    positions: array[int]
 
 
 class Listing(NamedTuple):
-    """All entries under a filter, as it was at a moment.
+    """Entries in an order, as they were at a moment.
 
     Args:
+        parts: the datasets that they are of.
+        places: of the entries: which of the parts, and the position in it; see `place`.
         revision: changes with every change of the datasets.
     """
 
-    stretches: tuple[Stretch, ...]
+    parts: tuple[Part, ...]
+    places: array[int]
     revision: str
 
     @property
     def total(self) -> int:
-        return sum(len(one.positions) for one in self.stretches)
+        return len(self.places)
+
+    def positions(self) -> dict[str, list[int]]:
+        """All entries: positions by dataset, in the listing's order."""
+        found: dict[str, list[int]] = {part.arn: [] for part in self.parts}
+        every = [found[part.arn] for part in self.parts]
+        for one in self.places:
+            every[part_of(one)].append(position_of(one))
+        return found
+
+
+def place(part: int, position: int) -> int:
+    """An entry of one of a listing's parts, as one number."""
+    return part << _POSITION_BITS | position
+
+
+def part_of(one: int) -> int:
+    """Which of a listing's parts a place is in."""
+    return one >> _POSITION_BITS
+
+
+def position_of(one: int) -> int:
+    """The position of a place in its part."""
+    return one & _POSITION_MASK
+
+
+def listing_of(wanted: Sequence[tuple[str, int]]) -> Listing:
+    """A listing of entries, (dataset's ARN, position) each, in their order.
+
+    Raises:
+        InvalidParameter: there are datasets of more than one project, or something else.
+    """
+    arns = list(dict.fromkeys(arn for arn, _ in wanted))
+    if len(arns) > len(PARTS):
+        raise InvalidParameter("A list of images is of one project.")
+    kinds = [next((kind for kind in PARTS if f"/dataset/{kind.lower()}/" in arn), "") for arn in arns]
+    if "" in kinds:
+        raise InvalidParameter("There is no such dataset.")
+    numbers = {arn: number for number, arn in enumerate(arns)}
+    places = array("Q", (place(numbers[arn], position) for arn, position in wanted if position <= _POSITION_MASK))
+    return Listing(tuple(map(Part, arns, kinds)), places, "")
 
 
 class Shown(NamedTuple):
@@ -78,34 +125,73 @@ class Gallery:
         conditions: EntryFilter = _ALL,
         types: tuple[str, ...] = PARTS,
         revision: str = "",
+        *,
+        by_name: bool = False,
     ) -> Listing:
         """All entries of a project that fit conditions, those for training first.
 
         Args:
             types: of datasets.
+            by_name: in the order of their source-refs, not in the manifest's.
             revision: of a listing of before, whose order is to stay whatever became of the entries; where that is
                 not known any more, it is a new one.
 
         Raises:
             ResourceNotFound: there is no such project.
         """
-        asked = (project_arn, conditions, types)
+        asked = (project_arn, conditions, types, by_name)
         if revision and (kept := self._freeze((*asked, revision))) is not None:
             return kept
         with context.database.read() as db:
             found = datasets.of_project(db, find_project(db, project_arn).id)
-        stretches, revisions = [], []
+        parts, places, revisions = list[Part](), array("Q"), list[str]()
         for one in sorted(found, key=lambda dataset: PARTS.index(dataset.type)):
             with reading(context, one.arn, lambda _: None) as (dataset, own):
                 revisions.append(f"{dataset.file[:8]}.{dataset.state.revision}")
                 if one.type in types:
-                    key = (dataset.file, dataset.state.revision, conditions)
+                    key = (dataset.file, dataset.state.revision, conditions, by_name)
                     positions = self._known(key)
                     if positions is None:
-                        positions = self._keep(key, entries.positions(own, conditions))
-                    stretches.append(Stretch(one.arn, one.type, positions))
-        made = Listing(tuple(stretches), "-".join(revisions))
+                        positions = self._keep(key, entries.positions(own, conditions, by_name=by_name))
+                    places.extend(array("Q", (place(len(parts), position) for position in positions)))
+                    parts.append(Part(one.arn, one.type))
+        made = Listing(tuple(parts), places, "-".join(revisions))
         return cast(Listing, self._keep((*asked, made.revision), made))
+
+    def ordered(self, listing: Listing, order: str, revision: str, make: Callable[[Listing], Listing]) -> Listing:
+        """Entries of a listing in another order, which takes long to find.
+
+        Args:
+            order: names it; it is the same as long as this and the listing are.
+            revision: as of `listing`.
+        """
+        asked = ("ordered", order, listing.parts)
+        if revision and (kept := self._freeze((*asked, revision))) is not None:
+            return kept
+        now = f"{listing.revision}-{hashlib.blake2b(order.encode(), digest_size=6).hexdigest()}"
+        # Other conditions on the same entries are another listing.
+        key = (*asked, now, listing.total, bytes(hashlib.blake2b(listing.places.tobytes()).digest()))
+        if (known := self._known(key)) is not None:
+            return cast(Listing, known)
+        made = self._keep(key, make(listing)._replace(revision=now))
+        return cast(Listing, self._keep((*asked, now), made))
+
+    def queue(self, listing: Listing) -> str:
+        """Keep a listing of some entries in an order of its own for who goes through it; returns its name."""
+        name = f"queue-{secrets.token_hex(8)}"
+        self._keep(("queue", name), listing._replace(revision=name))
+        self._freeze(("queue", name))
+        return name
+
+    def queued(self, name: str) -> Listing:
+        """
+        Raises:
+            ResourceNotFound: it is not known any more.
+        """
+        found = self._freeze(("queue", name))
+        if found is None:
+            raise ResourceNotFound("This list of images is not kept any more: begin where you chose them.")
+        return found
 
     def _known(self, key: tuple[object, ...]) -> Any:
         with self._lock:
@@ -133,15 +219,14 @@ class Gallery:
 
 def shown(context: Context, listing: Listing, offset: int, limit: int) -> list[Shown | None]:
     """The entries of a listing from one on; None where one is not there any more."""
-    found: list[Shown | None] = []
-    for stretch in listing.stretches:
-        here = stretch.positions[max(0, offset) : max(0, offset + limit)]
-        offset -= len(stretch.positions)
-        if here:
-            with reading(context, stretch.arn, lambda _: None) as (_, db):
-                there = {entry.position: _shown(stretch, entry) for entry in entries.at(db, list(here))}
-            found += [there.get(position) for position in here]
-    return found
+    here = listing.places[max(0, offset) : max(0, offset + limit)]
+    there: dict[int, Shown] = {}
+    for number, part in enumerate(listing.parts):
+        positions = [position_of(one) for one in here if part_of(one) == number]
+        if positions:
+            with reading(context, part.arn, lambda _: None) as (_, db):
+                there |= {place(number, entry.position): _shown(part, entry) for entry in entries.at(db, positions)}
+    return [there.get(one) for one in here]
 
 
 class LabelCount(NamedTuple):
@@ -171,28 +256,25 @@ def labels_of(context: Context, project_arn: str) -> list[LabelCount]:
 
 def index_of(listing: Listing, dataset_arn: str, position: int) -> int | None:
     """Where in a listing an entry is; None where it is not."""
-    first = 0
-    for stretch in listing.stretches:
-        at = bisect_left(stretch.positions, position)
-        if stretch.arn == dataset_arn and at < len(stretch.positions) and stretch.positions[at] == position:
-            return first + at
-        first += len(stretch.positions)
-    return None
+    number = next((number for number, part in enumerate(listing.parts) if part.arn == dataset_arn), None)
+    try:
+        return None if number is None else listing.places.index(place(number, position))
+    except ValueError:
+        return None
 
 
 def next_unlabeled(context: Context, listing: Listing, after: int) -> int | None:
     """Where in a listing the next entry without labels is; from the front again where there is none behind."""
-    first, found = 0, list[int]()
-    for stretch in listing.stretches:
-        with reading(context, stretch.arn, lambda _: None) as (_, db):
-            without = set(entries.positions(db, EntryFilter(is_labeled=False)))
-        found += [index for index, position in enumerate(stretch.positions, first) if position in without]
-        first += len(stretch.positions)
+    without = set[int]()
+    for number, part in enumerate(listing.parts):
+        with reading(context, part.arn, lambda _: None) as (_, db):
+            without |= {place(number, one) for one in entries.positions(db, EntryFilter(is_labeled=False))}
+    found = [index for index, one in enumerate(listing.places) if one in without]
     return next((index for index in found if index > after), found[0] if found else None)
 
 
-def _shown(stretch: Stretch, entry: entries.Entry) -> Shown:
+def _shown(part: Part, entry: entries.Entry) -> Shown:
     return Shown(
-        stretch.arn, stretch.type, entry.position, parse_line(entry.line).source_ref, as_saved(entry.line),
+        part.arn, part.type, entry.position, parse_line(entry.line).source_ref, as_saved(entry.line),
         labelling_of(entry.line), entry.is_labeled, entry.has_errors,
     )  # fmt: skip

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -106,7 +106,10 @@ def write_comparison(context: Context, found: Comparison, out: Path) -> None:
         RclError: it can't be written.
     """
     title = " and ".join(side.title for side in found.sides)
-    write_text(out, page("compare", title, page_data(context, found)))
+    with scratch("compare") as cache:
+        fetcher = ImageFetcher(context.buckets, cache)
+        data = page_data(found, lambda image: picture_of(fetcher, image))
+    write_text(out, page("compare", title, data))
 
 
 def compare(context: Context, first: Version, second: Version) -> Comparison:
@@ -215,24 +218,30 @@ def said_of(comparison: Comparison) -> str:
 # --- for a page -------------------------------------------------------------------------------------------------------
 
 
-def page_data(context: Context, comparison: Comparison) -> dict[str, Any]:
-    """What a page about it shows, with the pictures that changed most."""
-    with scratch("compare") as cache:
-        fetcher = ImageFetcher(context.buckets, cache)
-        galleries = {
-            name: {
-                "count": len(images),
-                "images": [_gallery_item(fetcher, one, comparison.sides) for one in images[:_GALLERY]],
-            }
-            for name, images in (("better", comparison.better), ("worse", comparison.worse))
+def page_data(comparison: Comparison, picture: Callable[[Judged], dict[str, Any]]) -> dict[str, Any]:
+    """What a page about it shows, with the pictures that changed most.
+
+    Args:
+        picture: what a page is told of a picture.
+    """
+    galleries = {
+        name: {
+            "count": len(images),
+            "images": [
+                {**picture(one.images[0]), "found": _found(one, comparison.sides), "errors": one.errors}
+                for one in images[:_GALLERY]
+            ],
         }
+        for name, images in (("better", comparison.better), ("worse", comparison.worse))
+    }
     return {**comparison.as_json(), **galleries, "said": said_of(comparison)}
 
 
-def _gallery_item(fetcher: ImageFetcher, changed: Changed, sides: tuple[Side, Side]) -> dict[str, Any]:
+def _found(changed: Changed, sides: tuple[Side, Side]) -> list[list[dict[str, Any]]]:
+    """What each said that reaches its threshold."""
     # What only one of them knows was not counted as an error either.
     shared = set(sides[0].labels) & set(sides[1].labels)
-    found = [
+    return [
         [
             {
                 "label": match.detection.label,
@@ -245,4 +254,3 @@ def _gallery_item(fetcher: ImageFetcher, changed: Changed, sides: tuple[Side, Si
         ]
         for image, side in zip(changed.images, sides, strict=True)
     ]
-    return {**picture_of(fetcher, changed.images[0]), "found": found, "errors": changed.errors}

@@ -12,8 +12,10 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable
 
+from rcl_cli.errors import ResourceNotFound
 from rcl_cli.status import TRAINED
 from rcl_cli.store import datasets, projects, versions
+from rcl_cli.store.projects import Project
 from rcl_cli.store.versions import Version
 
 LATEST = "latest"
@@ -34,6 +36,22 @@ def find_version(db: sqlite3.Connection, name: str) -> Version | None:
         return None
     newest_first = versions.page(db, project.id, None, None, _MOST_VERSIONS)
     return next((version for version in newest_first if version.status in TRAINED), None)
+
+
+def find_project(db: sqlite3.Connection, name: str) -> Project:
+    """A project by ARN or name.
+
+    Raises:
+        ResourceNotFound: there is none.
+    """
+    if found := projects.by_arn(db, name) if name.startswith("arn:") else projects.by_name(db, name):
+        return found
+    raise ResourceNotFound(f"There is no project {name}; rcl status lists them.")
+
+
+def short_name(version_arn: str) -> str:
+    """PROJECT/VERSION of a version's ARN."""
+    return "/".join(version_arn.split(":")[5].split("/")[1:4:2])
 
 
 def _project(db: sqlite3.Connection, name: str) -> str | None:

@@ -1,0 +1,82 @@
+"""What the page asks about models: trained, judged, compared, their thresholds set."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from starlette.routing import Route
+
+from rcl_cli.console.answering import answered
+from rcl_cli.console.given import given_numbers, given_text
+from rcl_cli.context import Context
+from rcl_cli.errors import InvalidParameter
+from rcl_cli.evaluation.evidence import Judged
+from rcl_cli.local.home.overview import versions_of
+from rcl_cli.local.models.comparison import compare, page_data
+from rcl_cli.local.models.judging import entries_of, judging_of
+from rcl_cli.local.models.thresholds import reset_thresholds, set_thresholds
+from rcl_cli.local.models.training import begin_training
+from rcl_cli.local.models.watching import named_version, training_progress
+from rcl_cli.status import MAKING
+from rcl_cli.training.options import TRAINING_OPTIONS, resolve_options
+
+
+class ModelRoutes:
+    """The routes of models."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        answers = {
+            "versions": self._versions, "options": self._options, "train": self._train, "judging": self._judging,
+            "thresholds": self._thresholds, "comparison": self._comparison,
+        }  # fmt: skip
+        home = context.layout.home
+        self.all = [
+            Route(f"/local/{name}", answered(home, answer), methods=["POST"]) for name, answer in answers.items()
+        ]
+
+    def _versions(self, given: Mapping[str, Any]) -> Any:
+        rows = versions_of(self._context, given_text(given.get("project")))
+        made = [row.arn for row in rows if row.status in MAKING]
+        progress = {arn: training_progress(self._context, arn) for arn in made}
+        return {"versions": [{**row._asdict(), "progress": progress.get(row.arn)} for row in rows]}
+
+    def _options(self, _given: Mapping[str, Any]) -> Any:
+        return {"options": TRAINING_OPTIONS}
+
+    def _train(self, given: Mapping[str, Any]) -> Any:
+        options = given.get("options", {})
+        if not isinstance(options, dict):
+            raise InvalidParameter("Options are an object.")
+        resolve_options({given_text(name): given_text(value) for name, value in options.items()})
+        return {"version": begin_training(self._context, given_text(given.get("project")), options, lambda _: None)}
+
+    def _judging(self, given: Mapping[str, Any]) -> Any:
+        return judging_of(self._context, named_version(self._context, given_text(given.get("version"))))
+
+    def _thresholds(self, given: Mapping[str, Any]) -> Any:
+        """Set those of some labels; without any, all go back to the assumed ones."""
+        version = named_version(self._context, given_text(given.get("version")))
+        if values := given_numbers(given.get("values")):
+            set_thresholds(self._context, version, values)
+        else:
+            reset_thresholds(self._context, version, ())
+        return {}
+
+    def _comparison(self, given: Mapping[str, Any]) -> Any:
+        first, second = (named_version(self._context, given_text(given.get(side))) for side in ("first", "second"))
+        if first.project_id != second.project_id:
+            raise InvalidParameter("Two versions of one project are compared here.")
+        found = compare(self._context, first, second)
+        refs = [one.images[0].source_ref for one in (*found.better, *found.worse)]
+        where = entries_of(self._context, first.project_id, refs)
+
+        def picture(image: Judged) -> dict[str, Any]:
+            entry = where.get(image.source_ref)
+            return {
+                "name": image.source_ref, "truth": image.truth, "size": [image.width, image.height],
+                "entry": entry and {"dataset": entry.dataset_arn, "position": entry.position},
+            }  # fmt: skip
+
+        return page_data(found, picture)

@@ -1,0 +1,60 @@
+// In which order the images are shown: that of the manifest, of names, or of what a model says of them.
+import { make } from "/pages/drawing.js";
+import { invoke, local } from "./server.js";
+import { failed, note } from "./notes.js";
+import { texts } from "./texts.js";
+
+const EVERY_MS = 1000, BY_MODEL = new Set(["unsure", "disagrees"]);
+
+/** @param chosen(sort, version) shows the images in another order */
+export function asker(project, listing, chosen, query) {
+  const short = () => (query.get("version") ?? "").split("/").pop();
+  let versions = [], timer = 0;
+  const order = make("select", { "aria-label": texts.sort, onchange: () => tell() },
+    ...Object.entries(texts.sorts).map(([value, text]) => make("option", { value, selected: value === (query.get("sort") ?? "") }, text)));
+  const model = make("select", { "aria-label": texts.askedOf, hidden: true, onchange: () => tell() });
+  const button = make("button", { type: "button", hidden: true, onclick: () => press().catch(failed) }), said = make("span", { class: "count", role: "status" });
+  const version = () => `${project.name}/${model.value}`;
+  let isAsking = false;
+
+  function tell() {
+    const isByModel = BY_MODEL.has(order.value);
+    if (isByModel && !model.value) { note(texts.needsRunning); order.value = ""; }
+    chosen(order.value, BY_MODEL.has(order.value) ? model.value : "");
+    look().catch(failed);
+  }
+  async function press() {
+    const filter = { ...listing().filter };
+    delete filter.sort; delete filter.version;
+    await local("ask", { project: project.arn, version: version(), filter, stop: isAsking });
+    await look();
+  }
+  async function look() {
+    clearTimeout(timer);
+    const isByModel = BY_MODEL.has(order.value) && Boolean(model.value);
+    model.hidden = !isByModel;
+    button.hidden = !isByModel;
+    said.hidden = !isByModel;
+    if (!isByModel) return;
+    const { known, progress } = await local("asking", { version: version() }), wasAsking = isAsking;
+    isAsking = Boolean(progress && !progress.is_over);
+    button.textContent = isAsking ? texts.stopAsking : texts.askModel;
+    button.disabled = !isAsking && versions.find(one => one.name === model.value)?.status !== "RUNNING";
+    said.textContent = isAsking ? texts.asked(progress) : texts.known(known);
+    if (wasAsking && !isAsking) {
+      if (progress.trouble) note(progress.trouble, { seconds: 0 });
+      else if (progress.failed) note(texts.asked(progress), { seconds: 0 });
+      // What is known by now makes another order.
+      chosen(order.value, model.value);
+    }
+    if (isAsking) timer = setTimeout(() => look().catch(failed), EVERY_MS);
+  }
+  async function offer() {
+    const { ProjectVersionDescriptions: all } = await invoke("DescribeProjectVersions", { ProjectArn: project.arn });
+    versions = all.filter(one => one.EvaluationResult).map(one => ({ name: one.ProjectVersionArn.split("/").at(-2), status: one.Status }));
+    versions.sort((a, b) => (b.status === "RUNNING") - (a.status === "RUNNING"));
+    model.replaceChildren(...versions.map(one => make("option", { selected: one.name === short() }, one.name)));
+    await look();
+  }
+  return { node: make("span", { class: "row" }, order, model, button, said), offer, leave() { clearTimeout(timer); } };
+}

@@ -1,0 +1,89 @@
+// What a running model says of an image, to be accepted or left.
+import { make } from "/pages/drawing.js";
+import { invoke, local } from "./server.js";
+import { failed } from "./notes.js";
+import { texts } from "./texts.js";
+
+const SAME_THING = .5, MOST_KEPT = 300;
+
+function overlap([ax, ay, aw, ah], [bx, by, bw, bh]) {
+  const width = Math.min(ax + aw, bx + bw) - Math.max(ax, bx), height = Math.min(ay + ah, by + bh) - Math.max(ay, by);
+  return width > 0 && height > 0 ? width * height / (aw * ah + bw * bh - width * height) : 0;
+}
+
+/**
+ * @param changed called when there is something else to show
+ * @param remember called with the model's name, or "" for none
+ */
+export class Prelabels {
+  constructor(project, wanted, changed, remember) {
+    Object.assign(this, { project, changed, remember, said: new Map(), left: new Set(), thresholds: null });
+    this.model = make("select", { "aria-label": texts.prelabels, onchange: () => this.choose(this.model.value) }, make("option", { value: "" }, texts.noModelAsked));
+    this.decides = make("input", { type: "checkbox", checked: true, onchange: () => changed() });
+    this.slider = make("input", { type: "range", min: 0, max: 1, step: .01, value: .5, "aria-label": texts.confidence, oninput: () => { this.decides.checked = false; changed(); } });
+    this.value = make("output");
+    this.list = make("ul", { class: "labels" });
+    this.options = make("div", { hidden: true }, make("label", {}, this.decides, ` ${texts.asTrained}`), make("span", { class: "row" }, this.slider, this.value), this.list);
+    this.node = make("div", { class: "prelabels", hidden: true }, make("label", {}, `${texts.prelabels} `, this.model), this.options);
+    this.wanted = wanted;
+  }
+  /** Look which models can be asked. */
+  async offer() {
+    const { ProjectVersionDescriptions: all } = await invoke("DescribeProjectVersions", { ProjectArn: this.project.arn });
+    const names = all.filter(one => one.Status === "RUNNING").map(one => one.ProjectVersionArn.split("/").at(-2));
+    this.node.hidden = !names.length;
+    for (const name of names) this.model.append(make("option", { value: name, selected: name === this.wanted }, name));
+    if (names.includes(this.wanted)) await this.choose(this.wanted);
+  }
+  get isOn() { return Boolean(this.model.value); }
+  get version() { return `${this.project.name}/${this.model.value}`; }
+  async choose(name) {
+    this.said.clear(); this.left.clear(); this.thresholds = null;
+    this.options.hidden = !name;
+    this.remember(name);
+    this.changed();
+    if (!name) return;
+    try {
+      this.thresholds = (await local("asking", { version: this.version })).thresholds;
+    } catch (error) { failed(error); }
+    this.changed();
+  }
+  key(entry) { return `${entry.dataset} ${entry.position}`; }
+  /** Ask about an entry, if that was not done. */
+  async want(entry) {
+    if (!this.isOn || this.said.has(this.key(entry))) return;
+    const { version } = this;
+    this.said.set(this.key(entry), null);
+    try {
+      const { found } = await local("said", { version, dataset: entry.dataset, position: entry.position });
+      if (version !== this.version) return;
+      this.said.set(this.key(entry), found.map(([label, score, box], id) => ({ id, label, score, box })));
+      if (this.said.size > MOST_KEPT) this.said.delete(this.said.keys().next().value);
+    } catch (error) {
+      this.said.delete(this.key(entry));
+      // The model was stopped, say: this is told once, not at every image.
+      this.model.value = "";
+      this.options.hidden = true;
+      failed(error);
+    }
+    this.changed();
+  }
+  least(label) { return this.decides.checked ? this.thresholds?.[label] ?? .5 : Number(this.slider.value); }
+  /** What is offered for an entry: what is not on it yet, and was not left. */
+  ghosts(entry, state) {
+    if (!this.isOn || !entry || this.left.has(this.key(entry))) return [];
+    return (this.said.get(this.key(entry)) ?? []).filter(one => one.score >= this.least(one.label) && (one.box
+      ? !state.boxes.some(box => box.label === one.label && overlap(box.box, one.box) >= SAME_THING) : !state.labels.includes(one.label)));
+  }
+  /** None of what is offered for an entry. */
+  leave(entry) { this.left.add(this.key(entry)); this.changed(); }
+  show(ghosts, colours, accept) {
+    this.value.textContent = this.decides.checked ? "" : texts.percent(100 * this.slider.value);
+    this.list.replaceChildren(...ghosts.map(one => {
+      const swatch = make("i");
+      swatch.style.background = colours.of(one.label);
+      return make("li", {}, make("button", { type: "button", class: "ghostly", "aria-label": texts.accept(one.label), onclick: () => accept([one]) }, swatch,
+        make("span", {}, one.label), make("small", {}, texts.percent(100 * one.score))));
+    }));
+  }
+}

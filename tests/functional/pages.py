@@ -1,0 +1,63 @@
+"""Pages of the console in a real Chromium, driven by its mouse and its keys."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from playwright.sync_api import Browser, Page, expect
+
+from tests.conftest import Home
+from tests.functional.consoling import consoling
+
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+
+
+class Complaints:
+    """What a page asked of others, and what the browser said about it."""
+
+    def __init__(self, page: Page, own: str) -> None:
+        self.said: list[str] = []
+        page.on("console", lambda message: self.said.append(f"console: {message.text}"))
+        page.on("response", lambda got: self.said.append(f"{got.status} {got.url}") if got.status >= 400 else None)
+        page.on("pageerror", lambda error: self.said.append(f"error: {error}"))
+        page.on("request", lambda asked: None if asked.url.startswith((own, "blob:")) else self.said.append(asked.url))
+        page.on("dialog", lambda dialog: self.said.append(f"dialog: {dialog.message}"))
+
+
+@contextmanager
+def at_console(browser: Browser, home: Home, *, may_complain: bool = False, **more: str) -> Iterator[tuple[Page, Any]]:
+    """A page of a console, and its process."""
+    with consoling(home, **more) as (visitor, process):
+        page = browser.new_page(viewport={"width": 1280, "height": 800})
+        complaints = Complaints(page, f"http://{visitor.host}/")
+        page.goto(visitor.url)
+        try:
+            yield page, process
+            assert may_complain or complaints.said == []
+        finally:
+            page.close()
+
+
+def saved(page: Page) -> None:
+    expect(page.locator(".saved")).to_have_attribute("data-state", "saved")
+
+
+def counted(page: Page, text: str) -> None:
+    expect(page.locator("aside .count")).to_have_text(text)
+
+
+def drag(page: Page, start: tuple[float, float], end: tuple[float, float]) -> None:
+    """From one point of the picture to another, as shares of it."""
+    frame = page.locator(".picture img").bounding_box()
+    assert frame
+
+    def place(point: tuple[float, float]) -> tuple[float, float]:
+        return frame["x"] + point[0] * frame["width"], frame["y"] + point[1] * frame["height"]
+
+    page.mouse.move(*place(start))
+    page.mouse.down()
+    page.mouse.move(*place(((start[0] + end[0]) / 2, (start[1] + end[1]) / 2)))
+    page.mouse.move(*place(end))
+    page.mouse.up()
