@@ -21,7 +21,12 @@ def entry_json(entry: Shown) -> dict[str, Any]:
 
 
 def saved_json(saved: Saved) -> dict[str, Any]:
-    return {"line": saved.line, "mark": saved.mark, **_labelling_json(labelling_of(saved.line))}
+    return {
+        "line": saved.line,
+        "mark": saved.mark,
+        "by_others": saved.by_others,
+        **_labelling_json(labelling_of(saved.line)),
+    }
 
 
 def _labelling_json(labelling: Labelling) -> dict[str, Any]:

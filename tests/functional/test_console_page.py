@@ -282,6 +282,42 @@ def test_an_answer_that_was_lost_is_no_conflict(browser: Browser, home: Home) ->
         assert home.entries(dataset)[0]["boxes"] == line["boxes"]
 
 
+def test_what_others_said_beside_the_same_is_kept(browser: Browser, home: Home) -> None:
+    """Somebody gives the label that is given here, and says something else, while this page goes on with the image."""
+    colour_images(home, 1, 0)
+    dataset = home.dataset(home.project(), "TRAIN", [image_line("data", "0.jpg", "cat")])
+    with at_console(browser, home) as (page, _):
+        page.locator(".card").click()
+        page.locator(".tile").first.click()
+        counted(page, "1 of 1")
+        page.get_by_label("New label").fill("dog")
+
+        came: list[bool] = []
+
+        def before_it(route: Any) -> None:
+            came.append(True)
+            if len(came) > 1:
+                route.continue_()
+                return
+            theirs = {**image_line("data", "0.jpg", "cat", "dog"), "counter": 312}
+            home.call("UpdateDatasetEntries", DatasetArn=dataset, Changes={"GroundTruth": json.dumps(theirs).encode()})
+            # The next edit is made while this one is on its way.
+            page.wait_for_timeout(100)
+            route.continue_()
+
+        page.route("**/local/save", before_it)
+        page.keyboard.press("Enter")
+        page.keyboard.press("1")
+        saved(page)
+        expect(page.locator("dialog[open]")).to_have_count(0)
+        assert (labels(home, dataset), home.entries(dataset)[0]["counter"]) == ([("dog",)], 312)
+        page.keyboard.press("z")
+        page.keyboard.press("z")
+        page.keyboard.press("z")
+        saved(page)
+        assert (labels(home, dataset), home.entries(dataset)[0]["counter"]) == ([("cat", "dog")], 312)
+
+
 def test_a_gallery_keeps_its_pictures_when_something_changes(browser: Browser, home: Home) -> None:
     colour_images(home, 4, 0)
     dataset = home.dataset(home.project(), "TRAIN", [image_line("data", f"{n}.jpg", "cat") for n in range(4)])

@@ -13,13 +13,19 @@ export const tick = () => ++clock;
 
 /**
  * What is said of an image: labels and boxes, never changed once it is made. `saved` is filled in when the store has it:
- * { line, order }, with the ids of the boxes as the line has them. `base` is the same of the saved state that it was made from.
+ * { line, order }, with the ids of the boxes as the line has them. `before` is the state that it was made from.
  */
-const stateFrom = (before, part) => ({ labels: before.labels, boxes: before.boxes, ...part, saved: null, base: before.saved ?? before.base });
+const stateFrom = (before, part) => ({ labels: before.labels, boxes: before.boxes, ...part, saved: null, before });
+/** What is in the store of the states that led to one: the last of them that got there, by now. */
+function baseOf(state) {
+  let one = state.before;
+  while (!one.saved) one = one.before;
+  return one.saved;
+}
 
 function stateOf({ line, labels, boxes }) {
   const own = boxes.map(({ label, box }) => newBox(label, box));
-  return { labels, boxes: own, saved: { line, order: own.map(one => one.id) }, base: null };
+  return { labels, boxes: own, saved: { line, order: own.map(one => one.id) }, before: null };
 }
 
 /** One entry as people edit it. */
@@ -38,10 +44,10 @@ class Sheet {
   request(state) {
     const named = { dataset: this.dataset, source_ref: this.source_ref, mark: this.mark };
     if (state.saved) return [{ ...named, line: state.saved.line }, state.saved.order];
-    const places = new Map(state.base.order.map((id, place) => [id, place]));
+    const base = baseOf(state), places = new Map(base.order.map((id, place) => [id, place]));
     const last = places.size, place = one => places.get(one.id) ?? last;
     const boxes = [...state.boxes].sort((a, b) => place(a) - place(b));
-    return [{ ...named, base: state.base.line, labels: state.labels,
+    return [{ ...named, base: base.line, labels: state.labels,
       boxes: boxes.map(one => ({ label: one.label, box: one.box, place: places.get(one.id) ?? null })) }, boxes.map(one => one.id)];
   }
 }
@@ -120,6 +126,15 @@ export class Desk {
         this.conflict(sheet, answer.conflict);
         break;
       }
+      if (answer.by_others) {
+        // Somebody else said the same, and more perhaps: to undo it would undo theirs.
+        const { state: later } = sheet;
+        this.forget(sheet);
+        sheet.take(answer);
+        if (later !== state) this.over(sheet, later);
+        this.changed();
+        continue;
+      }
       state.saved = { line: answer.line, order };
       Object.assign(sheet, { mark: answer.mark, stored: state, sent: null, touched: tick() });
       this.changed();
@@ -132,21 +147,23 @@ export class Desk {
     this.done = this.done.filter(one => one[0] !== sheet);
     this.undone = this.undone.filter(one => one[0] !== sheet);
   }
+  /** Let an entry as the store has it say what a state of before says. */
+  over(sheet, wanted) {
+    // Boxes that both have stay theirs, with all that their line says of them.
+    const left = [...sheet.state.boxes];
+    const boxes = wanted.boxes.map(one => {
+      const at = left.findIndex(other => other.label === one.label && other.box.every((side, n) => Math.abs(side - one.box[n]) < .002));
+      return at < 0 ? newBox(one.label, one.box) : left.splice(at, 1)[0];
+    });
+    this.edit(sheet, { labels: wanted.labels, boxes });
+  }
   /** After a conflict: `theirs` is null where the entry is gone. */
   settle(sheet, theirs, isMine) {
     const mine = sheet.state;
     this.forget(sheet);
     if (theirs) sheet.take(theirs);
     else Object.assign(sheet, { state: sheet.stored, sent: null, isDisputed: false });
-    if (theirs && isMine) {
-      // Boxes that both have stay theirs, with all that their line says of them.
-      const left = [...sheet.state.boxes];
-      const boxes = mine.boxes.map(one => {
-        const at = left.findIndex(other => other.label === one.label && other.box.every((side, n) => Math.abs(side - one.box[n]) < .002));
-        return at < 0 ? newBox(one.label, one.box) : left.splice(at, 1)[0];
-      });
-      this.edit(sheet, { labels: mine.labels, boxes });
-    }
+    if (theirs && isMine) this.over(sheet, mine);
     this.changed();
   }
 }

@@ -6,11 +6,12 @@ import hashlib
 import sqlite3
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from rcl_cli.context import Context
 from rcl_cli.errors import InvalidParameter
 from rcl_cli.local.labelling.lines import Labelling, edited, labelling_of
+from rcl_cli.manifest.document import METADATA_SUFFIX, load
 from rcl_cli.manifest.line import parse_line
 from rcl_cli.operations.contents import reading
 from rcl_cli.operations.entries import update
@@ -19,10 +20,15 @@ from rcl_cli.store import entries
 
 
 class Saved(NamedTuple):
-    """A line that is in the store, and the mark by which the next edit names it."""
+    """A line that is in the store, and the mark by which the next edit names it.
+
+    Args:
+        by_others: it says what was wanted, and somebody else wrote it, with more than that perhaps.
+    """
 
     line: str
     mark: str
+    by_others: bool = False
 
 
 class ChangedMeanwhileError(Exception):
@@ -95,7 +101,7 @@ def _replace(context: Context, dataset_arn: str, source_ref: str, mark: str, cha
     if now.mark != mark:
         if labelling_of(after) == labelling_of(before):
             # An answer that was lost on its way, most likely.
-            return now
+            return now._replace(by_others=not _is_same(after, before))
         raise ChangedMeanwhileError(now)
     if after != before:
 
@@ -108,3 +114,20 @@ def _replace(context: Context, dataset_arn: str, source_ref: str, mark: str, cha
         if state.status == DatasetStatus.UPDATE_FAILED:
             raise InvalidParameter(state.message)
     return as_saved(after)
+
+
+def _is_same(line: str, other: str) -> bool:
+    """Whether lines say the same, whenever they say it."""
+    return bool(_undated(line) == _undated(other))
+
+
+def _undated(line: str) -> Any:
+    document = load(line)
+    if document is None:
+        return line
+    return {
+        name: {key: inner for key, inner in value.items() if key != "creation-date"}
+        if name.endswith(METADATA_SUFFIX) and isinstance(value, dict)
+        else value
+        for name, value in document.items()
+    }
