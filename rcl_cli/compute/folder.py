@@ -15,10 +15,11 @@ disk that is full or a process that is killed can delay an outcome, and never de
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -199,6 +200,17 @@ class WorkFolder(NamedTuple):
         replace_durably(room, self.path / _OUTCOME)
 
     # --- of whoever looks ---------------------------------------------------------------------------------------------
+
+    def events(self) -> Iterator[dict[str, Any]]:
+        """All that it has said; nothing where the file is not there."""
+        try:
+            with (self.path / _EVENTS).open("rb") as file:
+                for line in file:
+                    # The last line may be half written.
+                    with contextlib.suppress(ValueError):
+                        yield json.loads(line)
+        except OSError:
+            return
 
     def last_event(self) -> dict[str, Any] | None:
         """Where it stands, as far as it has said."""

@@ -10,16 +10,25 @@ from starlette.routing import Route
 from rcl_cli.console.answering import answered
 from rcl_cli.console.given import given_numbers, given_text
 from rcl_cli.context import Context
-from rcl_cli.errors import InvalidParameter
+from rcl_cli.errors import InvalidParameter, UsageError
 from rcl_cli.evaluation.evidence import Judged
 from rcl_cli.local.home.overview import versions_of
 from rcl_cli.local.models.comparison import compare, page_data
 from rcl_cli.local.models.judging import entries_of, judging_of
 from rcl_cli.local.models.thresholds import reset_thresholds, set_thresholds
 from rcl_cli.local.models.training import begin_training
-from rcl_cli.local.models.watching import named_version, training_progress
+from rcl_cli.local.models.watching import (
+    log_of,
+    named_version,
+    stop_training,
+    training_curve,
+    training_progress,
+)
+from rcl_cli.operations.progress import message_of
 from rcl_cli.status import MAKING
 from rcl_cli.training.options import TRAINING_OPTIONS, resolve_options
+
+_MOST_LOG_CHARS = 50_000
 
 
 class ModelRoutes:
@@ -28,8 +37,9 @@ class ModelRoutes:
     def __init__(self, context: Context) -> None:
         self._context = context
         answers = {
-            "versions": self._versions, "options": self._options, "train": self._train, "judging": self._judging,
-            "thresholds": self._thresholds, "comparison": self._comparison,
+            "versions": self._versions, "options": self._options, "train": self._train, "training": self._training,
+            "stop-training": self._stop_training, "judging": self._judging, "thresholds": self._thresholds,
+            "comparison": self._comparison,
         }  # fmt: skip
         home = context.layout.home
         self.all = [
@@ -50,7 +60,26 @@ class ModelRoutes:
         if not isinstance(options, dict):
             raise InvalidParameter("Options are an object.")
         resolve_options({given_text(name): given_text(value) for name, value in options.items()})
+        if options.get("weights", "auto") not in ("auto", "none"):
+            raise InvalidParameter("Weights in a file are chosen by rcl train --set weights=FILE, or in config.yaml.")
         return {"version": begin_training(self._context, given_text(given.get("project")), options, lambda _: None)}
+
+    def _training(self, given: Mapping[str, Any]) -> Any:
+        """How a training goes, or went."""
+        version = named_version(self._context, given_text(given.get("version")))
+        try:
+            log = "".join(log_of(self._context, version.arn, host=False))
+        except UsageError:
+            log = ""
+        return {
+            "arn": version.arn, "status": version.status, "message": message_of(self._context, version),
+            "progress": training_progress(self._context, version.arn),
+            "curve": [one._asdict() for one in training_curve(self._context, version)], "log": log[-_MOST_LOG_CHARS:],
+        }  # fmt: skip
+
+    def _stop_training(self, given: Mapping[str, Any]) -> Any:
+        stop_training(self._context, given_text(given.get("version")))
+        return {}
 
     def _judging(self, given: Mapping[str, Any]) -> Any:
         return judging_of(self._context, named_version(self._context, given_text(given.get("version"))))

@@ -14,7 +14,7 @@ from rcl_cli.local.models.report import report_of
 from rcl_cli.local.models.thresholds import thresholds_of
 from rcl_cli.local.models.watching import named_version
 from rcl_cli.store import answers
-from tests.conftest import Home, noisy
+from tests.conftest import Home, box_images, noisy
 from tests.functional.browser import needs_browser
 from tests.functional.models import Trained
 from tests.functional.npm import FOLDER
@@ -242,3 +242,44 @@ def test_images_in_the_order_of_what_a_model_says(browser: Browser, own_detector
         home.call("UpdateDatasetEntries", DatasetArn=arn, Changes={"GroundTruth": json.dumps(line).encode()})
         page.get_by_label("Order", exact=True).select_option("unsure")
         expect(page.locator(".tile:visible")).to_have_count(known)
+
+
+def test_a_training_is_watched_and_stopped(browser: Browser, home: Home) -> None:
+    training, testing = box_images(home)
+    project = home.project()
+    home.dataset(project, "TRAIN", training)
+    home.dataset(project, "TEST", testing)
+    with at_console(browser, home, RCL_TRAINING_WEIGHTS="none") as (page, _):
+        go(page, "#/p/p/models")
+        page.get_by_text("Options").click()
+        page.get_by_label("epochs").fill("500")
+        page.get_by_label("image size").fill("64")
+        page.get_by_label("patience").fill("500")
+        page.get_by_role("button", name="Train a model").click()
+        page.locator("tbody a", has_text="v1").click()
+        expect(page.get_by_role("img", name="loss by epoch")).to_be_visible(timeout=120_000)
+        expect(page.locator(".watch pre")).to_contain_text("epoch 1 of 500", timeout=30_000)
+        page.get_by_role("button", name="Stop training").click()
+        page.locator("dialog").get_by_role("button", name="Keep it").click()
+        assert home.status(project, "v1")[0] == "TRAINING_IN_PROGRESS"
+        page.get_by_role("button", name="Stop training").click()
+        page.locator("dialog").get_by_role("button", name="Stop training").click()
+        expect(page.locator(".watch b")).to_have_text("TRAINING_FAILED", timeout=60_000)
+        assert home.status(project, "v1") == ("TRAINING_FAILED", "The training was stopped.")
+
+
+def test_options_that_make_no_sense_begin_nothing(browser: Browser, home: Home) -> None:
+    training, _ = box_images(home, 4, 0)
+    project = home.project()
+    home.dataset(project, "TRAIN", training)
+    with at_console(browser, home, may_complain=True) as (page, _):
+        go(page, "#/p/p/models")
+        page.get_by_text("Options").click()
+        for name, value, said in (
+            ("epochs", "many", "epochs can't be 'many'"), ("weights", "/etc/passwd", "chosen by rcl train"),
+        ):  # fmt: skip
+            page.get_by_label(name).fill(value)
+            page.get_by_role("button", name="Train a model").click()
+            expect(page.locator("#notes p").last).to_contain_text(said)
+            page.get_by_label(name).fill("")
+        assert home.call("DescribeProjectVersions", ProjectArn=project)["ProjectVersionDescriptions"] == []

@@ -6,6 +6,7 @@ import { labels } from "./labels.js";
 import { models } from "./models.js";
 import { judge } from "./judge.js";
 import { compare } from "./compare.js";
+import { watch } from "./watch.js";
 import { feedback } from "./feedback.js";
 import { labeller } from "./labeller.js";
 import { say } from "./notes.js";
@@ -19,6 +20,7 @@ const VIEWS = [
   [/^#\/p\/([^/]+)\/labels$/, name => labels(name)],
   [/^#\/p\/([^/]+)\/models$/, name => models(name)],
   [/^#\/p\/([^/]+)\/judge\/([^/]+)$/, (name, version) => judge(name, version)],
+  [/^#\/p\/([^/]+)\/training\/([^/]+)$/, (name, version) => watch(name, version)],
   [/^#\/p\/([^/]+)\/compare\/([^/]+)\/([^/]+)$/, (name, first, second) => compare(name, first, second)],
   [/^#\/p\/([^/]+)\/feedback$/, name => feedback(name)],
   [/^#\/p\/([^/]+)\/label\/(\d+)$/, (name, index) => labeller(name, Number(index))],

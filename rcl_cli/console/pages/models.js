@@ -18,10 +18,12 @@ export async function models(name) {
 
   /** Do something, and look at once what came of it. */
   const act = what => async event => {
-    event.currentTarget.disabled = true;
+    const pressed = event.currentTarget;
+    pressed.disabled = true;
     try { await what(); } catch (error) { failed(error); }
     seen = "";
     await refresh().catch(failed);
+    pressed.disabled = false;
   };
   const button = (text, what, about) => make("button", { type: "button", "aria-label": `${text} ${about}`, onclick: act(what) }, text);
   function line(row) {
@@ -36,7 +38,7 @@ export async function models(name) {
     if (ENDED.has(row.status)) buttons.push(button(texts.deleteVersion, async () => {
       if (await asked(texts.sure(row.name), texts.yes) !== null) await invoke("DeleteProjectVersion", { ProjectVersionArn: row.arn });
     }, row.name));
-    const named = row.f1 === null ? row.name : make("a", { href: `#/p/${encodeURIComponent(name)}/judge/${encodeURIComponent(row.name)}` }, row.name);
+    const named = make("a", { href: `#/p/${encodeURIComponent(name)}/${row.f1 === null ? "training" : "judge"}/${encodeURIComponent(row.name)}` }, row.name);
     const cells = [named, told, row.f1 === null ? "" : row.f1.toFixed(3), row.model, row.training_images === null ? "" : texts.images(row.training_images),
       new Date(row.created_ms).toLocaleString(), row.size_bytes ? (row.size_bytes / 1e6).toFixed(0) : "", [make("span", { class: "row" }, ...buttons)]];
     return make("tr", {}, ...cells.map(cell => make("td", {}, ...[cell].flat())));
@@ -53,26 +55,29 @@ export async function models(name) {
     offer(before, judged, judged[1]); offer(after, judged, judged[0]);
     trying.offer(versions.filter(row => row.status === "RUNNING"));
   }
-  /** Versions to choose from; what was chosen stays. */
+  /** Versions to choose from; what somebody chose stays. */
   function offer(select, names, first) {
-    const chosen = select.value || first;
+    const chosen = own.has(select) && names.includes(select.value) ? select.value : first;
     select.replaceChildren(...names.map(one => make("option", { selected: one === chosen }, one)));
   }
-  const before = make("select", { "aria-label": texts.compareFirst }), after = make("select", { "aria-label": texts.compareSecond });
+  // What people may ask for; what is left empty the plan decides.
+  const known = Object.entries((await local("options", {})).options).filter(([key]) => key !== "device" && key !== "parallel");
+  const options = make("details", { class: "options" }, make("summary", {}, texts.options), make("p", {}, texts.optionHint), make("div", { class: "grid" }, ...known.map(([key, what]) =>
+    make("label", {}, key.replaceAll("_", " "), make("input", { name: key, placeholder: texts.optionAuto, autocomplete: "off" }), make("small", {}, what)))));
+  const own = new Set(), chooser = text => make("select", { "aria-label": text, onchange: event => own.add(event.target) });
+  const before = chooser(texts.compareFirst), after = chooser(texts.compareSecond);
   const sides = make("form", { class: "row", onsubmit: event => {
     event.preventDefault();
     location.hash = `#/p/${[name, "compare", before.value, after.value].map(encodeURIComponent).join("/")}`;
   } }, make("button", {}, texts.compare), before, texts.compareWith, after);
   const train = make("button", { type: "button", onclick: act(async () => {
-    await local("train", { project: project.name });
+    const values = [...options.querySelectorAll("input")].filter(one => one.value.trim());
+    await local("train", { project: project.name, options: Object.fromEntries(values.map(one => [one.name, one.value.trim()])) });
     note(texts.training1);
   }) }, texts.train);
-  const node = make("section", { class: "models versions" }, make("h1", {}, texts.models), make("p", { class: "row" }, train), empty,
+  const node = make("section", { class: "models versions" }, make("h1", {}, texts.models), make("p", { class: "row" }, train), options, empty,
     make("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": texts.models }, make("table", {}, make("thead", {}, make("tr", {}, ...texts.versionColumns.map(text => make("th", { scope: "col" }, text || make("span", { class: "unseen" }, texts.actions))))), body)), sides, trying.node);
-  // A button that works is pressed once.
-  const release = new MutationObserver(() => { train.disabled = false; });
-  release.observe(body, { childList: true });
   await refresh();
   const timer = setInterval(() => refresh().catch(() => {}), EVERY_MS);
-  return { node, entered: () => trying.listen(), leave() { left = true; clearInterval(timer); release.disconnect(); trying.leave(); } };
+  return { node, entered: () => trying.listen(), leave() { left = true; clearInterval(timer); trying.leave(); } };
 }

@@ -25,6 +25,8 @@ export const texts = {
   try: "Try it", tryHere: "Drop or paste a picture here, or", choosePicture: "Choose a picture", tryNeeds: "Start a model to try it.",
   model: "Model", asTrained: "As the model decides", confidence: "From this confidence on", percent: value => `${Math.round(value)} %`,
   nothingFound: "Nothing found.", asking: "Asking the model", code: "The same for scripts and programs", copy: "Copy", copied: "Copied",
+  trainingOf: version => `Training of ${version}`, log: "Log", loss: "loss", stopTraining: "Stop training", sureStop: version => `Stop training ${version}? What it has learned so far is lost.`,
+  options: "Options", optionHint: "Empty: as rcl plans it for these images.", optionAuto: "auto",
   judge: "Judge", judgeTitle: version => `${version}: what it said of its test images`, precision: "precision", recall: "recall", averagePrecision: "average precision, IoU 0.5",
   trainingImages: "training images", testImages: "test images", nothing: "nothing",
   thresholds: "Thresholds", thresholdOf: label => `Threshold of ${label}`, saveThresholds: "Save", assumedThresholds: "Back to the assumed ones",

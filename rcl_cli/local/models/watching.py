@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from rcl_cli.buckets.base import NoSuchObjectError
+from rcl_cli.compute.launcher import launcher
 from rcl_cli.compute.places import host_of, making_of
 from rcl_cli.context import Context
-from rcl_cli.errors import RclError, ResourceNotFound, UsageError
+from rcl_cli.errors import RclError, ResourceNotFound, ResourceNotReady, UsageError
 from rcl_cli.local.models.naming import find_version
 from rcl_cli.operations.progress import progress_of
 from rcl_cli.operations.settle import settle_versions
@@ -27,6 +28,45 @@ def training_progress(context: Context, version_arn: str) -> dict[str, Any] | No
     with context.database.read() as db:
         version = versions.by_arn(db, version_arn)
     return progress_of(context, version) if version else None
+
+
+class Epoch(NamedTuple):
+    """What a training said after an epoch.
+
+    Args:
+        metric: what `value` is: `AP50`, or `accuracy`.
+    """
+
+    epoch: int
+    loss: float | None
+    metric: str | None
+    value: float | None
+
+
+def training_curve(context: Context, version: Version) -> list[Epoch]:
+    """What a training that runs has said of its epochs so far; what it did again counts as it was the last time."""
+    found: dict[int, Epoch] = {}
+    for event in making_of(context.layout, version.id).events():
+        told = event.get("progress", {})
+        if told.get("stage") == "training" and (told.get("loss") is not None or told.get("value") is not None):
+            found[told["step"]] = Epoch(told["step"], told.get("loss"), told.get("metric"), told.get("value"))
+    return [found[epoch] for epoch in sorted(found)]
+
+
+def stop_training(context: Context, version_arn: str) -> None:
+    """Ask a training to end; it fails then, and says why.
+
+    Raises:
+        ResourceNotFound: there is no such version.
+        ResourceNotReady: it is not being trained.
+    """
+    version = named_version(context, version_arn)
+    if version.status != VersionStatus.TRAINING_IN_PROGRESS:
+        raise ResourceNotReady(f"{version.name} is not being trained: its status is {version.status}.")
+    folder = making_of(context.layout, version.id)
+    # First: who sees it end must see why.
+    folder.ask_to_stop()
+    launcher().stop(folder)
 
 
 def named_version(context: Context, name: str) -> Version:
