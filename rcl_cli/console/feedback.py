@@ -81,7 +81,8 @@ class FeedbackRoutes:
     def _verify(self, given: Mapping[str, Any]) -> Any:
         """Say a verdict; where it became an entry, which one that is."""
         project, ref = given_text(given.get("project")), given_text(given.get("source_ref"))
-        verified = verify(self._context, project, ref, given_text(given.get("verdict")))
+        verdict, seen = given_text(given.get("verdict")), given_text(given.get("seen"))
+        verified = verify(self._context, project, ref, verdict, seen=seen)
         if verified.source_ref is None:
             return {"state": verified.state, "entry": None}
         with self._context.database.read() as db:
@@ -94,7 +95,8 @@ class FeedbackRoutes:
 def _item_json(one: Queued) -> dict[str, Any]:
     boxes = [{"label": box.label, "box": list(box.box)} for box in one.labelling.boxes]
     return {
-        "source_ref": one.source_ref, "origin": one.origin, "version": one.version, "unsureness": one.unsureness,
+        "source_ref": one.source_ref, "origin": one.origin, "version": one.version,
+        "version_arn": one.version_arn, "unsureness": one.unsureness,
         "state": one.state, "labels": list(one.labelling.labels), "boxes": boxes,
         "scores": [[answer["Name"], answer["Confidence"] / 100] for answer in one.answers],
     }  # fmt: skip

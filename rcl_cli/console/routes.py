@@ -32,7 +32,7 @@ from rcl_cli.console.modelling import ModelRoutes
 from rcl_cli.context import Context
 from rcl_cli.errors import InvalidParameter, ResourceNotFound, ServiceError, UnknownOperation
 from rcl_cli.imaging.limits import MAX_FILE_BYTES
-from rcl_cli.local.feedback.verifying import queued_picture
+from rcl_cli.local.feedback.verifying import queued
 from rcl_cli.local.home.overview import projects_of
 from rcl_cli.local.labelling.adding import add_pictures, check_stored, store_picture
 from rcl_cli.local.labelling.answers import Answers, Asking, disagreeing, least_sure
@@ -305,7 +305,7 @@ class Routes:
     def _named(self, request: Request) -> str:
         """The source-ref of the entry that a picture's URL names, or of what waits in a project's queue."""
         if "project" in request.query_params:
-            return queued_picture(self._context, request.query_params["project"], request.query_params.get("of", ""))
+            return queued(self._context, request.query_params["project"], request.query_params.get("of", "")).source_ref
         text = request.query_params.get("position", "")
         if not (text.isascii() and text.isdecimal() and len(text) < 16):
             raise InvalidParameter("A position is a number.")

@@ -1,7 +1,7 @@
 """How sure a model is of what it said about an image, and how far what people say is from it.
 
-Images whose answers are least sure teach a model most: uncertainty sampling (Lewis and Gale, "A sequential algorithm
-for training text classifiers", SIGIR 1994).
+People look at the least sure first: uncertainty sampling (Lewis and Gale, "A sequential algorithm for training text
+classifiers", SIGIR 1994). bench/RESULTS.md has what that is worth here.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from playwright.sync_api import Page, expect
 from rcl_cli.examples.circuits import draw_board
 from tests.functional.pages import counted, drag, saved
 
-SIZE = (640, 480)
+SIZE = (320, 256)
 _TRAINING_MS = 1_800_000
 
 

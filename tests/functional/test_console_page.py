@@ -323,11 +323,11 @@ def test_a_gallery_keeps_its_pictures_when_something_changes(browser: Browser, h
     dataset = home.dataset(home.project(), "TRAIN", [image_line("data", f"{n}.jpg", "cat") for n in range(4)])
     with at_console(browser, home) as (page, _):
         page.locator(".card").click()
-        expect(page.locator(".tile img[src]")).to_have_count(4)
+        expect(page.locator(".tile[data-shown]")).to_have_count(4)
         theirs = json.dumps(image_line("data", "0.jpg", "dog")).encode()
         home.call("UpdateDatasetEntries", DatasetArn=dataset, Changes={"GroundTruth": theirs})
         expect(page.locator(".tile").first).to_contain_text("dog")
-        expect(page.locator(".tile img[src]")).to_have_count(4)
+        expect(page.locator(".tile[data-shown]")).to_have_count(4)
 
 
 def test_a_dataset_that_could_not_be_made_closes_nothing(browser: Browser, home: Home) -> None:

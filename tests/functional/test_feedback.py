@@ -21,7 +21,7 @@ from rcl_cli.local.datasets.imports import Request as ImportRequest
 from rcl_cli.local.datasets.imports import import_images
 from rcl_cli.local.feedback.adding import Outcome, Request, add
 from rcl_cli.local.feedback.overview import status
-from rcl_cli.local.feedback.verifying import Verified, verify, waiting
+from rcl_cli.local.feedback.verifying import Verified, queued, verify, waiting
 from rcl_cli.local.labelling.lines import Drawn, Labelling, labelling_of
 from rcl_cli.local.labelling.many import change_many, labels_given
 from rcl_cli.manifest.document import load
@@ -383,7 +383,9 @@ def test_what_is_right_becomes_an_entry_that_says_where_it_came_from(shop: Home)
     assert entry(shop, 0) == text
     assert states(shop) == {"waiting": 4, "right": 1, "wrong": 0, "corrected": 0}
     assert len(waiting(shop.context, project_of(shop))) == 4
-    assert [one.source_ref for one in waiting(shop.context, project_of(shop), state="RIGHT")] == [said.source_ref]
+    (judged,) = waiting(shop.context, project_of(shop), state="RIGHT")
+    assert judged == queued(shop.context, project_of(shop), "s3://data/new/new-0.jpg")
+    assert (judged.source_ref, judged.verified_ms is None) == (said.source_ref, False)
 
 
 def test_what_is_wrong_is_corrected_later(shop: Home) -> None:
@@ -529,6 +531,10 @@ def test_verdicts_that_make_no_sense_change_nothing(
     assert states(shop)["waiting"] == 5
     with pytest.raises(ResourceNotFound):
         verify(shop.context, "arn:nobody", "s3://data/new/new-0.jpg", "RIGHT")
+    # Answers that took the place of those that somebody looks at are not judged unseen.
+    with pytest.raises(ResourceInUse, match=r"p/v1 answered about s3://data/new/new-0\.jpg meanwhile"):
+        verify(shop.context, project_of(shop), "s3://data/new/new-0.jpg", "RIGHT", seen="arn:of:another:one")
+    assert states(shop)["waiting"] == 5
     with pytest.raises(InvalidParameter, match="is none of"):
         waiting(shop.context, project_of(shop), state="LATER")
 

@@ -61,7 +61,7 @@ export async function feedback(name) {
     if (!item || busy) return;
     busy = true;
     try {
-      const { entry } = await local("feedback-verify", { project: project.arn, source_ref: item.source_ref, verdict });
+      const { entry } = await local("feedback-verify", { project: project.arn, source_ref: item.source_ref, verdict, seen: item.version_arn });
       if (verdict === "CORRECTED" && entry) {
         const { queue } = await local("queue", { entries: [[entry.dataset, entry.position]] });
         location.hash = `${base}/label/0?${new URLSearchParams({ queue, back: location.hash, ...(item.boxes.length || !item.labels.length ? {} : { mode: "image" }) })}`;
@@ -70,6 +70,10 @@ export async function feedback(name) {
       items.shift();
       show();
       await load();
+    } catch (error) {
+      // Somebody else was faster, say: what is there now is shown.
+      await load();
+      throw error;
     } finally { busy = false; }
   }
   function press(event) {

@@ -11,16 +11,18 @@ import { texts } from "./texts.js";
 const STRETCH = 60, MOST_STRETCHES = 40, GAP = 10, CAPTION = 44;
 // Browsers can't scroll further than some 30 million pixels.
 const MOST_PX = 12_000_000;
-const EVERY_MS = 3000;
+const EVERY_MS = 3000, SETTLED_MS = 80;
 
 /** Entries of a listing, fetched in stretches as they are needed. */
 class Listing {
   constructor(project, filter, changed) {
     Object.assign(this, { project, filter, changed, total: 0, revision: "", stretches: new Map(), asked: new Map() });
   }
-  at(index) {
+  /** An entry; undefined where it is not here, and then it is asked for unless that can wait. */
+  at(index, canWait) {
     const stretch = Math.floor(index / STRETCH);
     const found = this.stretches.get(stretch);
+    if (!found && canWait) return undefined;
     if (found) { this.stretches.delete(stretch); this.stretches.set(stretch, found); return found[index % STRETCH]; }
     this.fetch(stretch);
     return undefined;
@@ -62,30 +64,53 @@ class Tile {
   constructor(chosen) {
     this.box = make("input", { type: "checkbox", class: "choose", onclick: event => { event.stopPropagation(); chosen(this, event.shiftKey); } });
     this.whole = make("div", { class: "slot" }, this.box);
-    this.image = make("img", { alt: "", decoding: "async" });
+    // Browsers keep what images were decoded to, long after they are gone; a canvas has what it shows, and no more.
+    this.canvas = make("canvas", { width: 1, height: 1 });
+    this.picture = this.canvas.getContext("bitmaprenderer");
     this.svg = overlay();
     this.caption = make("span");
-    this.node = make("a", { class: "tile", draggable: "false" }, make("div", { class: "shot" }, this.image, this.svg), this.caption);
+    this.node = make("a", { class: "tile", draggable: "false" }, make("div", { class: "shot" }, this.canvas, this.svg), this.caption);
     this.whole.append(this.node);
-    this.image.addEventListener("load", () => this.fit());
   }
-  /** Lay the boxes over the picture, which leaves room at its sides. */
-  fit() {
-    const { naturalWidth: w, naturalHeight: h } = this.image;
-    if (w && h) this.svg.fit(w, h);
+  /** Show another picture, or none. */
+  async load(url) {
+    if (this.url === url) return;
+    this.url = url;
+    this.loading?.abort();
+    this.node.classList.remove("lacking");
+    delete this.node.dataset.shown;
+    // What is shown goes at once: it is another image's.
+    this.picture.transferFromImageBitmap(null);
+    this.svg.style.visibility = "hidden";
+    if (!url) return;
+    this.loading = new AbortController();
+    try {
+      const answer = await fetch(url, { signal: this.loading.signal });
+      if (answer.headers.get("content-type") !== "image/jpeg") { this.node.classList.add("lacking"); return; }
+      const bitmap = await createImageBitmap(await answer.blob());
+      if (this.url !== url) { bitmap.close(); return; }
+      // Boxes lie over the picture, which leaves room at its sides.
+      this.svg.fit(bitmap.width, bitmap.height);
+      this.picture.transferFromImageBitmap(bitmap);
+      this.svg.style.visibility = "";
+      this.node.dataset.shown = url;
+    } catch {
+      // The server is away, say: it is asked for again when something is painted next.
+      if (this.url === url) Object.assign(this, { url: undefined, isBare: true });
+    }
   }
-  show(index, entry, href, width, colours, isChosen) {
+  /** @param canWait what flies by is not loaded */
+  show(index, entry, href, width, colours, isChosen, canWait) {
     this.index = index;
     if (entry) this.box.checked = isChosen;
     this.box.hidden = !entry;
-    if (this.entry === entry) return;
+    if (this.entry === entry && !this.isBare) return;
     this.entry = entry;
+    this.isBare = Boolean(entry) && canWait;
     this.node.href = href;
-    if (!entry) { this.url = undefined; this.image.removeAttribute("src"); this.svg.boxes([], colours); this.caption.textContent = ""; return; }
-    const url = thumbnailUrl(entry, width);
-    if (this.url !== url) { this.url = url; this.image.src = url; }
+    if (!entry) { this.load(undefined); this.svg.boxes([], colours); this.caption.textContent = ""; return; }
+    this.load(this.isBare ? undefined : thumbnailUrl(entry, width));
     this.svg.boxes(entry.boxes, colours);
-    this.fit();
     const counts = new Map(entry.labels.map(label => [label, 1]));
     for (const { label } of entry.boxes) counts.set(label, (counts.get(label) ?? 0) + 1);
     const name = entry.source_ref.split("/").pop();
@@ -106,7 +131,7 @@ export async function gallery(name) {
   const count = make("span", { class: "count", role: "status" });
   const empty = make("p", { class: "gone", hidden: true }, texts.empty);
   const spare = [], tiles = new Map();
-  let listing, waiting = 0, left = false;
+  let listing, waiting = 0, left = false, lastTop = 0, settling = 0;
 
   async function open() {
     listing = new Listing(project, filterOf(query), paint);
@@ -133,7 +158,13 @@ export async function gallery(name) {
     inside.style.height = `${height}px`;
     count.textContent = texts.images(listing.total);
     empty.hidden = listing.total > 0;
-    const top = field.scrollTop * stretch;
+    // Read once: to ask for it after a style was written has the browser lay out all anew.
+    const at = field.scrollTop, top = at * stretch;
+    // Faster than anybody looks: what flies by is neither asked for nor decoded.
+    const isFlying = Math.abs(top - lastTop) > view / 2;
+    lastTop = top;
+    clearTimeout(settling);
+    if (isFlying) settling = setTimeout(paint, SETTLED_MS);
     const first = Math.max(0, Math.floor((top - view / 2) / row)), last = Math.ceil((top + view * 1.5) / row);
     const from = first * columns, to = Math.min(listing.total, last * columns);
     for (const [index, one] of tiles)
@@ -146,12 +177,12 @@ export async function gallery(name) {
         if (!one.whole.isConnected) inside.append(one.whole);
         one.whole.style.display = "";
       }
-      const y = Math.floor(index / columns) * row + GAP - top + field.scrollTop, x = GAP + (index % columns) * (tile + GAP);
+      const y = Math.floor(index / columns) * row + GAP - top + at, x = GAP + (index % columns) * (tile + GAP);
       one.whole.style.transform = `translate(${x}px, ${y}px)`;
       one.whole.style.width = `${tile}px`;
       one.whole.style.height = `${row - GAP}px`;
-      const entry = listing.at(index);
-      one.show(index, entry, `#/p/${encodeURIComponent(name)}/label/${index}?${query}`, tile, colours, entry && choice.has(entry));
+      const entry = listing.at(index, isFlying);
+      one.show(index, entry, `#/p/${encodeURIComponent(name)}/label/${index}?${query}`, tile, colours, entry && choice.has(entry), isFlying);
     }
   }
   // --- choosing ---
@@ -251,6 +282,6 @@ export async function gallery(name) {
   return {
     node,
     entered() { watch.observe(field); adding.listen(document.body); asking.offer().catch(() => {}); layOut(); },
-    leave() { left = true; clearInterval(timer); watch.disconnect(); adding.leave(); asking.leave(); },
+    leave() { left = true; clearInterval(timer); clearTimeout(settling); watch.disconnect(); adding.leave(); asking.leave(); },
   };
 }

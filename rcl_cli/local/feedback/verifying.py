@@ -91,6 +91,24 @@ def waiting(
     return [_queued(one) for one in found]
 
 
+def queued(context: Context, project_arn: str, source_ref: str) -> Queued:
+    """An image in the queue of a project.
+
+    Raises:
+        ResourceNotFound: there is no such project, or no such image in its queue.
+    """
+    return _queued(_found(context, project_arn, source_ref)[1])
+
+
+def _found(context: Context, project_arn: str, source_ref: str) -> tuple[Project, Item]:
+    with context.database.read() as db:
+        project = find_project(db, project_arn)
+        item = feedback.by_source_ref(db, project.id, source_ref)
+    if item is None:
+        raise ResourceNotFound(f"The image {source_ref} is not in the queue of {project.name}.")
+    return project, item
+
+
 def _queued(one: Item) -> Queued:
     return Queued(
         one.source_ref, one.origin, short_name(one.version_arn), one.version_arn, one.answers,
@@ -99,8 +117,9 @@ def _queued(one: Item) -> Queued:
 
 
 def verify(
-    context: Context, project_arn: str, source_ref: str, verdict: str, labelling: Labelling | None = None
-) -> Verified:
+    context: Context, project_arn: str, source_ref: str, verdict: str, labelling: Labelling | None = None,
+    seen: str = "",
+) -> Verified:  # fmt: skip
     """Say whether a model's answers about an image are right.
 
     RIGHT: what it claims becomes an entry of the TRAIN dataset, which is made where there is none. WRONG: only that is
@@ -108,10 +127,12 @@ def verify(
 
     Args:
         labelling: with CORRECTED only: what is to be seen in the image; None for the model's claims, to begin with.
+        seen: ARN of the version whose answers were judged; empty for whichever the queue has.
 
     Raises:
         ResourceNotFound: there is no such project, or no such image in its queue.
-        ResourceInUse: the image is in a dataset by now, and what is said of it there is something else.
+        ResourceInUse: the image is in a dataset by now, and what is said of it there is something else; or another
+            version answered meanwhile.
         InvalidParameter: there is no such verdict, or an entry can't say the labelling.
         InvalidS3Object: the image is not there any more.
         ServiceError: what CreateDataset and UpdateDatasetEntries raise.
@@ -119,11 +140,9 @@ def verify(
     _check_state(verdict, VERDICTS)
     if labelling is not None and verdict != FeedbackState.CORRECTED:
         raise InvalidParameter("A labelling goes with the verdict CORRECTED.")
-    with context.database.read() as db:
-        project = find_project(db, project_arn)
-        item = feedback.by_source_ref(db, project.id, source_ref)
-    if item is None:
-        raise ResourceNotFound(f"The image {source_ref} is not in the queue of {project.name}.")
+    project, item = _found(context, project_arn, source_ref)
+    if seen not in ("", item.version_arn):
+        raise ResourceInUse(f"{short_name(item.version_arn)} answered about {source_ref} meanwhile: look at it again.")
     wanted = labelling if labelling is not None else labelling_of(item.claims)
     # What is to be corrected has an entry even if the model claims nothing: somebody labels it next.
     begins = verdict == FeedbackState.CORRECTED and labelling is None
@@ -152,19 +171,6 @@ def _check_state(state: str, known: tuple[str, ...]) -> None:
 
 def _in_use(source_ref: str, state: str) -> ResourceInUse:
     return ResourceInUse(f"The image {source_ref} was judged already ({state}): change its entry in the dataset.")
-
-
-def queued_picture(context: Context, project_arn: str, source_ref: str) -> str:
-    """The source-ref of an image, which is in a project's queue.
-
-    Raises:
-        ResourceNotFound: it is not, or there is no such project.
-    """
-    with context.database.read() as db:
-        project = find_project(db, project_arn)
-        if feedback.by_source_ref(db, project.id, source_ref) is None:
-            raise ResourceNotFound(f"The image {source_ref} is not in the queue of {project.name}.")
-    return source_ref
 
 
 def _settled(

@@ -1,0 +1,1 @@
+"""What bench/console.py measures, a file a subcommand."""
