@@ -90,7 +90,7 @@ _JUMP = """
 async share => {
   const field = document.querySelector(".field");
   field.scrollTop = field.scrollHeight * share;
-  const isThere = one => one.querySelector("small") && one.querySelector("img").complete;
+  const isThere = one => one.querySelector("small") && one.querySelector("[data-shown]");
   const slots = () => [...document.querySelectorAll(".slot")].filter(one => one.style.display !== "none");
   for (let frame = 0; frame < 3 || !slots().every(isThere); frame++) await new Promise(requestAnimationFrame);
 }
