@@ -22,6 +22,7 @@ from rcl_cli.errors import (
     UsageError,
 )
 from rcl_cli.operations.resources import NOT_FOUND
+from rcl_cli.render.page import finite
 from rcl_cli.store.database import StoreGoneError
 from rcl_cli.store.entry_files import EntriesGoneError
 from rcl_cli.store.trouble import meaning
@@ -91,7 +92,7 @@ def failed(error: ServiceError, status: int = 0, *, close: bool = False) -> Resp
 
 
 def as_json(value: Any) -> Response:
-    return JSONResponse(value, headers={"cache-control": "no-store"})
+    return JSONResponse(finite(value), headers={"cache-control": "no-store"})
 
 
 def missing() -> Response:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import traceback
 from collections.abc import Mapping
 from typing import Any
 
@@ -71,7 +72,9 @@ class FeedbackRoutes:
 
         try:
             told = _outcome_json(add(self._context, request, tell))
-        except (ServiceError, RclError, OSError) as error:
+        except Exception as error:  # noqa: BLE001 - whatever ends it must be told
+            if not isinstance(error, (ServiceError, RclError, OSError)):
+                traceback.print_exc()
             told = {"trouble": str(error)}
         self._adding[project] = {**told, "is_over": True}
 

@@ -67,7 +67,7 @@ def given_texts(value: Any) -> list[str]:
 def given_positions(value: Any) -> dict[str, list[int]]:
     if not isinstance(value, dict) or not all(isinstance(every, list) for every in value.values()):
         raise InvalidParameter("Entries are positions by dataset.")
-    return {given_text(arn): [given_count(position) for position in every] for arn, every in value.items()}
+    return {given_text(arn): sorted({given_count(position) for position in every}) for arn, every in value.items()}
 
 
 def given_flag(value: Any) -> bool | None:

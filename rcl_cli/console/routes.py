@@ -30,7 +30,7 @@ from rcl_cli.console.given import (
 )
 from rcl_cli.console.modelling import ModelRoutes
 from rcl_cli.context import Context
-from rcl_cli.errors import InvalidParameter, ResourceNotFound, ServiceError, UnknownOperation
+from rcl_cli.errors import InvalidParameter, ResourceInUse, ResourceNotFound, ServiceError, UnknownOperation
 from rcl_cli.imaging.limits import MAX_FILE_BYTES
 from rcl_cli.local.feedback.verifying import queued
 from rcl_cli.local.home.overview import projects_of
@@ -58,7 +58,8 @@ from rcl_cli.server import wire
 from rcl_cli.store import entries
 from rcl_cli.store.entries import EntryFilter
 
-_MOST_AT_ONCE = 500
+_MOST_AT_ONCE, _SOME = 500, 500
+_CHANGED = "The images are others by now: look at them, and choose again."
 _BY_ANSWERS = {"unsure": least_sure, "disagrees": disagreeing}
 
 
@@ -130,13 +131,21 @@ class Routes:
         types = tuple(kind for kind in PARTS if asked.get("part") in (None, kind))
         revision = given_text(given.get("revision", ""))
         project, by_name = given_text(given.get("project")), asked.get("sort") == "name"
-        if asked.get("sort") not in _BY_ANSWERS:
+        sort = given_text(asked.get("sort", ""))
+        if sort not in _BY_ANSWERS:
             return self._gallery.listing(self._context, project, conditions, types, revision, by_name=by_name)
+        if revision and (before := self._gallery.order_of_before(revision)) is not None:
+            return before
         every = self._gallery.listing(self._context, project, conditions, types)
-        answers = Answers(self._context, named_version(self._context, given_text(asked.get("version"))))
-        order = f"{asked['sort']} {asked['version']} {answers.count()} {sorted(answers.thresholds.items())}"
-        find = _BY_ANSWERS[asked["sort"]]
-        return self._gallery.ordered(every, order, revision, lambda listing: find(self._context, listing, answers))
+        version = named_version(self._context, given_text(asked.get("version")))
+        answers, progress = Answers(self._context, version), self._asking.progress(version.arn)
+        known = answers.count()
+        if progress and not progress.is_over:
+            # While more comes all the time, it is not worked out anew each time.
+            known -= known % _SOME
+        order = f"{sort} {version.arn} {known} {sorted(answers.thresholds.items())}"
+        find = _BY_ANSWERS[sort]
+        return self._gallery.ordered(every, order, lambda listing: find(self._context, listing, answers))
 
     def _stretch(self, given: Mapping[str, Any]) -> Any:
         listing = self._listing(given)
@@ -191,7 +200,9 @@ class Routes:
                 if answer.error is not None:
                     raise answer.error
             known = answers.of([ref])
-        return {"found": [(one.label, one.score, one.box) for one in known.get(ref, ())]}
+        # A box without a side can't be accepted.
+        found = [one for one in known.get(ref, ()) if one.box is None or min(one.box.width, one.box.height) > 0]
+        return {"found": [(one.label, one.score, one.box) for one in found]}
 
     def _line(self, dataset_arn: str, position: int) -> str:
         with reading(self._context, dataset_arn, lambda _: None) as (_, db):
@@ -232,12 +243,20 @@ class Routes:
 
     def _chosen(self, given: Mapping[str, Any]) -> dict[str, list[int]]:
         """The entries that are named, {dataset: [positions]}, or all of a listing except some."""
+        seen = given_text(given.get("revision", ""))
         if "entries" in given:
+            now = self._gallery.listing(self._context, given_text(given.get("project"))).revision
+            if seen and not _files_of(seen) <= _files_of(now):
+                # Entries were taken out, and others may have their positions.
+                raise ResourceInUse(_CHANGED)
             return given_positions(given["entries"])
+        listing = self._listing(given)
+        if seen and listing.revision != seen:
+            raise ResourceInUse(_CHANGED)
         but = {arn: set(every) for arn, every in given_positions(given.get("except", {})).items()}
         return {
             arn: [position for position in every if position not in but.get(arn, ())]
-            for arn, every in self._listing(given).positions().items()
+            for arn, every in listing.positions().items()
         }
 
     def _move(self, given: Mapping[str, Any]) -> Any:
@@ -310,3 +329,8 @@ class Routes:
         if not (text.isascii() and text.isdecimal() and len(text) < 16):
             raise InvalidParameter("A position is a number.")
         return parse_line(self._line(request.query_params.get("dataset", ""), int(text))).source_ref
+
+
+def _files_of(revision: str) -> set[str]:
+    """The files of entries that a listing's revision is of."""
+    return {part.partition(".")[0] for part in revision.split("-") if "." in part}

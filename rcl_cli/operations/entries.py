@@ -47,7 +47,7 @@ def update(
     Raises:
         ResourceNotFound, ResourceInUse: there is no such dataset, or it can't be changed now.
     """
-    with changing(context, dataset_arn, _check_updatable) as (dataset, db):
+    with changing(context, dataset_arn, check_updatable) as (dataset, db):
         if check:
             check(db)
         db.execute("SAVEPOINT changes")
@@ -70,13 +70,13 @@ def update(
         return entries.settle(db, *outcome, context.now_ms(), counts)
 
 
-def _check_updatable(dataset: Dataset) -> None:
+def check_updatable(dataset: Dataset) -> None:
     if dataset.state.status in CHANGING or dataset.state.status == DatasetStatus.CREATE_FAILED:
         raise ResourceInUse(f"The dataset {dataset.arn} can't be updated: its status is {dataset.state.status}.")
 
 
 def distribute_dataset_entries(context: Context, params: dict[str, Any]) -> dict[str, Any]:
-    with held(context, [item["Arn"] for item in params["Datasets"]]) as locked:
+    with held(context, [item["Arn"] for item in params["Datasets"]], _check_complete) as locked:
         found = {dataset.type: dataset for dataset, _ in locked}
         if set(found) != {"TRAIN", "TEST"} or len({dataset.project_id for dataset, _ in locked}) > 1:
             raise InvalidParameter("Datasets must be one TRAIN and one TEST dataset of the same project.")
@@ -96,21 +96,29 @@ def distribute_dataset_entries(context: Context, params: dict[str, Any]) -> dict
 
 
 @contextmanager
-def held(context: Context, dataset_arns: Sequence[str]) -> Iterator[list[tuple[Dataset, sqlite3.Connection]]]:
+def held(
+    context: Context, dataset_arns: Sequence[str], check: Callable[[Dataset], None]
+) -> Iterator[list[tuple[Dataset, sqlite3.Connection]]]:
     """Datasets that nobody else changes meanwhile, with their entries.
 
+    Args:
+        check: raises where one can't be changed.
+
     Raises:
-        ResourceNotFound, ResourceInUse: there is no such dataset, or it can't be changed now.
-        ResourceNotReady: one failed, or is being made.
+        ResourceNotFound, ResourceInUse: there is no such dataset, or somebody changes it for a long time.
     """
     with ExitStack() as stack:
         # Always in the same order, so that two at once don't wait for each other.
         arns = sorted(set(dataset_arns))
         locked = [stack.enter_context(changing(context, one, lambda _: None)) for one in arns]
         for dataset, _ in locked:
-            if not dataset.state.status.endswith("_COMPLETE"):
-                raise ResourceNotReady(f"The dataset {dataset.arn} is not ready: its status is {dataset.state.status}.")
+            check(dataset)
         yield locked
+
+
+def _check_complete(dataset: Dataset) -> None:
+    if not dataset.state.status.endswith("_COMPLETE"):
+        raise ResourceNotReady(f"The dataset {dataset.arn} is not ready: its status is {dataset.state.status}.")
 
 
 def _distribute(context: Context, train: Dataset, test: Dataset) -> None:

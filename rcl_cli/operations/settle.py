@@ -204,7 +204,7 @@ def _put_aside(path: Path, folder: Path) -> None:
 def _of_versions(layout: Layout) -> list[Path]:
     """Everything on disk that is named after a version's number."""
     found = []
-    for place in ("models", "jobs", "hosts"):
+    for place in ("models", "jobs", "hosts", "cache/answers"):
         folder = layout.home / place
         found += [path for path in folder.iterdir() if path.name.partition(".")[0].isdigit()] if folder.is_dir() else []
     return found

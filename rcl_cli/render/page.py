@@ -14,12 +14,12 @@ _PAGES = Path(__file__).with_name("pages")
 _PLACE = re.compile(r"\{\{(\w+)\}\}")
 
 
-def _finite(value: Any) -> Any:
+def finite(value: Any) -> Any:
     """A value with null for numbers that JSON does not have, such as the loss of a training that diverged."""
     if isinstance(value, Mapping):
-        return {key: _finite(inner) for key, inner in value.items()}
+        return {key: finite(inner) for key, inner in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_finite(inner) for inner in value]
+        return [finite(inner) for inner in value]
     return None if isinstance(value, float) and not isfinite(value) else value
 
 
@@ -36,7 +36,7 @@ def page(name: str, title: str, data: Mapping[str, Any]) -> str:
         name: of its template in `pages/`, whose script finds the data as `data`.
     """
     # A label may say `</script>`: nothing in the data may end the element that holds it.
-    text = json.dumps(_finite(data), ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
+    text = json.dumps(finite(data), ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
     places = {
         "title": escape(title),
         "style": (_PAGES / "style.css").read_text("utf-8"),

@@ -116,14 +116,14 @@ def page(db: sqlite3.Connection, project_id: int, state: str, offset: int, limit
 
 
 def settle(
-    db: sqlite3.Connection, project_id: int, source_ref: str, allowed: Sequence[str], state: str, now_ms: int
+    db: sqlite3.Connection, project_id: int, item: Item, allowed: Sequence[str], state: str, now_ms: int
 ) -> bool:
-    """Compare-and-set of the state; false where it was none of `allowed`."""
+    """Compare-and-set of the state; false where it was none of `allowed`, or another version has answered."""
     marks = ", ".join("?" * len(allowed))
     cursor = db.execute(
         "UPDATE feedback SET state = ?, verified_ms = ? "
-        f"WHERE project_id = ? AND source_ref = ? AND state IN ({marks})",
-        (state, now_ms, project_id, source_ref, *allowed),
+        f"WHERE project_id = ? AND source_ref = ? AND version_arn = ? AND state IN ({marks})",
+        (state, now_ms, project_id, item.source_ref, item.version_arn, *allowed),
     )
     return cursor.rowcount == 1
 

@@ -59,6 +59,10 @@ class Layout(NamedTuple):
         """Held by the process that works on a version."""
         return self.home / "jobs" / f"{version_id}.lock"
 
+    def answers(self, version_id: int) -> Path:
+        """What a version said of pictures: store/answers.py."""
+        return self.home / "cache" / "answers" / f"{version_id}.db"
+
     def host(self, version_id: int) -> Path:
         return self.home / "hosts" / str(version_id)
 

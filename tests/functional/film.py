@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -115,7 +116,7 @@ def _train(page: Page, name: str, shot: Callable[[str], None] | None, title: str
     row = page.locator("tbody tr", has_text=name)
     expect(row).to_contain_text("TRAINING_IN_PROGRESS")
     if shot:
-        expect(row.locator("progress")).to_be_visible(timeout=120_000)
+        expect(row).to_contain_text(re.compile("epoch . of|TRAINING_COMPLETED"), timeout=120_000)
         shot(title)
     expect(row).to_contain_text("TRAINING_COMPLETED", timeout=_TRAINING_MS)
 

@@ -8,12 +8,14 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from rcl_cli.local.labelling.answers import Answers
+from rcl_cli.local.labelling.answers import Answers, least_sure
+from rcl_cli.local.labelling.gallery import Gallery
 from rcl_cli.local.labelling.lines import labelling_of
 from rcl_cli.local.models.report import report_of
 from rcl_cli.local.models.thresholds import thresholds_of
 from rcl_cli.local.models.watching import named_version
 from rcl_cli.store import answers
+from rcl_cli.store.entries import EntryFilter
 from tests.conftest import Home, box_images, noisy
 from tests.functional.browser import needs_browser
 from tests.functional.models import Trained
@@ -132,9 +134,12 @@ def test_everybody_can_judge_and_compare(browser: Browser, two: Trained) -> None
             page.set_viewport_size({"width": width, "height": 800})
             for scheme in ("light", "dark"):
                 page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
-                for view in ("#/p/p/judge/v", "#/p/p/compare/v/w"):
-                    page.goto(base + view)
-                    page.locator(".fact").first.wait_for()
+                for view, there in {
+                    "judge/v": ".fact", "compare/v/w": ".fact", "training/v": ".watch pre", "feedback": "form",
+                    "models": "tbody tr",
+                }.items():  # fmt: skip
+                    page.goto(f"{base}#/p/p/{view}")
+                    page.locator(there).first.wait_for()
                     page.evaluate(axe)
                     found = page.evaluate("axe.run()")["violations"]
                     assert [(one["id"], one["nodes"][0]["html"]) for one in found] == [], (view, scheme, width)
@@ -283,3 +288,54 @@ def test_options_that_make_no_sense_begin_nothing(browser: Browser, home: Home) 
             expect(page.locator("#notes p").last).to_contain_text(said)
             page.get_by_label(name).fill("")
         assert home.call("DescribeProjectVersions", ProjectArn=project)["ProjectVersionDescriptions"] == []
+
+
+def test_orders_of_models_are_their_own_filters(own_detector: Trained) -> None:
+    home, gallery = own_detector.home, Gallery()
+    version = named_version(home.context, "p/v")
+    model = Answers(home.context, version)
+    with answers.writing(model.path) as db:
+        for number in range(6):
+            answers.put(db, f"s3://data/box-{number}.jpg", json.dumps([_said("red", 40 + number, 0.1)]))
+    every, red = (
+        gallery.ordered(
+            gallery.listing(home.context, own_detector.project, one),
+            "x",
+            lambda listing: least_sure(home.context, listing, model),
+        )
+        for one in (EntryFilter(), EntryFilter(labels=("red",)))
+    )
+    assert (every.total, red.total) == (6, 3)
+    assert every.revision != red.revision
+    for one in (every, red):
+        assert gallery.order_of_before(one.revision) == one
+    assert gallery.order_of_before("x") is None
+
+
+def test_what_a_version_said_goes_with_it(own_detector: Trained) -> None:
+    home = own_detector.home
+    model = Answers(home.context, named_version(home.context, "p/v"))
+    with answers.writing(model.path) as db:
+        answers.put(db, "s3://data/1.jpg", "[]")
+    assert model.count() == 1
+    home.call("DeleteProjectVersion", ProjectVersionArn=own_detector.version)
+    assert list(model.path.parent.glob("*")) == []
+
+
+def test_labels_may_have_names_of_javascript(browser: Browser, own_detector: Trained) -> None:
+    """Of what every object has there."""
+    home = own_detector.home
+    folder = home.context.layout.model(1)
+    for name in ("model.json", "predictions.jsonl"):
+        text = (folder / name).read_text("utf-8")
+        text = text.replace('"red"', '"constructor"').replace('"green"', '"__proto__"')
+        (folder / name).write_text(text.replace('"loss": ', '"loss": NaN, "was": ', 1), "utf-8")
+    with at_console(browser, home) as (page, _):
+        go(page, "#/p/p/judge/v")
+        expect(page.get_by_label("Threshold of constructor")).to_be_visible()
+        page.get_by_label("Threshold of __proto__").fill("0.75")
+        page.get_by_role("button", name="Save").click()
+        expect(page.locator("#notes")).to_contain_text("the model uses them from now on")
+        found = thresholds_of(home.context, named_version(home.context, "p/v"))
+        assert {one.label: one.own for one in found} == {"constructor": None, "__proto__": 0.75}
+        expect(page.get_by_role("button", name="Save")).to_be_disabled()

@@ -13,6 +13,7 @@ from rcl_cli.local.labelling.parts import Moved, move_entries, remove_entries, s
 from rcl_cli.store import entries
 from tests.conftest import Home, box_images, image_line
 from tests.functional.browser import needs_browser
+from tests.functional.consoling import consoling
 from tests.functional.pages import at_console
 
 
@@ -152,3 +153,51 @@ def test_parts_in_the_browser(browser: Browser, home: Home) -> None:
         expect(page.locator("#notes")).to_contain_text("8 removed.")
         expect(page.locator(".choose:visible")).to_have_count(1)
         assert len(refs(home, train)) == 1
+
+
+def test_a_split_that_can_not_be_locks_nothing(home: Home) -> None:
+    project = home.project()
+    train = home.dataset(project, "TRAIN", [{"source-ref": f"s3://data/{n}.jpg"} for n in range(6)])
+    with pytest.raises(InvalidParameter, match="has a label yet"):
+        split(home.context, project)
+    described = home.call("DescribeProjects")["ProjectDescriptions"][0]["Datasets"]
+    assert [(one["DatasetType"], one["Status"]) for one in described] == [("TRAIN", "CREATE_COMPLETE")]
+    # Nor does an update of somebody else's that failed.
+    home.call("UpdateDatasetEntries", DatasetArn=train, Changes={"GroundTruth": b'{"source-ref": "s3://other/x.jpg"}'})
+    assert home.call("DescribeDataset", DatasetArn=train)["DatasetDescription"]["Status"] == "UPDATE_FAILED"
+    assert move_entries(home.context, project, {train: [1]}, "TEST") == Moved(1, 0)
+    assert remove_entries(home.context, project, {train: [2]}) == 1
+
+
+def test_a_part_has_pictures_of_one_bucket(home: Home) -> None:
+    project = home.project()
+    train = home.dataset(project, "TRAIN", [image_line("data", "1.jpg", "cat")])
+    home.dataset(project, "TEST", [image_line("other", "2.jpg", "cat")])
+    with pytest.raises(InvalidParameter, match="in the bucket data, those of the other part in other"):
+        move_entries(home.context, project, {train: [1]}, "TEST")
+    assert refs(home, train) == ["1.jpg"]
+    assert home.call("DescribeDataset", DatasetArn=train)["DatasetDescription"]["Status"].endswith("_COMPLETE")
+
+
+def test_what_is_chosen_is_what_was_seen(home: Home) -> None:
+    """Positions may be another image's by now, and a filter may fit others."""
+    project = home.project()
+    train = home.dataset(project, "TRAIN", [image_line("data", f"{n}.jpg", "cat") for n in range(4)])
+    with consoling(home) as (visitor, _):
+        assert visitor.enter()
+        seen = visitor.local("gallery", project=project, limit=1)["revision"]
+        chosen = {"project": project, "revision": seen, "entries": {train: [4, 4]}}
+        new = json.dumps(image_line("data", "new.jpg", "dog")).encode()
+        # An edit of somebody else's takes no position away.
+        edited = json.dumps(image_line("data", "0.jpg", "dog")).encode()
+        home.call("UpdateDatasetEntries", DatasetArn=train, Changes={"GroundTruth": edited})
+        assert visitor.local("assign", add=["seen"], **chosen) == {"changed": 1}
+        assert remove_entries(home.context, project, {train: [4]}) == 1
+        home.call("UpdateDatasetEntries", DatasetArn=train, Changes={"GroundTruth": new})
+        for way, more in (("remove", {}), ("move", {"part": "TEST"}), ("assign", {"add": ["x"]})):
+            assert "others by now" in visitor.local(way, **chosen, **more), way
+            # All that fit, as they were at a moment of which nothing is known any more.
+            every = {"project": project, "filter": {}, "revision": "gone.1", "except": {}}
+            assert "others by now" in visitor.local(way, **every, **more), way
+        assert refs(home, train) == ["0.jpg", "1.jpg", "2.jpg", "new.jpg"]
+        assert visitor.local("gallery", project=project, filter={"sort": []}) == "A text is missing, or is none."

@@ -394,9 +394,10 @@ def test_what_is_wrong_is_corrected_later(shop: Home) -> None:
     said = judge(shop, 1, "CORRECTED", Labelling(("blue", "green")))
     assert judge(shop, 1, "CORRECTED", Labelling(("green", "blue"))) == said
     assert labelling_of(entry(shop, 1) or "").labels == ("blue", "green")
-    # To begin with, what the model claims.
+    # Somebody is about to label it: what the model claims is not said by anybody, and not trained on.
     judge(shop, 2, "CORRECTED")
-    assert labelling_of(entry(shop, 2) or "").labels == ("red",)
+    assert labelling_of(entry(shop, 2) or "").labels == ()
+    assert json.loads(entry(shop, 2) or "")["rcl-feedback"]["verdict"] == "CORRECTED"
     assert states(shop) == {"waiting": 3, "right": 0, "wrong": 0, "corrected": 2}
     assert status(shop.context, "p")[0].versions[0].share_right == 0
 

@@ -53,16 +53,21 @@ done
 rcl console --port 0 --no-browser >console.txt 2>console.log &
 CONSOLE=$!
 until grep -q http console.txt; do sleep 0.2; done
-python - "$(sed -n 's/.* //p' console.txt)" "$(rcl describe-projects --query 'ProjectDescriptions[?contains(ProjectArn, `/circuits/`)].Datasets[0].DatasetArn | [0]' --output text)" <<'PYTHON'
+python - "$(sed -n 's/.* //p' console.txt)" "$(rcl describe-projects --query 'ProjectDescriptions[?contains(ProjectArn, `/circuits/`)].Datasets[0].DatasetArn | [0]' --output text)" "$(rcl describe-projects --query 'ProjectDescriptions[?contains(ProjectArn, `/circuits/`)].ProjectArn | [0]' --output text)" <<'PYTHON'
 import sys
-from urllib.request import HTTPCookieProcessor, build_opener
+from urllib.parse import urlencode
+from urllib.request import HTTPCookieProcessor, Request, build_opener
 
-url, dataset = sys.argv[1:]
+url, dataset, project = sys.argv[1:]
 browser = build_opener(HTTPCookieProcessor())
 browser.open(url).read()
 place = url.partition("?")[0]
 small = browser.open(f"{place}local/thumbnail?dataset={dataset}&position=1&side=160")
 assert small.headers["content-type"] == "image/jpeg", small.headers
+picture = browser.open(f"{place}local/picture?dataset={dataset}&position=1").read()
+where = f"{place}local/picture?{urlencode({'project': project, 'name': 'new.jpg'})}"
+sent = browser.open(Request(where, picture, {"sec-fetch-site": "same-origin"}, method="POST"))
+assert b"new.jpg" in sent.read()
 PYTHON
 kill $CONSOLE
 wait $CONSOLE

@@ -47,7 +47,7 @@ def test_the_least_sure_come_first_of_equals_the_first(db: sqlite3.Connection) -
 
 def test_newer_answers_take_the_place_of_those_nobody_judged(db: sqlite3.Connection) -> None:
     feedback.put(db, 1, [item("a"), item("b"), item("c", version=3)])
-    assert feedback.settle(db, 1, "b", ("WAITING",), "RIGHT", 7)
+    assert feedback.settle(db, 1, item("b"), ("WAITING",), "RIGHT", 7)
     again = [item(ref, 0.9, version=2, answered_ms=9, origin="elsewhere", added_ms=9) for ref in "abcd"]
     assert feedback.put(db, 1, again) == (1, 1)
     # Where it came from first stays.
@@ -64,11 +64,13 @@ def test_newer_answers_take_the_place_of_those_nobody_judged(db: sqlite3.Connect
 
 def test_a_verdict_is_set_where_nobody_set_another(db: sqlite3.Connection) -> None:
     feedback.put(db, 1, [item("a")])
-    assert feedback.settle(db, 1, "a", ("WAITING", "WRONG"), "WRONG", 6)
-    assert not feedback.settle(db, 1, "a", ("WAITING",), "RIGHT", 7)
-    assert feedback.settle(db, 1, "a", ("WAITING", "WRONG"), "CORRECTED", 8)
+    assert feedback.settle(db, 1, item("a"), ("WAITING", "WRONG"), "WRONG", 6)
+    assert not feedback.settle(db, 1, item("a"), ("WAITING",), "RIGHT", 7)
+    assert feedback.settle(db, 1, item("a"), ("WAITING", "WRONG"), "CORRECTED", 8)
     assert (refs(db), refs(db, "CORRECTED")) == ([], ["a"])
-    assert not feedback.settle(db, 2, "a", ("CORRECTED",), "RIGHT", 9)
+    assert not feedback.settle(db, 2, item("a"), ("CORRECTED",), "RIGHT", 9)
+    # Nor where another version has answered since somebody looked.
+    assert not feedback.settle(db, 1, item("a", version=2), ("CORRECTED",), "RIGHT", 9)
     assert feedback.by_source_ref(db, 1, "a") == item("a", state="CORRECTED", verified_ms=8)
 
 

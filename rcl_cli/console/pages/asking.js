@@ -15,7 +15,7 @@ export function asker(project, listing, chosen, query) {
   const model = make("select", { "aria-label": texts.askedOf, hidden: true, onchange: () => tell() });
   const button = make("button", { type: "button", hidden: true, onclick: () => press().catch(failed) }), said = make("span", { class: "count", role: "status" });
   const version = () => `${project.name}/${model.value}`;
-  let isAsking = false;
+  let isAsking = false, left = false, about = "";
 
   function tell() {
     const isByModel = BY_MODEL.has(order.value);
@@ -36,14 +36,22 @@ export function asker(project, listing, chosen, query) {
     button.hidden = !isByModel;
     said.hidden = !isByModel;
     if (!isByModel) return;
-    const { known, progress } = await local("asking", { version: version() }), wasAsking = isAsking;
+    const asked = version();
+    let told;
+    try { told = await local("asking", { version: asked }); } catch (error) {
+      if (isAsking && !left) timer = setTimeout(() => look().catch(() => {}), 4 * EVERY_MS);
+      throw error;
+    }
+    if (left || asked !== version()) return;
+    const { known, progress } = told, wasAsking = isAsking && about === asked;
+    about = asked;
     isAsking = Boolean(progress && !progress.is_over);
     button.textContent = isAsking ? texts.stopAsking : texts.askModel;
     button.disabled = !isAsking && versions.find(one => one.name === model.value)?.status !== "RUNNING";
     said.textContent = isAsking ? texts.asked(progress) : texts.known(known);
     if (wasAsking && !isAsking) {
-      if (progress.trouble) note(progress.trouble, { seconds: 0 });
-      else if (progress.failed) note(texts.asked(progress), { seconds: 0 });
+      if (progress?.trouble) note(progress.trouble, { seconds: 0 });
+      else if (progress?.failed) note(texts.asked(progress), { seconds: 0 });
       // What is known by now makes another order.
       chosen(order.value, model.value);
     }
@@ -56,5 +64,5 @@ export function asker(project, listing, chosen, query) {
     model.replaceChildren(...versions.map(one => make("option", { selected: one.name === short() }, one.name)));
     await look();
   }
-  return { node: make("span", { class: "row" }, order, model, button, said), offer, leave() { clearTimeout(timer); } };
+  return { node: make("span", { class: "row" }, order, model, button, said), offer, leave() { left = true; clearTimeout(timer); } };
 }

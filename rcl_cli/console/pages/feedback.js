@@ -10,7 +10,7 @@ const STATES = ["WAITING", "WRONG", "RIGHT", "CORRECTED"], AHEAD = 8, EVERY_MS =
 export async function feedback(name) {
   const project = await projectNamed(name), base = `#/p/${encodeURIComponent(name)}`;
   const colours = new Colours(project.labels.map(one => one.name)), query = new URLSearchParams(location.hash.split("?")[1] ?? "");
-  let state = STATES.includes(query.get("state")) ? query.get("state") : "WAITING", items = [], offset = 0, busy = false, left = false, timer = 0;
+  let state = STATES.includes(query.get("state")) ? query.get("state") : "WAITING", items = [], offset = 0, busy = false, left = false, timer = 0, asked = 0, bringing = Promise.resolve();
 
   // --- the queue ---
   const tabs = new Map(STATES.map(one => [one, make("button", { type: "button", onclick: () => { state = one; offset = 0; load().catch(failed); } })]));
@@ -20,8 +20,17 @@ export async function feedback(name) {
   const one = make("div", { class: "trial", hidden: true }, make("div", {}, shot), make("div", {}, verdicts, make("h3", {}, texts.modelSays), said, about));
 
   async function load() {
-    const found = await local("feedback", { project: project.arn, state, offset, limit: AHEAD });
-    if (left) return;
+    // Until it is there nothing is judged; of several, the last one that was asked for counts.
+    const own = ++asked;
+    busy = true;
+    try {
+      const found = await local("feedback", { project: project.arn, state, offset, limit: AHEAD });
+      if (left || own !== asked) return;
+      if (!found.items.length && offset) { offset = Math.max(0, found.counts[state] - 1); await load(); return; }
+      take(found);
+    } finally { if (own === asked) busy = false; }
+  }
+  function take(found) {
     items = found.items;
     for (const [which, tab] of tabs) {
       tab.textContent = `${texts.states[which]} ${found.counts[which].toLocaleString("en")}`;
@@ -64,7 +73,7 @@ export async function feedback(name) {
       const { entry } = await local("feedback-verify", { project: project.arn, source_ref: item.source_ref, verdict, seen: item.version_arn });
       if (verdict === "CORRECTED" && entry) {
         const { queue } = await local("queue", { entries: [[entry.dataset, entry.position]] });
-        location.hash = `${base}/label/0?${new URLSearchParams({ queue, back: location.hash, ...(item.boxes.length || !item.labels.length ? {} : { mode: "image" }) })}`;
+        location.hash = `${base}/label/0?${new URLSearchParams({ queue, back: location.hash, model: item.version.split("/").pop(), ...(item.boxes.length || !item.labels.length ? {} : { mode: "image" }) })}`;
         return;
       }
       items.shift();
@@ -95,21 +104,32 @@ export async function feedback(name) {
     await local("feedback-add", { project: project.arn, sources });
     await follow();
   }
+  /** Tell how far it is, until it is over. */
   async function follow() {
-    clearTimeout(timer);
-    const told = await local("feedback-adding", { project: project.arn });
-    if (left) return;
-    if (!told.is_over) {
-      progress.textContent = texts.askedAbout(told.done);
-      timer = setTimeout(() => follow().catch(failed), EVERY_MS);
-      return;
+    for (;;) {
+      let told = null;
+      try { told = await local("feedback-adding", { project: project.arn }); } catch (error) {
+        // The server comes back, or was started again and knows of nothing.
+        if (error.code) throw error;
+      }
+      if (left) return;
+      if (told?.is_over) {
+        progress.textContent = "";
+        if (told.trouble) note(told.trouble, { seconds: 0 });
+        else if ("added" in told) note(texts.feedbackAdded(told), { seconds: told.left_out ? 0 : 8 });
+        await load();
+        return;
+      }
+      if (told) progress.textContent = texts.askedAbout(told.done);
+      await new Promise(done => { timer = setTimeout(done, EVERY_MS); });
     }
-    progress.textContent = "";
-    if (told.trouble) note(told.trouble, { seconds: 0 });
-    else note(texts.feedbackAdded(told), { seconds: told.left_out ? 0 : 8 });
-    await load();
   }
-  async function bring(files) {
+  /** What comes while others are on their way waits for them. */
+  function bring(files) {
+    bringing = bringing.catch(() => {}).then(() => sent(files));
+    return bringing;
+  }
+  async function sent(files) {
     const refs = [], refused = [];
     for (const file of files) {
       progress.textContent = texts.adding(refs.length + refused.length, files.length);

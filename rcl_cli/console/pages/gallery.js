@@ -41,6 +41,11 @@ class Listing {
   }
   /** Look whether somebody changed something. */
   async look() {
+    if (this.isLooking) return;
+    this.isLooking = true;
+    try { await this.compare(); } finally { this.isLooking = false; }
+  }
+  async compare() {
     const found = await local("gallery", { project: this.project.arn, filter: this.filter, offset: 0, limit: 0 });
     if (found.revision === this.revision) return;
     Object.assign(this, { total: found.total, revision: found.revision });
@@ -52,7 +57,7 @@ class Listing {
 /** Which images are chosen: some, or all under the filter but for some. */
 class Choice {
   constructor() { this.none(); }
-  none() { this.keys = new Set(); this.isAll = false; this.last = null; }
+  none() { this.keys = new Set(); this.isAll = false; this.last = null; this.revision = ""; }
   all() { this.none(); this.isAll = true; }
   key(entry) { return `${entry.position} ${entry.dataset}`; }
   has(entry) { return this.isAll !== this.keys.has(this.key(entry)); }
@@ -167,6 +172,9 @@ export async function gallery(name) {
     if (isFlying) settling = setTimeout(paint, SETTLED_MS);
     const first = Math.max(0, Math.floor((top - view / 2) / row)), last = Math.ceil((top + view * 1.5) / row);
     const from = first * columns, to = Math.min(listing.total, last * columns);
+    // The labeller goes on in this very order.
+    const linked = new URLSearchParams(query);
+    linked.set("at", listing.revision);
     for (const [index, one] of tiles)
       if (index < from || index >= to) { tiles.delete(index); spare.push(one); one.whole.style.display = "none"; }
     for (let index = from; index < to; index++) {
@@ -182,7 +190,7 @@ export async function gallery(name) {
       one.whole.style.width = `${tile}px`;
       one.whole.style.height = `${row - GAP}px`;
       const entry = listing.at(index, isFlying);
-      one.show(index, entry, `#/p/${encodeURIComponent(name)}/label/${index}?${query}`, tile, colours, entry && choice.has(entry), isFlying);
+      one.show(index, entry, `#/p/${encodeURIComponent(name)}/label/${index}?${linked}`, tile, colours, entry && choice.has(entry), isFlying);
     }
   }
   // --- choosing ---
@@ -190,6 +198,7 @@ export async function gallery(name) {
   async function chosen(tile, isRange) {
     const isChosen = tile.box.checked, from = isRange && choice.last !== null ? choice.last : tile.index;
     choice.last = tile.index;
+    choice.revision ||= listing.revision;
     const [first, last] = [Math.min(from, tile.index), Math.max(from, tile.index)];
     try {
       for (let start = first; start <= last; start += 500) {
@@ -214,7 +223,8 @@ export async function gallery(name) {
       (entries[dataset] ??= []).push(Number(position));
     }
     // All but some: those keep what they have.
-    return choice.isAll ? { project: project.arn, filter: listing.filter, revision: listing.revision, except: entries } : { project: project.arn, entries };
+    return choice.isAll ? { project: project.arn, filter: listing.filter, revision: listing.revision, except: entries }
+      : { project: project.arn, revision: choice.revision, entries };
   }
   async function act(what) {
     try {
@@ -237,8 +247,10 @@ export async function gallery(name) {
     note(texts.moved(moved, there_already));
   });
   const remove = () => act(async () => {
+    // Those that are asked about, whatever comes meanwhile.
+    const chosen = named();
     if (await asked(texts.sureRemove(choice.count(listing.total)), texts.removeImages) === null) return false;
-    note(texts.removed((await local("remove", named())).removed));
+    note(texts.removed((await local("remove", chosen)).removed));
     return true;
   });
   const split = make("button", { type: "button", onclick: () => act(async () => note(texts.wasSplit((await local("split", { project: project.arn })).testing))) }, texts.split);

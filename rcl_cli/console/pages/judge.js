@@ -5,7 +5,7 @@ import { local, thumbnailUrl } from "./server.js";
 import { failed, note } from "./notes.js";
 import { texts } from "./texts.js";
 
-const CHUNK = 48, SAME_THING = .5, MOST_CURVES = 40, MOST_CONFUSED = 40;
+const CHUNK = 48, MOST_QUEUED = 10_000, SAME_THING = .5, MOST_CURVES = 40, MOST_CONFUSED = 40;
 const KINDS = ["wrong", "missed", "right", "unsure"];
 const TRUTH = "#ffffff", SAID = { wrong: "#ff7f0e", missed: "#f0e442", right: "#2fc79b", unsure: "#56b4e9" };
 
@@ -18,7 +18,8 @@ function iou([ax, ay, aw, ah], [bx, by, bw, bh]) {
 
 /** All predictions by label, highest first; see `Figures`. */
 export function eventsOf(images, labels) {
-  const events = Object.fromEntries(labels.map(label => [label, { pairs: [], positives: 0, images: 0 }]));
+  const events = Object.create(null);
+  for (const label of labels) events[label] = { pairs: [], positives: 0, images: 0 };
   const of = label => events[label] ??= { pairs: [], positives: 0, images: 0 };
   for (const { truth, found } of images) {
     for (const [label] of truth) of(label).positives++;
@@ -88,6 +89,8 @@ export const picture = (image, width) => ({ name: lastPart(image.source_ref ?? i
 
 export async function judge(name, version) {
   const judging = await local("judging", { version: `${name}/${version}` });
+  // Without a prototype: a label may be called `constructor`.
+  for (const key of ["assumed", "own"]) judging[key] = Object.assign(Object.create(null), judging[key]);
   const { images, labels, assumed } = judging, query = new URLSearchParams(location.hash.split("?")[1] ?? "");
   const figures = new Figures(labels, eventsOf(images, labels)), { judged } = figures;
   const standing = () => Object.fromEntries(labels.map(label => [label, judging.own[label] ?? assumed[label] ?? .5]));
@@ -104,7 +107,7 @@ export async function judge(name, version) {
     return [label, { slider, number, cells, node: make("tr", {}, make("th", { scope: "row" }, label), make("td", {}, make("span", { class: "row" }, slider, number)), ...cells) }];
   }));
   const curves = new Map(judged.slice(0, MOST_CURVES).map(label => [label, curveChart(figures, label)]));
-  const confused = make("table"), act = (text, what) => make("button", { type: "button", onclick: event => what().catch(failed).finally(() => { event.target.disabled = false; }) }, text);
+  const confused = make("table"), act = (text, what) => make("button", { type: "button", onclick: event => { event.target.disabled = true; what().catch(failed).finally(showFigures); } }, text);
   const keep = act(texts.saveThresholds, async () => {
     const values = Object.fromEntries(labels.filter(label => chosen[label] !== standing()[label]).map(label => [label, chosen[label]]));
     if (!Object.keys(values).length) return;
@@ -115,7 +118,7 @@ export async function judge(name, version) {
   });
   const reset = act(texts.assumedThresholds, async () => {
     await local("thresholds", { version: judging.arn, values: {} });
-    judging.own = {};
+    judging.own = Object.create(null);
     chosen = standing();
     for (const [label, row] of rows) row.slider.value = thresholdOf(label);
     show();
@@ -161,7 +164,9 @@ export async function judge(name, version) {
   }
   /** All images of these answers, one after the other, in the labeller. */
   async function open(number) {
-    const entries = new Map(shown.filter(item => item.image.entry).map(item => [item.image.source_ref, item.image.entry]));
+    // Around the one that is opened, where there are very many.
+    const near = shown.slice(Math.max(0, number - MOST_QUEUED), number + MOST_QUEUED).filter(item => item.image.entry);
+    const entries = new Map(near.map(item => [item.image.source_ref, item.image.entry]));
     const { queue } = await local("queue", { entries: [...entries.values()].map(one => [one.dataset, one.position]) });
     const index = [...entries.keys()].indexOf(shown[number].image.source_ref);
     location.hash = `#/p/${encodeURIComponent(name)}/label/${index}?${new URLSearchParams({ queue, back: location.hash, ...(judging.is_detector ? {} : { mode: "image" }) })}`;
@@ -194,7 +199,9 @@ export async function judge(name, version) {
     if (!step || from < 0) return;
     event.preventDefault();
     if (from + step === list.childElementCount && !more.hidden) grow();
-    list.children[from + step]?.focus();
+    let next = from + step;
+    while (list.children[next]?.disabled) next += step;
+    list.children[next]?.focus();
   });
   const facts = entries => make("dl", {}, ...Object.entries(entries).flatMap(([key, value]) => [make("dt", {}, key.replaceAll("_", " ")),
     make("dd", {}, value !== null && typeof value === "object" ? JSON.stringify(value) : String(value))]));

@@ -34,12 +34,14 @@ export async function labeller(name, first) {
   const query = new URLSearchParams(location.hash.split("?")[1] ?? "");
   const filter = filterOf(query);
   const pictures = new Pictures(), entries = new Map();
-  let revision = "", total = 0, index = first, sheet = null, entry = null, chosen = null, left = false;
+  let revision = query.get("at") ?? "", total = 0, index = first, sheet = null, entry = null, chosen = null, left = false;
   let mode = query.get("mode") ?? (known.some(one => one.boxes) || !known.length ? "boxes" : "image");
   let active = colours.names[0] ?? null, last = null;
   // Images that were asked for and are not there yet, and keys pressed meanwhile.
   let arriving = null, coming = 0;
   const early = [];
+
+  query.delete("at");
 
   const stage = new Stage({
     drawn: box => addBox(box),

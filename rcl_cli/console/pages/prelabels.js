@@ -4,6 +4,7 @@ import { invoke, local } from "./server.js";
 import { failed } from "./notes.js";
 import { texts } from "./texts.js";
 
+const GONE = new Set(["ResourceNotReadyException", "ResourceNotFoundException"]);
 const SAME_THING = .5, MOST_KEPT = 300;
 
 function overlap([ax, ay, aw, ah], [bx, by, bw, bh]) {
@@ -44,7 +45,7 @@ export class Prelabels {
     this.changed();
     if (!name) return;
     try {
-      this.thresholds = (await local("asking", { version: this.version })).thresholds;
+      this.thresholds = Object.assign(Object.create(null), (await local("asking", { version: this.version })).thresholds);
     } catch (error) { failed(error); }
     this.changed();
   }
@@ -60,11 +61,15 @@ export class Prelabels {
       this.said.set(this.key(entry), found.map(([label, score, box], id) => ({ id, label, score, box })));
       if (this.said.size > MOST_KEPT) this.said.delete(this.said.keys().next().value);
     } catch (error) {
-      this.said.delete(this.key(entry));
-      // The model was stopped, say: this is told once, not at every image.
-      this.model.value = "";
-      this.options.hidden = true;
-      failed(error);
+      if (version !== this.version) return;
+      if (GONE.has(error.code)) {
+        // It was stopped, say: this is told once, not at every image.
+        this.model.value = "";
+        this.options.hidden = true;
+        this.said.clear();
+        failed(error);
+      } else if (error.code) this.said.set(this.key(entry), []);
+      else this.said.delete(this.key(entry));
     }
     this.changed();
   }

@@ -16,9 +16,14 @@ export async function watch(name, version) {
     try { await local("stop-training", { version: `${name}/${version}` }); await refresh(); } catch (error) { failed(error); }
   } }, texts.stopTraining);
   const judge = make("a", { href: `#/p/${encodeURIComponent(name)}/judge/${encodeURIComponent(version)}`, hidden: true }, texts.judge);
-  let drawn = -1, timer = 0;
+  let drawn = -1, timer = 0, left = false;
   async function refresh() {
-    const told = await local("training", { version: `${name}/${version}` });
+    let told;
+    try { told = await local("training", { version: `${name}/${version}` }); } catch (error) {
+      if (drawn >= 0 && !left) timer = setTimeout(() => refresh().catch(failed), 4 * EVERY_MS);
+      throw error;
+    }
+    if (left) return;
     const { progress, curve } = told, isAtWork = told.status === "TRAINING_IN_PROGRESS";
     status.textContent = told.status;
     message.textContent = told.message;
@@ -38,5 +43,5 @@ export async function watch(name, version) {
   }
   await refresh();
   return { node: make("section", { class: "models watch" }, make("h1", {}, texts.trainingOf(version)), make("p", { class: "row" }, status, stop, judge), message, bar, charts, make("h2", {}, texts.log), log),
-    leave() { clearTimeout(timer); } };
+    leave() { left = true; clearTimeout(timer); } };
 }

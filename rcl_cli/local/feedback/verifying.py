@@ -126,7 +126,8 @@ def verify(
     kept; the image can be corrected later. CORRECTED: the labelling becomes an entry. The same again changes nothing.
 
     Args:
-        labelling: with CORRECTED only: what is to be seen in the image; None for the model's claims, to begin with.
+        labelling: with CORRECTED only: what is to be seen in the image; None where somebody is about to label it: the
+            entry has no labels then, so that nothing is trained on that nobody has said.
         seen: ARN of the version whose answers were judged; empty for whichever the queue has.
 
     Raises:
@@ -143,25 +144,29 @@ def verify(
     project, item = _found(context, project_arn, source_ref)
     if seen not in ("", item.version_arn):
         raise ResourceInUse(f"{short_name(item.version_arn)} answered about {source_ref} meanwhile: look at it again.")
-    wanted = labelling if labelling is not None else labelling_of(item.claims)
-    # What is to be corrected has an entry even if the model claims nothing: somebody labels it next.
     begins = verdict == FeedbackState.CORRECTED and labelling is None
+    wanted = Labelling() if begins else labelling or labelling_of(item.claims)
     if begins or (verdict != FeedbackState.WRONG and (wanted.labels or wanted.boxes)):
         return _entered(context, project, item, verdict, wanted)
     said = Verified(verdict, None, None)
-    if (line := _line_there(context, project, source_ref)) and FEEDBACK in (load(line) or {}):
+    if (line := _line_there(context, project, item)) and FEEDBACK in (load(line) or {}):
         return _adopted(context, project, item, line, said, Labelling())
     return _settled(context, project, item, said)
 
 
-def _line_there(context: Context, project: Project, source_ref: str) -> str | None:
-    """What the TRAIN dataset says of an image."""
+def _line_there(context: Context, project: Project, item: Item) -> str | None:
+    """What the TRAIN dataset says of an image, or of its copy in the dataset's bucket."""
     with context.database.read() as db:
         train = next((one for one in datasets.of_project(db, project.id) if one.type == "TRAIN"), None)
     if train is None:
         return None
     with reading(context, train.arn, lambda _: None) as (_, own):
-        return entries.line_of(own, source_ref)
+        found = entries.line_of(own, item.source_ref)
+    if found is None:
+        ref = _in_bucket_of(context, project, train.arn, item.source_ref)
+        with reading(context, train.arn, lambda _: None) as (_, own):
+            found = entries.line_of(own, ref)
+    return found
 
 
 def _check_state(state: str, known: tuple[str, ...]) -> None:
@@ -185,10 +190,12 @@ def _settled(
         ResourceInUse: it says another one, which somebody may have seen.
     """
     with context.database.write() as db:
-        if not feedback.settle(db, project.id, item.source_ref, allowed, said.state, context.now_ms()):
+        if not feedback.settle(db, project.id, item, allowed, said.state, context.now_ms()):
             now = feedback.by_source_ref(db, project.id, item.source_ref)
             if now is None:
                 raise ResourceNotFound(f"The image {item.source_ref} is not in the queue any more.")
+            if now.version_arn != item.version_arn:
+                raise ResourceInUse(f"{short_name(now.version_arn)} answered about {item.source_ref} meanwhile.")
             if now.state != said.state:
                 raise _in_use(item.source_ref, now.state)
     return said
@@ -199,7 +206,8 @@ def _entered(context: Context, project: Project, item: Item, verdict: str, wante
     for _ in range(_TRIES):
         arn = _train_dataset(context, project)
         ref = _in_bucket_of(context, project, arn, item.source_ref)
-        _check_not_tested_on(context, project, ref)
+        for one in {item.source_ref, ref}:
+            _check_not_tested_on(context, project, one)
         with reading(context, arn, lambda _: None) as (_, own):
             before = entries.line_of(own, ref)
         said = Verified(verdict, arn, ref)

@@ -25,6 +25,7 @@ from rcl_cli.store import datasets, entries
 BUCKET = "rcl-console"
 _MOST_NAME_BYTES = 120
 _PUTTING = threading.Lock()
+_SUFFIXES = ("jpg", "jpeg", "png")
 _ODD = re.compile(r"[^\w.\-() ]+")
 
 
@@ -115,7 +116,8 @@ def _plain(name: str) -> str:
     plain = _ODD.sub("_", name.replace("\\", "/").rpartition("/")[2]).strip(". ")
     stem, _, suffix = plain.rpartition(".")
     stem, suffix = (stem, suffix) if stem else (suffix, "jpg")
-    return f"{_cut(stem, _MOST_NAME_BYTES) or 'picture'}.{_cut(suffix, 8)}"
+    # As whoever looks for pictures in buckets knows them by their names.
+    return f"{_cut(stem, _MOST_NAME_BYTES) or 'picture'}.{suffix if suffix.lower() in _SUFFIXES else 'jpg'}"
 
 
 def _cut(text: str, most_bytes: int) -> str:

@@ -5,27 +5,25 @@ Kept in a file a version below the home's cache: it can be made anew by asking a
 
 from __future__ import annotations
 
-import hashlib
 import json
 import sqlite3
 import threading
+import traceback
 from array import array
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from itertools import islice
 from typing import NamedTuple
 
-from rcl_cli.backends.registry import family, read_card, read_thresholds
 from rcl_cli.context import Context
 from rcl_cli.domain import Detection
 from rcl_cli.errors import RclError, ServiceError
 from rcl_cli.evaluation.sureness import disagreement, unsure
 from rcl_cli.local.detecting.asking import Answer, detect_all
 from rcl_cli.local.detecting.detectors import detector_of
-from rcl_cli.local.feedback.answers import detection_of
+from rcl_cli.local.feedback.answers import answerer_of, detection_of
 from rcl_cli.local.labelling.gallery import Listing, part_of, place, position_of
 from rcl_cli.local.labelling.lines import labelling_of
-from rcl_cli.local.models.thresholds import folder_of
 from rcl_cli.operations.contents import reading
 from rcl_cli.store import answers, entries
 from rcl_cli.store.versions import Version
@@ -65,13 +63,9 @@ class Answers:
     """
 
     def __init__(self, context: Context, version: Version) -> None:
-        folder = folder_of(context, version)
-        card, extra = read_card(folder)
-        self.thresholds: dict[str, float] = {**extra["thresholds"], **read_thresholds(folder)}
-        self.is_detector = family(card.family).task == "detection"
+        self.thresholds = answerer_of(context, version).thresholds
         self._context, self._version = context, version
-        name = hashlib.blake2b(version.arn.encode(), digest_size=16).hexdigest()
-        self.path = context.layout.home / "cache" / "answers" / f"{name}.db"
+        self.path = context.layout.answers(version.id)
 
     def count(self) -> int:
         """Of how many images it is known what the model says."""
@@ -180,6 +174,8 @@ class Asking:
         with self._lock:
             standing = self._standing.get(version.arn)
             if standing and not standing.is_over:
+                # One that is about to stop goes on.
+                self._stopped.discard(version.arn)
                 return
             self._stopped.discard(version.arn)
             self._standing[version.arn] = Progress(0)
@@ -202,8 +198,10 @@ class Asking:
                     self._tell(arn, Progress(len(refs), done, failed))
                     if arn in self._stopped:
                         break
-        except (ServiceError, RclError, sqlite3.Error, OSError) as error:
-            trouble = str(getattr(error, "message", error))
+        except Exception as error:  # noqa: BLE001 - whatever ends it must be told
+            if not isinstance(error, (ServiceError, RclError, sqlite3.Error, OSError)):
+                traceback.print_exc()
+            trouble = str(error)
         with self._lock:
             self._standing[arn] = self._standing[arn]._replace(is_over=True, trouble=trouble)
 

@@ -158,23 +158,23 @@ class Gallery:
         made = Listing(tuple(parts), places, "-".join(revisions))
         return cast(Listing, self._keep((*asked, made.revision), made))
 
-    def ordered(self, listing: Listing, order: str, revision: str, make: Callable[[Listing], Listing]) -> Listing:
+    def ordered(self, listing: Listing, order: str, make: Callable[[Listing], Listing]) -> Listing:
         """Entries of a listing in another order, which takes long to find.
 
         Args:
             order: names it; it is the same as long as this and the listing are.
-            revision: as of `listing`.
         """
-        asked = ("ordered", order, listing.parts)
-        if revision and (kept := self._freeze((*asked, revision))) is not None:
-            return kept
-        now = f"{listing.revision}-{hashlib.blake2b(order.encode(), digest_size=6).hexdigest()}"
+        told = hashlib.blake2b(order.encode(), digest_size=8)
         # Other conditions on the same entries are another listing.
-        key = (*asked, now, listing.total, bytes(hashlib.blake2b(listing.places.tobytes()).digest()))
-        if (known := self._known(key)) is not None:
+        told.update(listing.places.tobytes())
+        revision = f"{listing.revision}-{told.hexdigest()}"
+        if (known := self._known(("ordered", revision))) is not None:
             return cast(Listing, known)
-        made = self._keep(key, make(listing)._replace(revision=now))
-        return cast(Listing, self._keep((*asked, now), made))
+        return cast(Listing, self._keep(("ordered", revision), make(listing)._replace(revision=revision)))
+
+    def order_of_before(self, revision: str) -> Listing | None:
+        """What `ordered` made, whatever became of it since; None where it is not known any more."""
+        return self._freeze(("ordered", revision))
 
     def queue(self, listing: Listing) -> str:
         """Keep a listing of some entries in an order of its own for who goes through it; returns its name."""

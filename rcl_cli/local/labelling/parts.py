@@ -10,9 +10,9 @@ from typing import NamedTuple
 from rcl_cli.context import Context
 from rcl_cli.errors import InvalidParameter, ResourceAlreadyExists
 from rcl_cli.local.labelling.gallery import PARTS
-from rcl_cli.manifest.line import parse_line
-from rcl_cli.operations.contents import described, discard_orphans
-from rcl_cli.operations.entries import held, rewrite
+from rcl_cli.manifest.line import bucket_of, parse_line
+from rcl_cli.operations.contents import described, discard_orphans, reading
+from rcl_cli.operations.entries import check_updatable, held, rewrite
 from rcl_cli.operations.resources import find_project
 from rcl_cli.status import DatasetStatus
 from rcl_cli.store import datasets, entries
@@ -58,14 +58,19 @@ def move_entries(context: Context, project_arn: str, chosen: Mapping[str, Sequen
 
     def change(new: list[sqlite3.Connection]) -> None:
         nonlocal moved, there_already
-        lines = [(entry.position, parse_line(entry.line)) for entry in entries.at(new[0], sorted(chosen[source]))]
+        own, other = (bucket_of(entries.first_source_ref(db)) for db in new)
+        if other not in ("", own):
+            raise InvalidParameter(
+                f"These pictures are in the bucket {own}, those of the other part in {other}: one part has one."
+            )
+        lines = [(entry.position, parse_line(entry.line)) for entry in entries.at(new[0], sorted(set(chosen[source])))]
         known = entries.positions_of(new[1], [line.source_ref for _, line in lines])
         going = [(position, line) for position, line in lines if line.source_ref not in known]
         entries.put(new[1], (line for _, line in going))
         entries.remove(new[0], [position for position, _ in going])
         moved, there_already = len(going), len(lines) - len(going)
 
-    with held(context, [source, target]) as locked:
+    with held(context, [source, target], check_updatable) as locked:
         by_arn = {dataset.arn: dataset for dataset, _ in locked}
         rewrite(context, (by_arn[source], by_arn[target]), change, _MOVED)
     discard_orphans(context)
@@ -82,6 +87,12 @@ def split(context: Context, project_arn: str) -> int:
     """
     from rcl_cli.operations.invoke import invoke
 
+    if train := _parts(context, project_arn).get("TRAIN"):
+        with reading(context, train, lambda _: None) as (_, db):
+            if not entries.label_count(db):
+                raise InvalidParameter(
+                    "No image for training has a label yet: label some, so that of each a fifth can go."
+                )
     for kind in PARTS:
         if kind not in _parts(context, project_arn):
             with suppress(ResourceAlreadyExists):
@@ -113,11 +124,11 @@ def remove_entries(context: Context, project_arn: str, chosen: Mapping[str, Sequ
     def change(new: list[sqlite3.Connection]) -> None:
         nonlocal removed
         for dataset, db in zip(found, new, strict=True):
-            there = [entry.position for entry in entries.at(db, sorted(chosen[dataset.arn]))]
+            there = [entry.position for entry in entries.at(db, sorted(set(chosen[dataset.arn])))]
             entries.remove(db, there)
             removed += len(there)
 
-    with held(context, arns) as locked:
+    with held(context, arns, check_updatable) as locked:
         found = [dataset for dataset, _ in locked]
         rewrite(context, found, change, _REMOVED)
     discard_orphans(context)

@@ -102,7 +102,9 @@ export function lineChart(name, rows) {
 export function historyCharts(history) {
   const epochs = history.filter(row => "epoch" in row), names = new Set(epochs.flatMap(row => Object.keys(row)));
   for (const name of ["epoch", "seconds", "waiting_s"]) names.delete(name);
-  return [...names].map(name => lineChart(name, epochs.filter(row => Number.isFinite(row[name])).map(row => [row.epoch, row[name]])));
+  // What is no number in any epoch, as the loss of a training that diverged, is not drawn.
+  return [...names].map(name => [name, epochs.filter(row => Number.isFinite(row[name])).map(row => [row.epoch, row[name]])])
+    .filter(([, rows]) => rows.length).map(([name, rows]) => lineChart(name, rows));
 }
 
 /** Counts of what was taken for what: rows are what is there, columns what was said. */
