@@ -54,3 +54,4 @@ for n in 001 002 003 004; do
 done
 step rcl stop-project-version --project-version-arn "$VERSION"
 printf '\nLook at %s/board-001.png\n' "$OUT" >&2
+printf 'Or go on in the browser: RCL_HOME=%s RCL_BUCKETS_DIR=%s rcl console\n' "$RCL_HOME" "$RCL_BUCKETS_DIR" >&2

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import FileResponse, Response
+from starlette.responses import FileResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from rcl_cli.api.model import load
@@ -42,6 +42,7 @@ from rcl_cli.local.labelling.gallery import (
     Listing,
     index_of,
     labels_of,
+    lines_of,
     listing_of,
     next_unlabeled,
     shown,
@@ -84,6 +85,8 @@ class Routes:
             Route("/local/ask", answered(home, self._ask), methods=["POST"]),
             Route("/local/asking", answered(home, self._asking_now), methods=["POST"]),
             Route("/local/said", answered(home, self._said), methods=["POST"]),
+            Route("/local/choose", answered(home, self._choose), methods=["POST"]),
+            Route("/local/manifest", self._manifest),
             Route("/local/where", answered(home, self._where), methods=["POST"]),
             Route("/local/next", answered(home, self._next), methods=["POST"]),
             Route("/local/save", answered(home, self._save), methods=["POST"]),
@@ -159,6 +162,21 @@ class Routes:
     def _queue(self, given: Mapping[str, Any]) -> Any:
         """Entries in an order of the page's, [dataset, position] each, for a labeller to go through."""
         return {"queue": self._gallery.queue(listing_of(given_places(given.get("entries"))))}
+
+    def _choose(self, given: Mapping[str, Any]) -> Any:
+        """Keep what is chosen, for it to be fetched as a file."""
+        chosen = self._chosen(given)
+        return {"queue": self._gallery.queue(listing_of([(arn, one) for arn in chosen for one in chosen[arn]]))}
+
+    async def _manifest(self, request: Request) -> Response:
+        """The lines of what was chosen, as a manifest."""
+
+        def answer(_: bytes) -> Response:
+            lines = lines_of(self._context, self._gallery.queued(request.query_params.get("queue", "")))
+            headers = {"content-disposition": 'attachment; filename="chosen.manifest"', "cache-control": "no-store"}
+            return StreamingResponse(lines, media_type="application/jsonl", headers=headers)
+
+        return await guarded(self._context.layout.home, answer, b"")
 
     # --- labels -------------------------------------------------------------------------------------------------------
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, expect
@@ -136,6 +137,11 @@ def test_parts_in_the_browser(browser: Browser, home: Home) -> None:
         page.get_by_label("Part").select_option("TEST")
         expect(page.locator(".choose:visible")).to_have_count(2)
         page.locator(".choose:visible").first.check(force=True)
+        with page.expect_download() as began:
+            page.get_by_role("button", name="Download manifest").click()
+        lines = Path(began.value.path()).read_text("utf-8").splitlines()
+        assert (began.value.suggested_filename, len(lines)) == ("chosen.manifest", 1)
+        assert json.loads(lines[0])["boxes"]["annotations"]
         page.get_by_role("button", name="To training").click()
         expect(page.locator("#notes")).to_contain_text("1 moved.")
         expect(page.locator(".choose:visible")).to_have_count(1)

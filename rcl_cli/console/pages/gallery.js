@@ -253,6 +253,12 @@ export async function gallery(name) {
     note(texts.removed((await local("remove", chosen)).removed));
     return true;
   });
+  async function download() {
+    try {
+      const { queue } = await local("choose", named());
+      make("a", { href: `/local/manifest?${new URLSearchParams({ queue })}`, download: true }).click();
+    } catch (error) { failed(error); }
+  }
   const split = make("button", { type: "button", onclick: () => act(async () => note(texts.wasSplit((await local("split", { project: project.arn })).testing))) }, texts.split);
   const choice = new Choice(), said = make("span", { class: "count", role: "status" });
   const wanted = make("input", { "aria-label": texts.labelOf, placeholder: texts.label, maxlength: 255, list: "known-labels", autocomplete: "off" });
@@ -261,6 +267,7 @@ export async function gallery(name) {
     make("datalist", { id: "known-labels" }, ...colours.names.map(one => make("option", { value: one }))),
     make("button", {}, texts.give), make("button", { type: "button", onclick: () => assign("remove") }, texts.take),
     ...Object.entries(texts.toPart).map(([part, text]) => make("button", { type: "button", onclick: () => move(part) }, text)),
+    make("button", { type: "button", onclick: download }, texts.download),
     make("button", { type: "button", onclick: remove }, texts.removeImages), every,
     make("button", { type: "button", onclick: () => { choice.none(); tellChoice(); } }, texts.chooseNone));
 

@@ -7,7 +7,7 @@ import secrets
 import threading
 from array import array
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple, cast
 
 from rcl_cli.context import Context
@@ -21,7 +21,7 @@ from rcl_cli.store import datasets, entries
 from rcl_cli.store.entries import EntryFilter
 
 PARTS = ("TRAIN", "TEST")
-_MOST_KEPT, _MOST_FROZEN = 64, 32
+_MOST_KEPT, _MOST_FROZEN, _BATCH = 64, 32, 500
 _ALL, _ALL_LABELS = EntryFilter(), 2**31
 _POSITION_BITS = 32
 _POSITION_MASK = (1 << _POSITION_BITS) - 1
@@ -227,6 +227,14 @@ def shown(context: Context, listing: Listing, offset: int, limit: int) -> list[S
             with reading(context, part.arn, lambda _: None) as (_, db):
                 there |= {place(number, entry.position): _shown(part, entry) for entry in entries.at(db, positions)}
     return [there.get(one) for one in here]
+
+
+def lines_of(context: Context, listing: Listing) -> Iterator[str]:
+    """The manifest lines of a listing in its order, each with its end; what is not there any more is left out."""
+    for start in range(0, listing.total, _BATCH):
+        for one in shown(context, listing, start, _BATCH):
+            if one is not None:
+                yield f"{one.saved.line}\n"
 
 
 class LabelCount(NamedTuple):
