@@ -17,6 +17,7 @@ from playwright.sync_api import Browser, expect
 from rcl_cli.local.labelling.lines import labelling_of
 from tests.conftest import Home, box_images, box_line, colour_images, image_line, noisy
 from tests.functional.browser import needs_browser
+from tests.functional.models import Trained
 from tests.functional.npm import FOLDER
 from tests.functional.pages import at_console, counted, drag, saved
 
@@ -81,7 +82,7 @@ def test_boxes_by_mouse_and_keys(browser: Browser, home: Home) -> None:
         return found
 
     with at_console(browser, home) as (page, _):
-        page.locator(".card").click()
+        page.locator(".card a").click()
         expect(page.locator(".tile:visible")).to_have_count(3)
         page.locator(".tile").first.click()
         expect(page.locator(".stage .box")).to_have_count(1)
@@ -125,7 +126,7 @@ def test_conflicts_are_told(browser: Browser, home: Home, is_mine: bool) -> None
     colour_images(home, 2, 0)
     dataset = home.dataset(home.project(), "TRAIN", [image_line("data", "0.jpg", "cat"), image_line("data", "1.jpg")])
     with at_console(browser, home) as (page, _):
-        page.locator(".card").click()
+        page.locator(".card a").click()
         page.locator(".tile").first.click()
         counted(page, "1 of 2")
         theirs = image_line("data", "0.jpg", "dog", "bird") | {"from": "elsewhere"}
@@ -160,7 +161,7 @@ def test_edits_wait_for_a_server_that_was_killed(browser: Browser, home: Home) -
     with browser.new_page() as page:
         with started("0") as (process, url):
             page.goto(url)
-            page.locator(".card").click()
+            page.locator(".card a").click()
             page.locator(".tile").first.click()
             counted(page, "1 of 3")
             process.kill()
@@ -184,7 +185,7 @@ def test_an_image_is_shown_as_it_was_left(browser: Browser, home: Home) -> None:
     colour_images(home, 3, 0)
     dataset = home.dataset(home.project(), "TRAIN", [image_line("data", f"{n}.jpg", "cat") for n in range(3)])
     with at_console(browser, home) as (page, _):
-        page.locator(".card").click()
+        page.locator(".card a").click()
         page.locator(".tile").first.click()
         counted(page, "1 of 3")
         page.keyboard.press("1")
@@ -205,7 +206,7 @@ def test_edits_that_wait_are_told_in_every_view(browser: Browser, home: Home) ->
     colour_images(home, 2, 0)
     dataset = home.dataset(home.project(), "TRAIN", [image_line("data", f"{n}.jpg", "cat") for n in range(2)])
     with at_console(browser, home, may_complain=True) as (page, _):
-        page.locator(".card").click()
+        page.locator(".card a").click()
         page.locator(".tile").first.click()
         counted(page, "1 of 2")
         page.route("**/local/save", lambda route: route.abort())
@@ -239,7 +240,7 @@ def test_keys_wait_for_the_image_that_they_are_meant_for(browser: Browser, home:
             route.continue_()
 
         page.route("**/local/picture?*", late)
-        page.locator(".card").click()
+        page.locator(".card a").click()
         page.locator(".tile").first.click()
         counted(page, "1 of 8")
         for _ in range(7):
@@ -265,7 +266,7 @@ def test_an_answer_that_was_lost_is_no_conflict(browser: Browser, home: Home) ->
             else:
                 route.continue_()
 
-        page.locator(".card").click()
+        page.locator(".card a").click()
         page.locator(".tile").first.click()
         counted(page, "1 of 1")
         page.route("**/local/save", lose)
@@ -287,7 +288,7 @@ def test_what_others_said_beside_the_same_is_kept(browser: Browser, home: Home) 
     colour_images(home, 1, 0)
     dataset = home.dataset(home.project(), "TRAIN", [image_line("data", "0.jpg", "cat")])
     with at_console(browser, home) as (page, _):
-        page.locator(".card").click()
+        page.locator(".card a").click()
         page.locator(".tile").first.click()
         counted(page, "1 of 1")
         page.get_by_label("New label").fill("dog")
@@ -322,7 +323,7 @@ def test_a_gallery_keeps_its_pictures_when_something_changes(browser: Browser, h
     colour_images(home, 4, 0)
     dataset = home.dataset(home.project(), "TRAIN", [image_line("data", f"{n}.jpg", "cat") for n in range(4)])
     with at_console(browser, home) as (page, _):
-        page.locator(".card").click()
+        page.locator(".card a").click()
         expect(page.locator(".tile[data-shown]")).to_have_count(4)
         theirs = json.dumps(image_line("data", "0.jpg", "dog")).encode()
         home.call("UpdateDatasetEntries", DatasetArn=dataset, Changes={"GroundTruth": theirs})
@@ -336,7 +337,7 @@ def test_a_dataset_that_could_not_be_made_closes_nothing(browser: Browser, home:
     broken = home.dataset(project, "TEST", b"no manifest")
     assert home.describe(broken)["Status"] == "CREATE_FAILED"
     with at_console(browser, home) as (page, _):
-        page.locator(".card").click()
+        page.locator(".card a").click()
         expect(page.locator(".tile:visible")).to_have_count(2)
 
 
@@ -350,7 +351,7 @@ def test_a_model_is_trained_started_tried_and_deleted(browser: Browser, home: Ho
     home.dataset(project, "TEST", testing)
     picture = home.buckets / training[0]["source-ref"].removeprefix("s3://")
     with at_console(browser, home, **QUICK) as (page, _):
-        page.locator(".card").click()
+        page.locator(".card a").click()
         page.get_by_role("link", name="Models").click()
         expect(page.get_by_text("No model yet")).to_be_visible()
         page.get_by_role("button", name="Train a model").click()
@@ -392,7 +393,7 @@ def test_many_images_are_labelled_at_once(browser: Browser, home: Home) -> None:
     lines = [image_line("data", f"{n}.jpg", "cat") for n in range(6)]
     dataset = home.dataset(home.project(), "TRAIN", [*lines, box])
     with at_console(browser, home) as (page, _):
-        page.locator(".card").click()
+        page.locator(".card a").click()
         ticks = page.locator(".choose:visible")
         expect(ticks).to_have_count(7)
         ticks.nth(1).check(force=True)
@@ -423,7 +424,7 @@ def test_labels_are_renamed_made_one_and_deleted(browser: Browser, home: Home) -
     training = home.dataset(project, "TRAIN", [image_line("data", "0.jpg", "cat", "dog"), box])
     testing = home.dataset(project, "TEST", [image_line("data", "1.jpg", "cat")])
     with at_console(browser, home) as (page, _):
-        page.locator(".card").click()
+        page.locator(".card a").click()
         page.get_by_role("link", name="Labels").click()
         expect(page.locator("tbody tr")).to_have_count(2)
         expect(page.locator("tbody tr").first).to_contain_text("cat31")
@@ -480,3 +481,23 @@ def test_every_view_can_be_used_by_everybody(browser: Browser, home: Home) -> No
                     found = page.evaluate("axe.run()")["violations"]
                     assert [(one["id"], one["nodes"][0]["html"]) for one in found] == [], (view, scheme, width)
                     assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_a_project_is_deleted_with_all_that_it_has(browser: Browser, own_detector: Trained) -> None:
+    home = own_detector.home
+    home.call("StartProjectVersion", ProjectVersionArn=own_detector.version, MinInferenceUnits=1)
+    assert home.wait(own_detector.project, "v", leaving="STARTING")[0] == "RUNNING"
+    with at_console(browser, home) as (page, _):
+        button = page.get_by_role("button", name="Delete p")
+        button.click()
+        expect(page.locator("#notes")).to_contain_text("p can't be deleted: v is RUNNING. Stop it first.")
+        home.call("StopProjectVersion", ProjectVersionArn=own_detector.version)
+        assert home.wait(own_detector.project, "v", leaving="STOPPING")[0] == "STOPPED"
+        button.click()
+        page.locator("dialog").get_by_role("button", name="Keep it").click()
+        assert home.call("DescribeProjects")["ProjectDescriptions"]
+        button.click()
+        page.locator("dialog").get_by_role("button", name="Delete").click()
+        expect(page.get_by_text("There is no project yet.")).to_be_visible()
+        assert home.call("DescribeProjects")["ProjectDescriptions"] == []
+        assert list((home.buckets / "data").glob("*.jpg"))

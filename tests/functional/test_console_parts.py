@@ -130,7 +130,7 @@ def test_parts_in_the_browser(browser: Browser, home: Home) -> None:
     project = home.project()
     train = home.dataset(project, "TRAIN", training)
     with at_console(browser, home) as (page, _):
-        page.locator(".card").click()
+        page.locator(".card a").click()
         expect(page.locator(".choose:visible")).to_have_count(10)
         page.get_by_role("button", name="Split 80/20").click()
         expect(page.locator("#notes")).to_contain_text("2 images are for testing now.")

@@ -1,12 +1,28 @@
 // All projects, as cards.
 import { make } from "/pages/drawing.js";
 import { invoke, local, thumbnailUrl } from "./server.js";
-import { failed } from "./notes.js";
+import { asked } from "./dialogs.js";
+import { failed, note } from "./notes.js";
 import { texts } from "./texts.js";
 
 const EVERY_MS = 4000;
 
-function card(row) {
+const AT_WORK = new Set(["TRAINING_IN_PROGRESS", "COPYING_IN_PROGRESS", "STARTING", "RUNNING", "STOPPING"]);
+
+/** All of a project goes: its versions, its datasets, itself; its pictures stay in their bucket. */
+async function remove(row) {
+  const { ProjectVersionDescriptions: versions } = await invoke("DescribeProjectVersions", { ProjectArn: row.arn });
+  const busy = versions.find(one => AT_WORK.has(one.Status));
+  if (busy) { note(texts.projectAtWork(row.name, busy.ProjectVersionArn.split("/").at(-2), busy.Status)); return false; }
+  if (await asked(texts.sureProject(row.name, versions.length, (row.training ?? 0) + (row.testing ?? 0)), texts.deleteVersion) === null) return false;
+  for (const one of versions) await invoke("DeleteProjectVersion", { ProjectVersionArn: one.ProjectVersionArn });
+  const { ProjectDescriptions: [project] } = await invoke("DescribeProjects", { ProjectNames: [row.name] });
+  for (const one of project?.Datasets ?? []) await invoke("DeleteDataset", { DatasetArn: one.DatasetArn });
+  await invoke("DeleteProject", { ProjectArn: row.arn });
+  return true;
+}
+
+function card(row, changed) {
   const facts = [];
   if (row.training !== null) facts.push(texts.training(row.training));
   if (row.testing !== null) facts.push(texts.testing(row.testing));
@@ -17,8 +33,13 @@ function card(row) {
   local("gallery", { project: row.arn, limit: 1 }).then(({ entries: [entry] }) => {
     if (entry) picture.append(make("img", { src: thumbnailUrl(entry, 300), alt: "" }));
   }).catch(() => {});
-  return make("a", { class: "card", href: `#/p/${encodeURIComponent(row.name)}` }, picture,
-    make("b", {}, row.name), make("span", {}, facts.join(" · ")), make("span", { class: "model" }, model));
+  const button = make("button", { type: "button", "aria-label": `${texts.deleteVersion} ${row.name}`, onclick: async () => {
+    button.disabled = true;
+    try { if (await remove(row)) await changed(); } catch (error) { failed(error); await changed().catch(() => {}); }
+    button.disabled = false;
+  } }, texts.deleteVersion);
+  return make("div", { class: "card" }, make("a", { href: `#/p/${encodeURIComponent(row.name)}` }, picture,
+    make("b", {}, row.name), make("span", {}, facts.join(" · ")), make("span", { class: "model" }, model)), button);
 }
 
 export async function projects() {
@@ -29,7 +50,7 @@ export async function projects() {
     const now = JSON.stringify(rows);
     if (now === seen) return;
     seen = now;
-    list.replaceChildren(...(rows.length ? rows.map(card) : [make("p", {}, texts.noProjects)]));
+    list.replaceChildren(...(rows.length ? rows.map(row => card(row, refresh)) : [make("p", {}, texts.noProjects)]));
   }
   const name = make("input", { name: "name", "aria-label": texts.projectName, placeholder: texts.projectName, autocomplete: "off", required: true });
   const form = make("form", { class: "row", onsubmit: async event => {

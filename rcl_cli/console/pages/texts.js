@@ -11,6 +11,8 @@ export const texts = {
   training: n => `${n.toLocaleString("en")} to train`,
   testing: n => `${n.toLocaleString("en")} to test`,
   running: n => `${n} running`,
+  projectAtWork: (name, version, status) => `${name} can't be deleted: ${version} is ${status}. Stop it first.`,
+  sureProject: (name, versions, images) => `Delete ${name} for good, with ${versions === 1 ? "one model" : `${versions} models`} and the labels of ${images.toLocaleString("en")} images? The pictures stay in their bucket.`,
   noVersion: "no model yet",
   f1: value => `F1 ${value.toFixed(3)}`,
   views: { "": "Images", "/labels": "Labels", "/models": "Models", "/feedback": "Feedback" },
