@@ -216,5 +216,6 @@ export async function judge(name, version) {
     ...(labels.length <= MOST_CONFUSED ? [make("h2", {}, texts.confusion), make("p", { class: "note" }, texts.confusionNote),
       make("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": texts.confusion }, confused)] : []),
     make("h2", {}, texts.trainingHistory), ...(charts.length ? [make("div", { class: "charts" }, ...charts)] : [make("p", {}, texts.noEpochs)]),
+    make("h2", {}, texts.takeAway), make("pre", { tabindex: "0", class: "line" }, `rcl export ${name}/${version} --format onnx -o ${name}-${version}-onnx`),
     make("h2", {}, texts.settings), facts({ ...judging.settings, ...judging.data })) };
 }

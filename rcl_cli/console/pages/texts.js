@@ -37,7 +37,7 @@ export const texts = {
   thresholdColumns: ["Label", "Threshold", "F1", "Precision", "Recall", "Right", "Wrong", "Missed", "Test images"],
   curves: "Precision and recall", confusion: "What was taken for what", confusionNote: "Rows: what is there. Columns: what the model said, at the thresholds above. Boxes are on the same thing where they overlap by half.",
   trainingHistory: "Training", noEpochs: "There was no training by epochs: only the last layer was fitted.", settings: "Settings and data",
-  answers: "Answers", answersHint: "Enter on an answer opens its image for labelling; arrows go to the next.", noAnswers: "There are none.",
+  takeAway: "To take the model away", answers: "Answers", answersHint: "Enter on an answer opens its image for labelling; arrows go to the next.", noAnswers: "There are none.",
   kinds: { wrong: "Wrong", missed: "Missed", right: "Right", unsure: "Least sure" },
   became: ({ kind, score, right }) => ({ wrong: "said, and wrong", missed: score ? "there, but below its threshold" : "there, but not found", right: "right", unsure: right ? "right" : "wrong" })[kind],
   is: truth => `is ${truth}`, more: n => `Show more (${n.toLocaleString("en")} left)`,
