@@ -8,6 +8,7 @@
 | `events.jsonl` | the work | where it stands, a line an event |
 | `outcome.json` | the work | how it ended; by rename, when all that it names is on the disk |
 | `stop` | whoever wants it to end | since when |
+| `cancelled` | whoever does not want it any more | that it is not to be gone on with |
 
 The work reads and writes nothing else of a home. Whoever looks next adopts the outcome, so a store that is locked, a
 disk that is full or a process that is killed can delay an outcome, and never destroy it.
@@ -26,7 +27,7 @@ from typing import Any, NamedTuple
 from rcl_cli.durable import replace_durably, sync_folder, write_durably
 
 _REQUEST, _HANDLE, _STARTS, _EVENTS, _OUTCOME = "request.json", "handle", "starts", "events.jsonl", "outcome.json"
-_STOP = "stop"
+_STOP, _CANCELLED = "stop", "cancelled"
 # In a request: which folder it was written for.
 _PLACE = "folder"
 # Room for an outcome, taken beforehand: a full disk must not keep work from saying how it ended.
@@ -58,7 +59,7 @@ class WorkFolder(NamedTuple):
             OSError: the disk is full, or the folder can't be written.
         """
         self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for name in (_OUTCOME, _EVENTS, _STARTS, _HANDLE, _STOP):
+        for name in (_OUTCOME, _EVENTS, _STARTS, _HANDLE, _STOP, _CANCELLED):
             (self.path / name).unlink(missing_ok=True)
         with (self.path / _ROOM).open("wb") as room:
             room.write(bytes(_ROOM_BYTES))
@@ -131,6 +132,18 @@ class WorkFolder(NamedTuple):
         """Say that it is to end, to those too whom no signal reaches."""
         if self.stop_asked_s is None:
             write_durably(self.path / _STOP, b"")
+
+    def cancel(self) -> None:
+        """Say that nobody wants it any more: once it has ended, it is not gone on with.
+
+        Raises:
+            OSError: that can't be written.
+        """
+        write_durably(self.path / _CANCELLED, b"")
+
+    @property
+    def is_cancelled(self) -> bool:
+        return (self.path / _CANCELLED).exists()
 
     @property
     def stop_asked_s(self) -> float | None:

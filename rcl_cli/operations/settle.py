@@ -67,7 +67,7 @@ def _settle_making(context: Context, version: Version) -> None:
             adopt(context, version.id, folder, outcome)
         elif folder.is_prepared and folder.is_copied:
             adopt(context, version.id, folder, died(context, version.status, COPIED_HOME))
-        elif folder.stop_asked_s is not None:
+        elif folder.is_cancelled:
             adopt(context, version.id, folder, died(context, version.status, STOPPED))
         elif folder.is_prepared and folder.starts <= (1 if is_copy else _retries(folder)):
             # Copying is begun anew as easily as it is gone on with.

@@ -125,9 +125,9 @@ def test_versions_are_compared(browser: Browser, two: Trained) -> None:
 
 
 @pytest.mark.usefixtures("installed")
-def test_everybody_can_judge_and_compare(browser: Browser, two: Trained) -> None:
+def test_everybody_can_judge_and_compare(browser: Browser, detector: Trained) -> None:
     axe = (FOLDER / "node_modules" / "axe-core" / "axe.min.js").read_text("utf-8")
-    with at_console(browser, two.home) as (page, _):
+    with at_console(browser, detector.home) as (page, _):
         page.locator(".card").wait_for()
         base = page.url.partition("#")[0]
         for width in (1280, 390):
@@ -135,7 +135,7 @@ def test_everybody_can_judge_and_compare(browser: Browser, two: Trained) -> None
             for scheme in ("light", "dark"):
                 page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
                 for view, there in {
-                    "judge/v": ".fact", "compare/v/w": ".fact", "training/v": ".watch pre", "feedback": "form",
+                    "judge/v": ".fact", "compare/v/v": ".fact", "training/v": ".watch pre", "feedback": "form",
                     "models": "tbody tr",
                 }.items():  # fmt: skip
                     page.goto(f"{base}#/p/p/{view}")

@@ -65,7 +65,7 @@ def stop_training(context: Context, version_arn: str) -> None:
         raise ResourceNotReady(f"{version.name} is not being trained: its status is {version.status}.")
     folder = making_of(context.layout, version.id)
     # First: who sees it end must see why.
-    folder.ask_to_stop()
+    folder.cancel()
     launcher().stop(folder)
 
 
