@@ -43,6 +43,10 @@ def main() -> None:
             page.goto(visitor.url)
             film(page, training, later, shot)
             browser.close()
+        project = home.call("DescribeProjects")["ProjectDescriptions"][0]["ProjectArn"]
+        for version in home.call("DescribeProjectVersions", ProjectArn=project)["ProjectVersionDescriptions"]:
+            if version["Status"] == "RUNNING":
+                home.call("StopProjectVersion", ProjectVersionArn=version["ProjectVersionArn"])
 
 
 main()

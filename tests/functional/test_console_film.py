@@ -21,6 +21,13 @@ def test_from_pictures_to_a_model_and_to_a_second_one(browser: Browser, home: Ho
     with at_console(browser, home, **QUICK) as (page, _):
         film(page, training, later, shots.append)
     assert len(shots) == 12
+    versions = home.call(
+        "DescribeProjectVersions", ProjectArn=home.call("DescribeProjects")["ProjectDescriptions"][0]["ProjectArn"]
+    )
+    running = [one["ProjectVersionArn"] for one in versions["ProjectVersionDescriptions"] if one["Status"] == "RUNNING"]
+    for arn in running:
+        home.call("StopProjectVersion", ProjectVersionArn=arn)
+    assert len(running) == 1
     datasets = home.call("DescribeProjects")["ProjectDescriptions"][0]["Datasets"]
     lines = {one["DatasetType"]: home.entries(one["DatasetArn"]) for one in datasets}
     names = [line["source-ref"].rpartition("/")[2] for line in (*lines["TRAIN"], *lines["TEST"])]
