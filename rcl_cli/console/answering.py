@@ -11,6 +11,7 @@ from typing import Any
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.routing import Route
 
 from rcl_cli.buckets.base import NoSuchObjectError
 from rcl_cli.errors import (
@@ -50,6 +51,11 @@ def answered(home: Path, answer: Answer) -> Any:
         return await guarded(home, from_body, await body_of(request, MAX_JSON_BYTES))
 
     return route
+
+
+def routes_of(home: Path, answers: Mapping[str, Answer]) -> list[Route]:
+    """Routes by name, each of which answers JSON with JSON."""
+    return [Route(f"/local/{name}", answered(home, answer), methods=["POST"]) for name, answer in answers.items()]
 
 
 async def body_of(request: Request, most_bytes: int) -> bytes | ServiceError:

@@ -7,9 +7,7 @@ import traceback
 from collections.abc import Mapping
 from typing import Any
 
-from starlette.routing import Route
-
-from rcl_cli.console.answering import answered
+from rcl_cli.console.answering import routes_of
 from rcl_cli.console.given import given_count, given_text, given_texts
 from rcl_cli.context import Context
 from rcl_cli.errors import InvalidParameter, RclError, ServiceError
@@ -35,10 +33,7 @@ class FeedbackRoutes:
             "feedback": self._queue, "feedback-add": self._add, "feedback-adding": self._progress,
             "feedback-verify": self._verify,
         }  # fmt: skip
-        home = context.layout.home
-        self.all = [
-            Route(f"/local/{name}", answered(home, answer), methods=["POST"]) for name, answer in answers.items()
-        ]
+        self.all = routes_of(context.layout.home, answers)
 
     def _queue(self, given: Mapping[str, Any]) -> Any:
         """How many there are of each state, and some of one."""

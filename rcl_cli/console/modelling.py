@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from starlette.routing import Route
-
-from rcl_cli.console.answering import answered
+from rcl_cli.console.answering import routes_of
 from rcl_cli.console.given import given_numbers, given_text
 from rcl_cli.context import Context
 from rcl_cli.errors import InvalidParameter, UsageError
@@ -41,10 +39,7 @@ class ModelRoutes:
             "stop-training": self._stop_training, "judging": self._judging, "thresholds": self._thresholds,
             "comparison": self._comparison,
         }  # fmt: skip
-        home = context.layout.home
-        self.all = [
-            Route(f"/local/{name}", answered(home, answer), methods=["POST"]) for name, answer in answers.items()
-        ]
+        self.all = routes_of(context.layout.home, answers)
 
     def _versions(self, given: Mapping[str, Any]) -> Any:
         rows = versions_of(self._context, given_text(given.get("project")))

@@ -14,7 +14,7 @@ from starlette.routing import Route
 
 from rcl_cli.api.model import load
 from rcl_cli.buckets.base import NoSuchObjectError
-from rcl_cli.console.answering import MAX_JSON_BYTES, answered, as_json, body_of, guarded, missing, page
+from rcl_cli.console.answering import MAX_JSON_BYTES, as_json, body_of, guarded, missing, page, routes_of
 from rcl_cli.console.feedback import FeedbackRoutes
 from rcl_cli.console.given import (
     entry_json,
@@ -72,33 +72,36 @@ class Routes:
         self._gallery, self._pictures = Gallery(), Pictures(self._context)
         self._asking = Asking(self._context)
         home = context.layout.home
+        answers = {
+            "projects": self._projects,
+            "gallery": self._stretch,
+            "labels": self._labels,
+            "queue": self._queue,
+            "ask": self._ask,
+            "asking": self._asking_now,
+            "said": self._said,
+            "choose": self._choose,
+            "where": self._where,
+            "next": self._next,
+            "save": self._save,
+            "assign": self._assign,
+            "move": self._move,
+            "remove": self._remove,
+            "split": self._split,
+            "rename": self._rename,
+            "add": self._add,
+        }
         self.all = [
             Route("/", lambda _: page("index.html")),
             # What browsers ask for on pages that say nothing of it, as that of the token.
             Route("/favicon.ico", lambda _: page("icon.svg")),
             Route("/pages/{name}", lambda request: page(request.path_params["name"])),
             Route("/api/{operation}", self._operation, methods=["POST"]),
-            Route("/local/projects", answered(home, self._projects), methods=["POST"]),
-            Route("/local/gallery", answered(home, self._stretch), methods=["POST"]),
-            Route("/local/labels", answered(home, self._labels), methods=["POST"]),
-            Route("/local/queue", answered(home, self._queue), methods=["POST"]),
-            Route("/local/ask", answered(home, self._ask), methods=["POST"]),
-            Route("/local/asking", answered(home, self._asking_now), methods=["POST"]),
-            Route("/local/said", answered(home, self._said), methods=["POST"]),
-            Route("/local/choose", answered(home, self._choose), methods=["POST"]),
             Route("/local/manifest", self._manifest),
-            Route("/local/where", answered(home, self._where), methods=["POST"]),
-            Route("/local/next", answered(home, self._next), methods=["POST"]),
-            Route("/local/save", answered(home, self._save), methods=["POST"]),
-            Route("/local/assign", answered(home, self._assign), methods=["POST"]),
-            Route("/local/move", answered(home, self._move), methods=["POST"]),
-            Route("/local/remove", answered(home, self._remove), methods=["POST"]),
-            Route("/local/split", answered(home, self._split), methods=["POST"]),
-            Route("/local/rename", answered(home, self._rename), methods=["POST"]),
-            Route("/local/add", answered(home, self._add), methods=["POST"]),
             Route("/local/picture", self._upload, methods=["POST"]),
             Route("/local/picture", self._picture),
             Route("/local/thumbnail", self._thumbnail),
+            *routes_of(home, answers),
             *ModelRoutes(self._context).all,
             *FeedbackRoutes(self._context).all,
         ]

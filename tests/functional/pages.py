@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -10,6 +10,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.conftest import Home
 from tests.functional.consoling import consoling
+from tests.functional.npm import FOLDER
 
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 
@@ -61,3 +62,26 @@ def drag(page: Page, start: tuple[float, float], end: tuple[float, float]) -> No
     page.mouse.move(*place(((start[0] + end[0]) / 2, (start[1] + end[1]) / 2)))
     page.mouse.move(*place(end))
     page.mouse.up()
+
+
+def usable_by_everybody(page: Page, views: Mapping[str, str]) -> None:
+    """axe-core finds nothing, in the light and in the dark, on wide and on narrow screens.
+
+    Args:
+        page: of a console.
+        views: what is on the page when it is there, by its address.
+    """
+    axe = (FOLDER / "node_modules" / "axe-core" / "axe.min.js").read_text("utf-8")
+    page.locator(".card").wait_for()
+    base = page.url.partition("#")[0]
+    for width in (1280, 390):
+        page.set_viewport_size({"width": width, "height": 800})
+        for scheme in ("light", "dark"):
+            page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
+            for view, there in views.items():
+                page.goto(base + view)
+                page.locator(there).first.wait_for()
+                page.evaluate(axe)
+                found = page.evaluate("axe.run()")["violations"]
+                assert [(one["id"], one["nodes"][0]["html"]) for one in found] == [], (view, scheme, width)
+                assert page.evaluate("document.documentElement.scrollWidth") <= width

@@ -19,8 +19,7 @@ from rcl_cli.store.entries import EntryFilter
 from tests.conftest import Home, box_images, noisy
 from tests.functional.browser import needs_browser
 from tests.functional.models import Trained
-from tests.functional.npm import FOLDER
-from tests.functional.pages import at_console, counted, saved
+from tests.functional.pages import at_console, counted, saved, usable_by_everybody
 
 pytestmark = needs_browser
 
@@ -126,24 +125,12 @@ def test_versions_are_compared(browser: Browser, two: Trained) -> None:
 
 @pytest.mark.usefixtures("installed")
 def test_everybody_can_judge_and_compare(browser: Browser, detector: Trained) -> None:
-    axe = (FOLDER / "node_modules" / "axe-core" / "axe.min.js").read_text("utf-8")
+    views = {
+        "judge/v": ".fact", "compare/v/v": ".fact", "training/v": ".watch pre", "feedback": "form",
+        "models": "tbody tr",
+    }  # fmt: skip
     with at_console(browser, detector.home) as (page, _):
-        page.locator(".card").wait_for()
-        base = page.url.partition("#")[0]
-        for width in (1280, 390):
-            page.set_viewport_size({"width": width, "height": 800})
-            for scheme in ("light", "dark"):
-                page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
-                for view, there in {
-                    "judge/v": ".fact", "compare/v/v": ".fact", "training/v": ".watch pre", "feedback": "form",
-                    "models": "tbody tr",
-                }.items():  # fmt: skip
-                    page.goto(f"{base}#/p/p/{view}")
-                    page.locator(there).first.wait_for()
-                    page.evaluate(axe)
-                    found = page.evaluate("axe.run()")["violations"]
-                    assert [(one["id"], one["nodes"][0]["html"]) for one in found] == [], (view, scheme, width)
-                    assert page.evaluate("document.documentElement.scrollWidth") <= width
+        usable_by_everybody(page, {f"#/p/p/{view}": there for view, there in views.items()})
 
 
 def unlabelled(home: Home, project: str, count: int) -> str:

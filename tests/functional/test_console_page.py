@@ -18,8 +18,7 @@ from rcl_cli.local.labelling.lines import labelling_of
 from tests.conftest import Home, box_images, box_line, colour_images, image_line, noisy
 from tests.functional.browser import needs_browser
 from tests.functional.models import Trained
-from tests.functional.npm import FOLDER
-from tests.functional.pages import at_console, counted, drag, saved
+from tests.functional.pages import at_console, counted, drag, saved, usable_by_everybody
 
 pytestmark = needs_browser
 ODD_LABEL = "<img src=x onerror=alert(1)>"
@@ -461,26 +460,12 @@ VIEWS = {
 
 @pytest.mark.usefixtures("installed")
 def test_every_view_can_be_used_by_everybody(browser: Browser, home: Home) -> None:
-    """axe-core finds nothing, in the light and in the dark, on wide and on narrow screens."""
-    axe = (FOLDER / "node_modules" / "axe-core" / "axe.min.js").read_text("utf-8")
     training, testing = box_images(home, 6, 3)
     project = home.project()
     home.dataset(project, "TRAIN", training)
     home.dataset(project, "TEST", testing)
     with at_console(browser, home) as (page, _):
-        page.locator(".card").wait_for()
-        base = page.url.partition("#")[0]
-        for width in (1280, 390):
-            page.set_viewport_size({"width": width, "height": 800})
-            for scheme in ("light", "dark"):
-                page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
-                for view, there in VIEWS.items():
-                    page.goto(base + view)
-                    page.locator(there).first.wait_for()
-                    page.evaluate(axe)
-                    found = page.evaluate("axe.run()")["violations"]
-                    assert [(one["id"], one["nodes"][0]["html"]) for one in found] == [], (view, scheme, width)
-                    assert page.evaluate("document.documentElement.scrollWidth") <= width
+        usable_by_everybody(page, VIEWS)
 
 
 def test_a_project_is_deleted_with_all_that_it_has(browser: Browser, own_detector: Trained) -> None:

@@ -10,6 +10,7 @@ from rcl_cli.backends.registry import family, read_card, read_thresholds
 from rcl_cli.context import Context
 from rcl_cli.evaluation import evidence
 from rcl_cli.evaluation.evidence import Judged
+from rcl_cli.local.models.report import settings_of
 from rcl_cli.local.models.thresholds import folder_of
 from rcl_cli.local.models.watching import evaluation_of
 from rcl_cli.operations.contents import reading
@@ -57,14 +58,7 @@ def judging_of(context: Context, version: Version) -> dict[str, Any]:
         "least_score": least,
         "left_out": sum(score < least for score in scores),
         "history": list(card.history),
-        "settings": {
-            "model": card.model,
-            "weights": card.weights_source,
-            "chosen": card.choice,
-            "image size": f"{card.image_size} px",
-            "runtime": extra.get("runtime", ""),
-            **card.hyperparameters,
-        },
+        "settings": settings_of(card, extra),
         "data": extra.get("data", {}),
     }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from rcl_cli.backends.registry import family, read_card
 from rcl_cli.buckets.base import NoSuchObjectError
 from rcl_cli.buckets.fetch import ImageFetcher
 from rcl_cli.context import Context
+from rcl_cli.domain import ModelCard
 from rcl_cli.errors import ServiceError
 from rcl_cli.evaluation import evidence
 from rcl_cli.evaluation.evidence import Judged
@@ -79,16 +80,21 @@ def report_of(context: Context, version: Version) -> dict[str, Any]:
         "galleries": galleries,
         "pictures": pictures,
         "history": list(card.history),
-        "settings": {
-            "model": card.model,
-            "weights": card.weights_source,
-            "chosen": card.choice,
-            "image size": f"{card.image_size} px",
-            "runtime": extra.get("runtime", ""),
-            **card.hyperparameters,
-        },
+        "settings": settings_of(card, extra),
         "data": extra.get("data", {}),
         "versions": extra.get("versions", {}),
+    }
+
+
+def settings_of(card: ModelCard, extra: Mapping[str, Any]) -> dict[str, Any]:
+    """What a model was made with, as people read it."""
+    return {
+        "model": card.model,
+        "weights": card.weights_source,
+        "chosen": card.choice,
+        "image size": f"{card.image_size} px",
+        "runtime": extra.get("runtime", ""),
+        **card.hyperparameters,
     }
 
 
