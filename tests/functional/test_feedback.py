@@ -30,6 +30,7 @@ from rcl_cli.store import feedback
 from rcl_cli.store.feedback import Item
 from tests.conftest import COLOURS, Home, box_line, image_line, in_threads, noisy, wait_until
 from tests.functional.conftest import place_of
+from tests.functional.conftest import running as running_model
 from tests.functional.models import Trained, copied
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -39,13 +40,7 @@ SAID = ({"Name": "red", "Confidence": 80.0}, {"Name": "green", "Confidence": 20.
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trained]:
     """A model that runs, in a home whose datasets tests may change."""
-    made = copied(place_of(tmp_path_factory), tmp_path_factory.mktemp("feedback") / "home", boxes=False)
-    made.home.call("StartProjectVersion", ProjectVersionArn=made.version, MinInferenceUnits=1)
-    assert made.home.wait(made.project, "v", leaving="STARTING")[0] == "RUNNING"
-    yield made
-    made.home.call("StopProjectVersion", ProjectVersionArn=made.version)
-    assert made.home.wait(made.project, "v", leaving="STOPPING")[0] == "STOPPED"
-    made.home.context.database.close()
+    yield from running_model(tmp_path_factory, "feedback", boxes=False)
 
 
 @pytest.fixture
