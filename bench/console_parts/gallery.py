@@ -264,32 +264,45 @@ def bare_thumbnail(side_px: int, is_tight: bool, path: Path) -> int:
 
 
 class Asking:
-    """Thumbnails over HTTP, by a page that the console has let in, on connections that stay open."""
+    """What pages ask for, by one that the console has let in, on connections that stay open."""
 
-    def __init__(self, console: Console, cookie: str, dataset: str, connections: int) -> None:
-        self.console, self.cookie, self.dataset, self.connections = console, cookie, dataset, connections
+    def __init__(self, console: Console, cookie: str, project: str, connections: int) -> None:
+        self.console, self.project, self.connections = console, project, connections
+        self.headers = {"cookie": cookie, "sec-fetch-site": "same-origin"}
         self.wrong: list[str] = []
 
     def rate(self, positions: range) -> float:
-        """New thumbnails a second."""
-        parts = [positions[number :: self.connections] for number in range(self.connections)]
+        """New thumbnails a second, with the listing that they are asked by."""
         began = time.perf_counter()
+        entries = self._listed(positions)
+        parts = [entries[number :: self.connections] for number in range(self.connections)]
         with ThreadPoolExecutor(self.connections) as pool:
             list(pool.map(self._ask, parts))
-        return len(positions) / (time.perf_counter() - began)
+        return len(entries) / (time.perf_counter() - began)
 
-    def _ask(self, positions: range) -> None:
-        connection = http.client.HTTPConnection("127.0.0.1", self.console.port, timeout=60)
-        headers = {"cookie": self.cookie, "sec-fetch-site": "same-origin"}
-        for position in positions:
-            query = urlencode({"dataset": self.dataset, "position": position, "side": SIDE_PX})
-            connection.request("GET", f"/local/thumbnail?{query}", headers=headers)
+    def _connection(self) -> http.client.HTTPConnection:
+        return http.client.HTTPConnection("127.0.0.1", self.console.port, timeout=60)
+
+    def _listed(self, positions: range) -> list[dict[str, Any]]:
+        connection = self._connection()
+        wanted = {"project": self.project, "filter": {}, "offset": positions[0] - 1, "limit": len(positions)}
+        connection.request("POST", "/local/gallery", json.dumps(wanted), self.headers)
+        entries = json.loads(connection.getresponse().read())["entries"]
+        connection.close()
+        assert [one["position"] for one in entries] == list(positions)
+        return list(entries)
+
+    def _ask(self, entries: list[dict[str, Any]]) -> None:
+        connection = self._connection()
+        for one in entries:
+            named = {"dataset": one["dataset"], "position": one["position"], "side": SIDE_PX, "of": one["source_ref"]}
+            connection.request("GET", f"/local/thumbnail?{urlencode(named)}", headers=self.headers)
             answer = connection.getresponse()
             data = answer.read()
             if answer.status != 200 or not data.startswith(b"\xff\xd8"):
-                self.wrong.append(f"thumbnail {position}: {answer.status} {answer.headers['content-type']}")
-            elif position % 50 == 0 and max(Image.open(io.BytesIO(data)).size) != SIDE_PX:
-                self.wrong.append(f"thumbnail {position} is not {SIDE_PX} wide")
+                self.wrong.append(f"thumbnail {one['position']}: {answer.status} {answer.headers['content-type']}")
+            elif one["position"] % 50 == 0 and max(Image.open(io.BytesIO(data)).size) != SIDE_PX:
+                self.wrong.append(f"thumbnail {one['position']} is not {SIDE_PX} wide")
         connection.close()
 
 
@@ -362,7 +375,8 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
             middle = [abs(int(name[6:12]) / options.entries - 0.5) for name in names[0.5]]
             if not middle or min(middle) > 0.01:
                 wrong.append(f"the middle of the gallery shows {names[0.5]}")
-            ask = Asking(console, cookie, dataset, options.connections)
+            (project,) = home.call("DescribeProjects")["ProjectDescriptions"]
+            ask = Asking(console, cookie, project["ProjectArn"], options.connections)
             rates = thumbnails(home, ask, options)
             weights["server after thumbnails"] = weight_mb(console.pid)
             wrong += ask.wrong + console.complaints()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import traceback
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -33,7 +33,14 @@ class Console:
     """
 
     def __init__(self, context: Context, hosts: frozenset[str], port: int, opened: Callable[[str], None]) -> None:
-        inside = Starlette(routes=Routes(context).all, exception_handlers={Exception: _broken})
+        routes = Routes(context)
+
+        @asynccontextmanager
+        async def open_(_: Starlette) -> AsyncIterator[None]:
+            yield
+            routes.close()
+
+        inside = Starlette(routes=routes.all, exception_handlers={Exception: _broken}, lifespan=open_)
         self._door, self._answering = Door(inside, hosts, port, _key(context), opened), 0
 
     @property

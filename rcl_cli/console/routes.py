@@ -5,7 +5,9 @@ Pictures and entries are named by dataset and position: no path and no URL of a 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from starlette.requests import Request
@@ -40,6 +42,7 @@ from rcl_cli.local.labelling.gallery import (
     PARTS,
     Gallery,
     Listing,
+    Shown,
     index_of,
     labels_of,
     lines_of,
@@ -59,7 +62,7 @@ from rcl_cli.server import wire
 from rcl_cli.store import entries
 from rcl_cli.store.entries import EntryFilter
 
-_MOST_AT_ONCE, _SOME = 500, 500
+_MOST_AT_ONCE, _SOME, _MOST_SHOWN = 500, 500, 20_000
 _CHANGED = "The images are others by now: look at them, and choose again."
 _BY_ANSWERS = {"unsure": least_sure, "disagrees": disagreeing}
 
@@ -71,6 +74,9 @@ class Routes:
         self._context = context._replace(names_files=False)
         self._gallery, self._pictures = Gallery(), Pictures(self._context)
         self._asking = Asking(self._context)
+        # Of the entries that pages were last shown, by dataset and position: a thumbnail needs no look into the store.
+        self._shown: OrderedDict[tuple[str, int], str] = OrderedDict()
+        self._lock = threading.Lock()
         home = context.layout.home
         answers = {
             "projects": self._projects,
@@ -105,6 +111,10 @@ class Routes:
             *ModelRoutes(self._context).all,
             *FeedbackRoutes(self._context).all,
         ]
+
+    def close(self) -> None:
+        """End what works for it."""
+        self._pictures.close()
 
     # --- the API ------------------------------------------------------------------------------------------------------
 
@@ -156,11 +166,21 @@ class Routes:
     def _stretch(self, given: Mapping[str, Any]) -> Any:
         listing = self._listing(given)
         offset, limit = given_count(given.get("offset", 0)), min(given_count(given.get("limit", 0)), _MOST_AT_ONCE)
+        every = shown(self._context, listing, offset, limit)
+        self._remember(every)
         return {
             "total": listing.total,
             "revision": listing.revision,
-            "entries": [one and entry_json(one) for one in shown(self._context, listing, offset, limit)],
+            "entries": [one and entry_json(one) for one in every],
         }
+
+    def _remember(self, every: Sequence[Shown | None]) -> None:
+        with self._lock:
+            for one in every:
+                if one is not None:
+                    self._shown[one.dataset_arn, one.position] = one.source_ref
+            while len(self._shown) > _MOST_SHOWN:
+                self._shown.popitem(last=False)
 
     def _queue(self, given: Mapping[str, Any]) -> Any:
         """Entries in an order of the page's, [dataset, position] each, for a labeller to go through."""
@@ -349,7 +369,13 @@ class Routes:
         text = request.query_params.get("position", "")
         if not (text.isascii() and text.isdecimal() and len(text) < 16):
             raise InvalidParameter("A position is a number.")
-        return parse_line(self._line(request.query_params.get("dataset", ""), int(text))).source_ref
+        dataset, position = request.query_params.get("dataset", ""), int(text)
+        with self._lock:
+            known = self._shown.get((dataset, position))
+        # What a page names is only held against what it was shown.
+        if known is not None and known == request.query_params.get("of"):
+            return known
+        return parse_line(self._line(dataset, position)).source_ref
 
 
 def _files_of(revision: str) -> set[str]:

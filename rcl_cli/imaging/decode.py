@@ -151,7 +151,7 @@ def verify(source: bytes | str | Path) -> tuple[int, int]:
         header = _header(image)
         check_header(header)
         # Every byte of a JPEG is read at an eighth of its size too, but few pixels are computed.
-        _pixels(image, longer_px=1)
+        _loaded(image, longer_px=1)
     return header.height, header.width
 
 
@@ -171,18 +171,30 @@ def decode(source: bytes | str | Path, longer_px: int = 0, shorter_px: int = 0) 
         InvalidImageFormat: not a PNG or JPEG, or truncated, or damaged.
         ImageTooLarge, InvalidParameter: see `check_header`.
     """
+    return np.asarray(decode_picture(source, longer_px, shorter_px), dtype=np.uint8)
+
+
+def decode_picture(source: bytes | str | Path, longer_px: int = 0, shorter_px: int = 0) -> Image.Image:
+    """What `decode` decodes, for Pillow to go on with: RGB, upright, and nothing of the file's but the pixels.
+
+    Raises:
+        what `decode` raises.
+    """
     with _open(source) as image:
         check_header(_header(image))
-        return _pixels(image, longer_px, shorter_px)
+        return _loaded(image, longer_px, shorter_px)
 
 
-def _pixels(image: Image.Image, longer_px: int = 0, shorter_px: int = 0) -> NDArray[np.uint8]:
+def _loaded(image: Image.Image, longer_px: int = 0, shorter_px: int = 0) -> Image.Image:
     try:
         _shrink(image, longer_px, shorter_px)
         image.load()
-        return np.asarray(_to_rgb(_upright(image)), dtype=np.uint8)
+        found = _to_rgb(_upright(image))
     except _ODD as error:
         raise InvalidImageFormat("Request has invalid image format") from error
+    # Pillow would write comments, profiles and transparent colours into whatever is made of it.
+    found.info = {}
+    return found
 
 
 def _shrink(image: Image.Image, longer_px: int, shorter_px: int) -> None:

@@ -6,16 +6,15 @@ Reading and writing take about as long as each other; Python does one thing at a
 from __future__ import annotations
 
 import io
-import marshal
 import os
 import signal
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
 from itertools import islice
-from typing import IO, Any, BinaryIO, Protocol
+from typing import Any, BinaryIO, Protocol
 
-from rcl_cli.child import command, environment
+from rcl_cli.child import command, environment, receive, send
 from rcl_cli.config import cpu_cores
 from rcl_cli.errors import InternalServerError
 from rcl_cli.manifest import codes
@@ -26,10 +25,7 @@ from rcl_cli.manifest.reader import DatasetReader, TerminalManifestError
 # A process more takes as long to start as reading a few megabytes.
 _WORTH_IT_BYTES = 2**24
 _BATCH = 500
-_LENGTH_BYTES = 8
 _FILES = "--files"
-# Later versions look for objects that occur twice, which costs more than it spares.
-_MARSHAL_VERSION = 2
 
 
 class LineReader(Protocol):
@@ -81,7 +77,7 @@ class ApartReader:
         process = subprocess.Popen(words, stdin=self._stream, stdout=subprocess.PIPE, env=environment())
         assert process.stdout is not None  # noqa: S101 - for mypy
         try:
-            while (message := _receive(process.stdout))[0] == "lines":
+            while (message := receive(process.stdout))[0] == "lines":
                 yield from map(_line, message[1])
         except (EOFError, ValueError, TypeError) as error:
             raise InternalServerError(f"Reading the manifest failed with {process.wait()}.") from error
@@ -95,22 +91,6 @@ class ApartReader:
 
     def check(self) -> None:
         self._judged.check()
-
-
-def _send(message: tuple[Any, ...], stream: IO[bytes]) -> None:
-    data = marshal.dumps(message, _MARSHAL_VERSION)
-    stream.write(len(data).to_bytes(_LENGTH_BYTES, "big") + data)
-
-
-def _receive(stream: IO[bytes]) -> tuple[Any, ...]:
-    """A message; `marshal.load` would read it from a pipe byte by byte.
-
-    Raises:
-        EOFError, ValueError, TypeError: there is no whole one.
-    """
-    length = int.from_bytes(stream.read(_LENGTH_BYTES), "big")
-    message: tuple[Any, ...] = marshal.loads(stream.read(length))  # noqa: S302 - from a process of our own
-    return message
 
 
 _CODES = {code.code: code for code in vars(codes).values() if isinstance(code, codes.Code)}
@@ -145,7 +125,7 @@ def main() -> None:
     size, *more = sys.argv[1:]
     reader = DatasetReader(sys.stdin.buffer, int(size), takes_file=lambda _: _FILES in more)
     for message in _messages(reader):
-        _send(message, sys.stdout.buffer)
+        send(message, sys.stdout.buffer)
     sys.stdout.buffer.flush()
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from PIL import Image, ImageDraw
 
-from rcl_cli.imaging.decode import decode
+from rcl_cli.imaging.decode import decode_picture
 from rcl_cli.render.fonts import font_for
 
 Colour = tuple[int, int, int]
@@ -62,7 +62,7 @@ def draw_labels(image: bytes | Path, labels: Sequence[dict[str, Any]], out: Path
         ServiceError: the image can't be decoded.
         OSError: `out` can't be written.
     """
-    canvas = Image.fromarray(decode(image))
+    canvas = decode_picture(image)
     # Small images are enlarged, or the text would cover what it names.
     factor = max(1, round(900 / max(canvas.size)))
     if factor > 1:

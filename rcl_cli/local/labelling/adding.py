@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 import sqlite3
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
 
-from rcl_cli.buckets.base import Bucket, BucketOutOfReachError, BucketWriteError, NoSuchObjectError
+from rcl_cli.buckets.base import BucketWriteError, NoSuchObjectError
 from rcl_cli.context import Context
 from rcl_cli.errors import AccessDenied, InvalidParameter, ResourceAlreadyExists, ResourceNotFound
 from rcl_cli.imaging.decode import verify
-from rcl_cli.imaging.limits import MAX_FILE_BYTES
+from rcl_cli.local.putting import put, putting_alone
 from rcl_cli.manifest.line import bucket_of, split_s3_url
 from rcl_cli.operations.contents import reading
 from rcl_cli.operations.entries import update
@@ -24,7 +21,6 @@ from rcl_cli.store import datasets, entries
 
 BUCKET = "rcl-console"
 _MOST_NAME_BYTES = 120
-_PUTTING = threading.Lock()
 _SUFFIXES = ("jpg", "jpeg", "png")
 _ODD = re.compile(r"[^\w.\-() ]+")
 
@@ -51,59 +47,11 @@ def store_picture(context: Context, project_arn: str, name: str, data: bytes, bu
     bucket_name = bucket_name or next(filter(None, (_bucket_in(context, dataset.arn) for dataset in there)), BUCKET)
     prefix = project.name if bucket_name == BUCKET else f"rcl-console/{project.name}"
     try:
-        with _putting_alone(context):
-            key = _put(context.buckets.for_output(bucket_name), f"{prefix}/{_plain(name)}", data)
+        with putting_alone(context):
+            key = put(context.buckets.for_output(bucket_name), f"{prefix}/{_plain(name)}", data)
     except (BucketWriteError, NoSuchObjectError) as error:
         raise AccessDenied(f"The picture can't be put into the bucket {bucket_name}: {error}.") from error
     return f"s3://{bucket_name}/{key}"
-
-
-@contextmanager
-def _putting_alone(context: Context) -> Iterator[None]:
-    """Pictures that come at one moment may have one name: from looking to writing one at a time, of all processes."""
-    import fcntl
-
-    with _PUTTING, (context.layout.home / "pictures.lock").open("w") as lock:
-        # Where files can't be locked, threads take turns still.
-        with suppress(OSError):
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
-def _put(bucket: Bucket, key: str, data: bytes) -> str:
-    """Write an object, under a name of its own where another one has this; returns its key.
-
-    Raises:
-        BucketWriteError, BucketOutOfReachError: it can't be written, or what is there can't be seen.
-    """
-    stem, dot, suffix = key.rpartition(".")
-    for own in (key, f"{stem}-{hashlib.blake2b(data, digest_size=6).hexdigest()}{dot}{suffix}"):
-        there = _content(bucket, own)
-        if there is None:
-            bucket.write(own, data)
-        if there is None or there == data:
-            return own
-    raise BucketWriteError(f"{key}: other pictures have its name")
-
-
-def _content(bucket: Bucket, key: str) -> bytes | None:
-    """What is there; None for nothing.
-
-    Raises:
-        BucketOutOfReachError: that can't be told.
-    """
-    try:
-        with bucket.open(key) as stream:
-            return stream.read(MAX_FILE_BYTES + 1)
-    except BucketOutOfReachError:
-        raise
-    except NoSuchObjectError:
-        pass
-    try:
-        # A file that may not be read is there, too.
-        return None if bucket.local_path(key) is None else b""
-    except NoSuchObjectError:
-        return None
 
 
 def _bucket_in(context: Context, dataset_arn: str) -> str:

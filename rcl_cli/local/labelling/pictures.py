@@ -9,17 +9,14 @@ from collections import OrderedDict
 from contextlib import suppress
 from pathlib import Path
 
-from PIL import Image
-
 from rcl_cli.buckets.fetch import ImageFetcher
 from rcl_cli.context import Context
 from rcl_cli.durable import new_file
-from rcl_cli.errors import InvalidImageFormat
-from rcl_cli.imaging.decode import decode, read_header
+from rcl_cli.imaging.decode import decode_picture, read_header
+from rcl_cli.imaging.thumbnails import Makers
 
 # Sides of thumbnails: for galleries on plain and on dense screens.
 SIDES_PX = (160, 320, 640)
-_QUALITY = 80
 _MOST_KEPT = 50_000
 _END_OF_JPEG = b"\xff\xd9"
 
@@ -37,6 +34,11 @@ class Pictures:
         self._folder = cache / "thumbnails"
         self._sizes: OrderedDict[tuple[str, int, int], tuple[int, int]] = OrderedDict()
         self._lock = threading.Lock()
+        self._makers = Makers()
+
+    def close(self) -> None:
+        """End the processes that make small pictures."""
+        self._makers.close()
 
     def file(self, source_ref: str) -> Path:
         """The picture itself.
@@ -86,7 +88,7 @@ class Pictures:
             data = kept.read_bytes()
             if data.endswith(_END_OF_JPEG):
                 return data
-        data = _small(path, side_px)
+        data = self._makers.small_jpeg(path, side_px)
         # A full disk keeps nobody from looking.
         with suppress(OSError):
             kept.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -95,21 +97,6 @@ class Pictures:
                 # Not synced: after a power cut it is seen to be cut off, and made again.
                 part.replace(kept)
         return data
-
-
-def _small(path: Path, side_px: int) -> bytes:
-    """
-    Raises:
-        InvalidImageFormat, ImageTooLarge, InvalidParameter: it is no usable picture.
-    """
-    image = Image.fromarray(decode(path, longer_px=side_px))
-    image.thumbnail((side_px, side_px), Image.Resampling.BILINEAR, reducing_gap=2.0)
-    out = io.BytesIO()
-    try:
-        image.save(out, "JPEG", quality=_QUALITY)
-    except OSError as error:
-        raise InvalidImageFormat("Request has invalid image format") from error
-    return out.getvalue()
 
 
 def upright_png(path: Path) -> bytes | None:
@@ -122,5 +109,5 @@ def upright_png(path: Path) -> bytes | None:
         if file.read(8) != b"\x89PNG\r\n\x1a\n" or b"eXIf" not in file.read(2**20):
             return None
     out = io.BytesIO()
-    Image.fromarray(decode(path)).save(out, "PNG", compress_level=1)
+    decode_picture(path).save(out, "PNG", compress_level=1)
     return out.getvalue()
