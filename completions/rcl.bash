@@ -92,7 +92,7 @@ _rcl_flags() {
         "config unset") flags="--help" ;;
         "console") flags="--host --port --browser --without-tls --help" ;;
         "dataset") flags="--help" ;;
-        "dataset import") flags="--format --images --project --out --part --help" ;;
+        "dataset import") flags="--format --images --project --out --part --copy-to --help" ;;
         "dataset export") flags="--format --out --images --help" ;;
         "dataset show") flags="--out --count --label --part --seed --columns --format --images --help" ;;
         "dataset check") flags="--format --images --json --all --fail-on --help" ;;

@@ -235,6 +235,7 @@ complete -c rcl -n '__rcl_is "dataset import"' -l images -r -F -d 'Folder to loo
 complete -c rcl -n '__rcl_is "dataset import"' -l project -x -a '(__rcl_ask --project)' -d 'Make the datasets of this project; the project is made if need be.'
 complete -c rcl -n '__rcl_is "dataset import"' -l out -r -F -d 'Write manifests into this folder.'
 complete -c rcl -n '__rcl_is "dataset import"' -l part -x -a 'train test' -d 'Take all of it for training, or for testing.'
+complete -c rcl -n '__rcl_is "dataset import"' -l copy-to -x -a '(__rcl_ask --copy-to)' -d 'Copy the images into a bucket: s3://BUCKET, or s3://BUCKET/PREFIX.'
 complete -c rcl -n '__rcl_is dataset' -a export -d 'Write datasets, with their images, in the format of another tool.'
 complete -c rcl -n '__rcl_is "dataset export"' -a '(__rcl_ask source)'
 complete -c rcl -n '__rcl_is "dataset export"' -l format -x -a 'manifest voc coco csv yolo folders' -d 'What to write.'

@@ -32,13 +32,14 @@ def scratch(purpose: str) -> Iterator[Path]:
         yield folder
 
 
-def place_of(purpose: str, name: str) -> Path:
+def place_of(purpose: str, name: str, within: Path | None = None) -> Path:
     """Where such a folder is, which may be known before it is made.
 
     Args:
         name: that nobody can guess.
+        within: a folder for what is too large for the system's own, which may lie in memory.
     """
-    return Path(tempfile.gettempdir(), f"{_PREFIX}{purpose}-{name}")
+    return Path(within or tempfile.gettempdir(), f"{_PREFIX}{purpose}-{name}")
 
 
 @contextmanager
@@ -49,6 +50,6 @@ def scratch_at(folder: Path) -> Iterator[Path]:
         yield folder
 
 
-def left_behind() -> list[Path]:
-    """Such folders of killed processes; the next that makes one removes them."""
-    return abandoned(Path(tempfile.gettempdir()), _PREFIX)
+def left_behind(*places: Path) -> list[Path]:
+    """Such folders of killed processes, in the system's folder and others; the next that makes one removes them."""
+    return [folder for place in (Path(tempfile.gettempdir()), *places) for folder in abandoned(place, _PREFIX)]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sqlite3
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
@@ -15,6 +16,7 @@ from starlette.routing import Route
 
 from rcl_cli.buckets.base import NoSuchObjectError
 from rcl_cli.errors import (
+    InternalServerError,
     InvalidParameter,
     RclError,
     ResourceNotFound,
@@ -27,6 +29,9 @@ from rcl_cli.render.page import finite
 from rcl_cli.store.database import StoreGoneError
 from rcl_cli.store.entry_files import EntriesGoneError
 from rcl_cli.store.trouble import meaning
+
+if TYPE_CHECKING:
+    from _typeshed import SupportsWrite
 
 PAGES = Path(__file__).with_name("pages")
 SHARED_PAGES = Path(__file__).parents[1] / "render" / "pages"
@@ -60,15 +65,24 @@ def routes_of(home: Path, answers: Mapping[str, Answer]) -> list[Route]:
 
 async def body_of(request: Request, most_bytes: int) -> bytes | ServiceError:
     """The whole body, or why it is not taken."""
-    body = bytearray()
+    body = io.BytesIO()
+    return await taken(request, most_bytes, body) or body.getvalue()
+
+
+async def taken(request: Request, most_bytes: int, to: SupportsWrite[bytes]) -> ServiceError | None:
+    """Write the whole body; returns why it is not taken, if it is not."""
+    left = most_bytes
     try:
         async for chunk in request.stream():
-            body += chunk
-            if len(body) > most_bytes:
+            left -= len(chunk)
+            if left < 0:
                 return InvalidParameter(f"That is larger than {most_bytes // 2**20} MB.")
+            to.write(chunk)
     except ClientDisconnect:
         return InvalidParameter("It broke off.")
-    return bytes(body)
+    except OSError as error:
+        return InternalServerError(f"There is no room for it: {error.strerror or error}.")
+    return None
 
 
 async def guarded(home: Path, answer: Callable[[bytes], Response], body: bytes | ServiceError) -> Response:

@@ -17,6 +17,7 @@ from starlette.routing import Route
 from rcl_cli.api.model import load
 from rcl_cli.buckets.base import NoSuchObjectError
 from rcl_cli.console.answering import MAX_JSON_BYTES, as_json, body_of, guarded, missing, page, routes_of
+from rcl_cli.console.bringing import BringingRoutes
 from rcl_cli.console.feedback import FeedbackRoutes
 from rcl_cli.console.given import (
     entry_json,
@@ -73,7 +74,7 @@ class Routes:
     def __init__(self, context: Context) -> None:
         self._context = context._replace(names_files=False)
         self._gallery, self._pictures = Gallery(), Pictures(self._context)
-        self._asking = Asking(self._context)
+        self._asking, self._bringing = Asking(self._context), BringingRoutes(self._context)
         # Of the entries that pages were last shown, by dataset and position: a thumbnail needs no look into the store.
         self._shown: OrderedDict[tuple[str, int], str] = OrderedDict()
         self._lock = threading.Lock()
@@ -108,13 +109,15 @@ class Routes:
             Route("/local/picture", self._picture),
             Route("/local/thumbnail", self._thumbnail),
             *routes_of(home, answers),
+            *self._bringing.all,
             *ModelRoutes(self._context).all,
             *FeedbackRoutes(self._context).all,
         ]
 
     def close(self) -> None:
-        """End what works for it."""
+        """End what works for it, and remove what was kept for it."""
         self._pictures.close()
+        self._bringing.close()
 
     # --- the API ------------------------------------------------------------------------------------------------------
 

@@ -34,8 +34,13 @@ class Layout(NamedTuple):
         return self.home / "buckets"
 
     @property
+    def cache(self) -> Path:
+        """What can be made anew."""
+        return self.home / "cache"
+
+    @property
     def weights_cache(self) -> Path:
-        return self.home / "cache" / "weights"
+        return self.cache / "weights"
 
     @property
     def datasets(self) -> Path:

@@ -52,7 +52,7 @@ def film(page: Page, training: Sequence[Board], later: Sequence[Board], shot: Ca
     page.get_by_label("Name of the new project").fill("circuits")
     shot("01-a-new-project")
     page.keyboard.press("Enter")
-    page.locator("input[type=file]").set_input_files([board.path for board in training])
+    page.locator("input[type=file][multiple]").set_input_files([board.path for board in training])
     expect(page.locator(".adder")).to_contain_text(f"{len(training)} added.", timeout=60_000)
     expect(page.locator(".tile:visible")).to_have_count(len(training))
     shot("02-pictures-dropped")
@@ -138,7 +138,7 @@ def _correct(page: Page, later: Sequence[Board], shot: Callable[[str], None]) ->
     by_name = {board.path.name: board for board in later}
     page.get_by_role("link", name="Feedback").click()
     page.get_by_role("heading", name="Feedback").wait_for()
-    page.locator("input[type=file]").set_input_files([board.path for board in later])
+    page.locator("input[type=file][multiple]").set_input_files([board.path for board in later])
     expect(page.locator("#notes")).to_contain_text(f"{len(later)} added", timeout=60_000)
     for number in range(len(later)):
         page.locator(".shot.large img").wait_for()

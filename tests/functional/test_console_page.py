@@ -39,7 +39,7 @@ def test_from_pictures_to_labels_by_keys(browser: Browser, home: Home, tmp_path:
     with at_console(browser, home, may_complain=True) as (page, _):
         page.get_by_label("Name of the new project").fill("shapes")
         page.keyboard.press("Enter")
-        page.locator("input[type=file]").set_input_files(files)
+        page.locator("input[type=file][multiple]").set_input_files(files)
         expect(page.locator(".adder")).to_contain_text("6 added.")
         expect(page.locator("#notes")).to_contain_text("1 left out. no.jpg: Request has invalid image format")
         expect(page.locator(".tile:visible")).to_have_count(6)

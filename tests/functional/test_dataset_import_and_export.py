@@ -443,6 +443,39 @@ def test_exports_that_fail_leave_nothing(rcl: Run, tmp_path: Path) -> None:
     assert (tmp_path / "full" / "mine.txt").read_text() == "mine"
 
 
+def test_images_are_copied_into_a_bucket_where_that_is_asked_for(rcl: Run, home: Home, tmp_path: Path) -> None:
+    source = coco(tmp_path / "set")
+    done = imported(rcl, source, "--project", "cells", "--copy-to", "s3://mine/deep/place/")
+    found = [line["source-ref"] for arn in done.stdout.split() for line in home.entries(arn)]
+    assert set(found) == {f"s3://mine/deep/place/{picture.part}2017/{picture.name}" for picture in PICTURES}
+    for ref in found:
+        path = home.buckets / ref.removeprefix("s3://")
+        assert path.read_bytes() == (source / path.parent.name / path.name).read_bytes()
+    # The same again is the same; another picture of the name gets one of its own, and a manifest can have it, too.
+    noisy((1, 2, 3), PICTURES[0].size, 99).save(source / "train2017" / "one.jpg")
+    out = tmp_path / "out"
+    imported(rcl, source, "-o", str(out), "--copy-to", "s3://mine/deep/place")
+    refs = [line["source-ref"] for part in ("train", "test") for line in read(out, part)]
+    assert sorted(set(found) - set(refs)) == ["s3://mine/deep/place/train2017/one.jpg"]
+    (own,) = set(refs) - set(found)
+    assert own.startswith("s3://mine/deep/place/train2017/one-")
+    assert (home.buckets / own.removeprefix("s3://")).read_bytes() == (source / "train2017" / "one.jpg").read_bytes()
+
+
+def test_where_images_cannot_be_copied_nothing_is_made(rcl: Run, home: Home, tmp_path: Path) -> None:
+    source = coco(tmp_path / "set")
+    for place in ("mine", "s3://", "/tmp", "s3://No Bucket"):
+        done = rcl("dataset", "import", str(source), "--project", "cells", "--copy-to", place)
+        assert done.returncode == 252, (place, done.stderr)
+        assert "Traceback" not in done.stderr
+    (home.buckets / "full").mkdir()
+    (home.buckets / "full" / "train2017").write_text("a file where a folder has to be")
+    done = rcl("dataset", "import", str(source), "--project", "cells", "--copy-to", "s3://full")
+    assert done.returncode != 0
+    assert "Images can't be put into the bucket full" in done.stderr
+    assert home.call("DescribeProjects")["ProjectDescriptions"] == []
+
+
 def test_images_of_the_same_name_stay_apart(rcl: Run, tmp_path: Path) -> None:
     for number, label in enumerate(["a", "b"]):
         (tmp_path / "photos" / label).mkdir(parents=True)

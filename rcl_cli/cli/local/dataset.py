@@ -39,23 +39,24 @@ def dataset() -> None:
 @click.option("--project", metavar="NAME", help="Make the datasets of this project; the project is made if need be.")
 @click.option("-o", "--out", type=click.Path(file_okay=False, path_type=Path), help="Write manifests into this folder.")
 @click.option("--part", type=click.Choice(["train", "test"]), help="Take all of it for training, or for testing.")
+@click.option("--copy-to", metavar="S3-URL", help="Copy the images into a bucket: s3://BUCKET, or s3://BUCKET/PREFIX.")
 @click.pass_obj
 def import_(
     settings: Any, source: Path, form: str | None, images: Path | None, project: str | None, out: Path | None,
-    part: str | None,
+    part: str | None, copy_to: str | None,
 ) -> None:  # fmt: skip
     """Make datasets, or manifests, from labelled images of other tools.
 
     SOURCE is a folder of images for each label, a CSV file, or an export: COCO, YOLO, Pascal VOC, Label Studio, CVAT,
-    or a Ground Truth manifest. Images stay where they are. Parts for testing are kept apart; validation images are
-    for testing where there are no others.
+    or a Ground Truth manifest. Images stay where they are, unless --copy-to names a bucket for them. Parts for testing
+    are kept apart; validation images are for testing where there are no others.
 
     Example: rcl dataset import ./photos --project pets
     """
     from rcl_cli.cli.local.showing import Shown
     from rcl_cli.local.datasets.imports import Request, import_images
 
-    request = Request(source, project, out, form, images, part)
+    request = Request(source, project, out, form, images, part, copy_to)
     with Shown(calls=False) as shown:
         made = import_images(settings.context(), request, shown)
     for line in made:

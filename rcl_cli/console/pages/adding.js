@@ -1,28 +1,11 @@
 // Pictures that are dropped or chosen: sent a few at a time, and told how it went.
 import { make } from "/pages/drawing.js";
 import { local, upload } from "./server.js";
+import { dropZone } from "./dropped.js";
 import { note } from "./notes.js";
 import { texts } from "./texts.js";
 
 const AT_ONCE = 4, BATCH = 50;
-
-/** All files of what was dropped, those of folders too. */
-async function filesOf(transfer) {
-  const roots = [...transfer.items].map(item => item.webkitGetAsEntry?.()).filter(Boolean);
-  if (!roots.length) return [...transfer.files];
-  const found = [];
-  async function walk(entry) {
-    if (entry.isFile) { found.push(await new Promise(done => entry.file(done, () => done(new File([], entry.name))))); return; }
-    const reader = entry.createReader();
-    for (;;) {
-      const some = await new Promise(done => reader.readEntries(done, () => done([])));
-      if (!some.length) return;
-      for (const one of some) await walk(one);
-    }
-  }
-  for (const root of roots) await walk(root);
-  return found;
-}
 
 export function adder(project, changed) {
   const input = make("input", { type: "file", multiple: true, accept: "image/jpeg,image/png", hidden: true,
@@ -30,7 +13,7 @@ export function adder(project, changed) {
   const said = make("span", { role: "status" });
   const node = make("p", { class: "row adder" }, texts.dropHere,
     make("button", { type: "button", onclick: () => input.click() }, texts.choose), input, said);
-  let place = null, part = "TRAIN", busy = Promise.resolve();
+  let part = "TRAIN", busy = Promise.resolve();
 
   const add = files => { busy = busy.then(() => sent(files)); return busy; };
   async function sent(files) {
@@ -72,16 +55,5 @@ export function adder(project, changed) {
     const missing = refused.length + (files.length - done);
     if (missing) note(texts.refused(missing, refused[0] ?? ""), { seconds: 0 });
   }
-  function over(event) { if (event.dataTransfer?.types.includes("Files")) document.body.classList.add("dropping"); }
-  function out(event) { if (!event.relatedTarget) document.body.classList.remove("dropping"); }
-  async function drop(event) {
-    document.body.classList.remove("dropping");
-    if (event.dataTransfer?.types.includes("Files")) add(await filesOf(event.dataTransfer));
-  }
-  const heard = { dragover: over, dragleave: out, drop };
-  return {
-    node,
-    listen(where) { place = where; for (const [kind, hear] of Object.entries(heard)) place.addEventListener(kind, hear); },
-    leave() { for (const [kind, hear] of Object.entries(heard)) place?.removeEventListener(kind, hear); },
-  };
+  return { node, ...dropZone(files => add(files.map(one => one.file))) };
 }

@@ -1,6 +1,7 @@
 // All projects, as cards.
 import { make } from "/pages/drawing.js";
 import { invoke, local, thumbnailUrl } from "./server.js";
+import { bringer } from "./bring.js";
 import { asked } from "./dialogs.js";
 import { failed, note } from "./notes.js";
 import { texts } from "./texts.js";
@@ -60,7 +61,9 @@ export async function projects() {
       location.hash = `#/p/${encodeURIComponent(name.value.trim())}`;
     } catch (error) { failed(error); }
   } }, name, make("button", {}, texts.create));
+  const bringing = bringer();
   await refresh();
   const timer = setInterval(() => refresh().catch(() => {}), EVERY_MS);
-  return { node: make("section", {}, make("h1", {}, texts.projects), form, list), leave: () => clearInterval(timer) };
+  const node = make("section", {}, make("h1", {}, texts.projects), form, bringing.node, list);
+  return { node, entered: () => bringing.listen(document.body), leave() { clearInterval(timer); bringing.leave(); } };
 }

@@ -29,6 +29,9 @@ export const local = (name, given, signal) => ask(`/local/${name}`, { ...json(gi
 export const upload = (project, file) =>
   ask(`/local/picture?${new URLSearchParams({ project, name: file.name })}`, { body: file });
 
+/** A file of a folder that is being brought. */
+export const uploadTo = (folder, path, file, signal) => ask(`/local/bring-file?${new URLSearchParams({ folder, path })}`, { body: file, signal });
+
 const named = (entry, more = {}) => new URLSearchParams({ dataset: entry.dataset, position: entry.position, ...more });
 export const pictureUrl = entry => `/local/picture?${named(entry)}`;
 /** A picture that waits in a project's queue. */

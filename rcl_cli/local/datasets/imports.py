@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Protocol, TextIO
+from typing import TextIO
 
 from rcl_cli.api.model import load as load_model
 from rcl_cli.api.validate import validated
@@ -19,6 +19,7 @@ from rcl_cli.errors import RclError, UsageError
 from rcl_cli.formats import registry
 from rcl_cli.formats.lines import LineWriter, part_of, usable
 from rcl_cli.formats.record import FormatError, Notes, Record
+from rcl_cli.local.datasets.copying import Copying, Manifests, Place
 from rcl_cli.local.datasets.sources import PARTS, Count, Step, created_now
 from rcl_cli.local.events import Tell, Understood, counter
 from rcl_cli.local.making import Making, uninterrupted
@@ -47,6 +48,9 @@ class Request:
         form: the source's format, found out if it is not given.
         images: where to look for images that lie elsewhere than the source says.
         part: `train` or `test`, what all of it is for, whatever the source says.
+        copy_to: `s3://BUCKET/PREFIX` that images are copied to; None to let them stay where they are.
+        is_brought: whoever asks brought the source, and has no say about other files of this machine; images are
+            copied then.
     """
 
     source: Path
@@ -55,13 +59,17 @@ class Request:
     form: str | None = None
     images: Path | None = None
     part: str | None = None
+    copy_to: str | None = None
+    is_brought: bool = False
 
     def __post_init__(self) -> None:
         """Whether it makes sense.
 
         Raises:
-            UsageError: not one of `project` and `out` is given.
+            UsageError: not one of `project` and `out` is given, or `copy_to` is no place in a bucket.
         """
+        if self.copy_to is not None:
+            Place.of(self.copy_to)
         if (self.project is None) == (self.out is None):
             raise UsageError("Give either --project, to make its datasets, or --out, to write manifests.")
 
@@ -79,11 +87,12 @@ def import_images(context: Context, request: Request, tell: Tell) -> list[str]:
     with collected(request.source, request.form, request.images, request.part, notes, step) as found:
         for bucket in buckets_not_there(context, found):
             notes.add(f"buckets are not there ({WHERE_BUCKETS_LIE})", bucket)
+        wanted = _where_wanted(context, found, request, notes, tell)
         if request.out is not None:
-            written = write_manifests(found, request.out)
+            written = write_manifests(wanted, request.out)
             tell(Understood(found.parts(), tuple(notes.lines())))
             return [str(path) for path in written]
-        making = make_datasets(context, found, str(request.project), notes)
+        making = make_datasets(context, wanted, str(request.project), notes)
         with making.or_undone():
             tell(Understood(found.parts(), tuple(notes.lines())))
             for one in making.called:
@@ -91,16 +100,13 @@ def import_images(context: Context, request: Request, tell: Tell) -> list[str]:
         return [str(one.result["DatasetArn"]) for one in making.called if one.operation == "CreateDataset"]
 
 
-class Manifests(Protocol):
-    """Manifests by part."""
-
-    def parts(self) -> Collection[str]:
-        """`train`, `test`, or both."""
-        ...
-
-    def write(self, part: str, target: Path) -> None:
-        """Write the manifest of a part."""
-        ...
+def _where_wanted(context: Context, found: Collected, request: Request, notes: Notes, tell: Tell) -> Manifests:
+    if request.copy_to is None:
+        return found
+    folder = request.source if request.source.is_dir() else request.source.parent
+    roots = [root.absolute() for root in (request.images, folder) if root]
+    only = folder if request.is_brought else None
+    return Copying(context, found, Place.of(request.copy_to), roots, only, notes, counter("copying images", tell))
 
 
 class Collected:
@@ -189,7 +195,7 @@ def collected(
         yield found
 
 
-def write_manifests(found: Collected, folder: Path) -> list[Path]:
+def write_manifests(found: Manifests, folder: Path) -> list[Path]:
     """Write a manifest a part into a folder, which is made; all of them, or none.
 
     Raises:

@@ -167,7 +167,7 @@ def _mount(layout: Layout) -> Check:
 
 
 def _temporary(layout: Layout) -> Check:
-    left = left_behind() + abandoned_files(layout.home) + abandoned_files(layout.weights_cache)
+    left = left_behind(layout.cache) + abandoned_files(layout.home) + abandoned_files(layout.weights_cache)
     if not left:
         return Check("temporary files", "ok", tempfile.gettempdir())
     detail = f"killed processes left {len(left)} folder(s) and file(s), {left[0]} first"
