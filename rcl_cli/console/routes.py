@@ -18,6 +18,7 @@ from rcl_cli.api.model import load
 from rcl_cli.buckets.base import NoSuchObjectError
 from rcl_cli.console.answering import MAX_JSON_BYTES, as_json, body_of, guarded, missing, page, routes_of
 from rcl_cli.console.bringing import BringingRoutes
+from rcl_cli.console.checking import CheckingRoutes
 from rcl_cli.console.feedback import FeedbackRoutes
 from rcl_cli.console.given import (
     entry_json,
@@ -112,6 +113,7 @@ class Routes:
             *self._bringing.all,
             *ModelRoutes(self._context).all,
             *FeedbackRoutes(self._context).all,
+            *CheckingRoutes(self._context).all,
         ]
 
     def close(self) -> None:

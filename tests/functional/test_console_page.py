@@ -454,7 +454,7 @@ def test_labels_are_renamed_made_one_and_deleted(browser: Browser, home: Home) -
 
 VIEWS = {
     "#/": ".card", "#/p/p": ".tile:visible", "#/p/p/labels": "tbody tr", "#/p/p/models": "h1",
-    "#/p/p/label/0": ".stage .box",
+    "#/p/p/label/0": ".stage .box", "#/p/p/check": ".kind li",
 }  # fmt: skip
 
 
@@ -465,6 +465,11 @@ def test_every_view_can_be_used_by_everybody(browser: Browser, home: Home) -> No
     home.dataset(project, "TRAIN", training)
     home.dataset(project, "TEST", testing)
     with at_console(browser, home) as (page, _):
+        page.get_by_role("link", name="p", exact=False).first.click()
+        page.get_by_role("link", name="Check").click()
+        page.get_by_role("button", name="Check the images").click()
+        page.locator(".kind li").first.wait_for()
+        page.get_by_role("link", name="rcl").click()
         usable_by_everybody(page, VIEWS)
 
 

@@ -3,6 +3,7 @@ import { make } from "/pages/drawing.js";
 import { projects } from "./projects.js";
 import { gallery } from "./gallery.js";
 import { labels } from "./labels.js";
+import { check } from "./check.js";
 import { models } from "./models.js";
 import { judge } from "./judge.js";
 import { compare } from "./compare.js";
@@ -18,6 +19,7 @@ const VIEWS = [
   [/^#?\/?$/, () => projects()],
   [/^#\/p\/([^/]+)$/, name => gallery(name)],
   [/^#\/p\/([^/]+)\/labels$/, name => labels(name)],
+  [/^#\/p\/([^/]+)\/check$/, name => check(name)],
   [/^#\/p\/([^/]+)\/models$/, name => models(name)],
   [/^#\/p\/([^/]+)\/judge\/([^/]+)$/, (name, version) => judge(name, version)],
   [/^#\/p\/([^/]+)\/training\/([^/]+)$/, (name, version) => watch(name, version)],

@@ -108,6 +108,11 @@ def labelling_of(text: str) -> Labelling:
     )
 
 
+def size_in(text: str) -> tuple[float, float] | None:
+    """Width and height of the image in pixels, as its boxes are written; None where it has none."""
+    return next((one.size for one in _attributes(load(text) or {}, BOXES)), None)
+
+
 def edited(text: str, wanted: Labelling, size_px: Callable[[], tuple[int, int]], created: str) -> str:
     """A line that says what is wanted.
 

@@ -17,7 +17,8 @@ from rcl_cli.store import datasets, entries
 from rcl_cli.store.entries import EntryFilter
 
 _BATCH, _TRIES = 2000, 5
-Change = Callable[[Labelling], Labelling]
+# What an entry is to say, of what it says, and its line.
+Change = Callable[[Labelling, str], Labelling]
 
 
 class _ChangedMeanwhileError(Exception):
@@ -70,14 +71,14 @@ def _change_batch(context: Context, dataset_arn: str, positions: Sequence[int], 
 
 def _changed(line: str, change: Change, created: str) -> str:
     before = labelling_of(line)
-    after = change(before)
+    after = change(before, line)
     return line if after == before else edited(line, after, lambda: (0, 0), created)
 
 
 def labels_given(add: Collection[str], remove: Collection[str]) -> Change:
     """Gives image-level labels, and takes others."""
 
-    def change(said: Labelling) -> Labelling:
+    def change(said: Labelling, _line: str) -> Labelling:
         return said._replace(labels=tuple(dict.fromkeys([*(one for one in said.labels if one not in remove), *add])))
 
     return change
@@ -86,7 +87,7 @@ def labels_given(add: Collection[str], remove: Collection[str]) -> Change:
 def label_renamed(label: str, to: str | None) -> Change:
     """Calls a label otherwise, on images and boxes; with None it goes, and its boxes with it."""
 
-    def change(said: Labelling) -> Labelling:
+    def change(said: Labelling, _line: str) -> Labelling:
         named = [to if one == label else one for one in said.labels]
         boxes = [one._replace(label=to) if one.label == label and to is not None else one for one in said.boxes]
         return Labelling(

@@ -13,7 +13,8 @@ from rcl_cli.manifest.checks import MAX_BOXES
 _TRAINING_PX = 640
 _TINY_PX = 4.0
 _HUGE_SHARE = 0.95
-_SAME_IOU = 0.9
+# From here on two boxes are around the same thing.
+SAME_IOU = 0.9
 _EDGE_PX = 1.0
 
 
@@ -26,7 +27,7 @@ def check_boxes(record: Record, name: str, part: str) -> Iterator[Finding]:
     if len(record.boxes) > MAX_BOXES:
         yield Finding("too-many-boxes", (name,), f"{len(record.boxes)} boxes", part)
     for box in record.boxes:
-        kind = _fault(box, record.size)
+        kind = fault_of(box, record.size)
         if kind:
             yield Finding(kind, (name,), _words(box, record.size), part)
     for one, other, overlap in _overlaps(record.boxes):
@@ -40,7 +41,8 @@ def _words(box: BoxPx, size: tuple[int, int]) -> str:
     return f"{box.label} {box.width:g}×{box.height:g} at {box.left:g},{box.top:g} of {size[0]}×{size[1]}"
 
 
-def _fault(box: BoxPx, size: tuple[int, int]) -> str | None:
+def fault_of(box: BoxPx, size: tuple[float, float]) -> str | None:
+    """The kind of finding that a box is by itself."""
     width, height = size
     if not (box.width > 0 and box.height > 0 and all(map(isfinite, box[1:]))):
         return "empty-box"
@@ -58,12 +60,12 @@ def _fault(box: BoxPx, size: tuple[int, int]) -> str | None:
 def _overlaps(boxes: tuple[BoxPx, ...]) -> Iterator[tuple[BoxPx, BoxPx, float]]:
     for index, one in enumerate(boxes):
         for other in boxes[index + 1 :]:
-            overlap = _iou(one, other)
-            if overlap >= _SAME_IOU:
+            overlap = iou(one, other)
+            if overlap >= SAME_IOU:
                 yield one, other, overlap
 
 
-def _iou(one: BoxPx, other: BoxPx) -> float:
+def iou(one: BoxPx, other: BoxPx) -> float:
     """Area of what two boxes share over the area of both together."""
     width = min(one.left + one.width, other.left + other.width) - max(one.left, other.left)
     height = min(one.top + one.height, other.top + other.height) - max(one.top, other.top)

@@ -65,12 +65,14 @@ class Finding(NamedTuple):
         images: those it is about, the first of them first; empty where it is about labels.
         detail: what was seen.
         part: `train` or `test`; empty where it is about both.
+        labels: those it is about, the commonest first.
     """
 
     kind: str
     images: tuple[str, ...]
     detail: str
     part: str = ""
+    labels: tuple[str, ...] = ()
 
     @property
     def severity(self) -> Severity:

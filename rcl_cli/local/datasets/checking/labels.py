@@ -36,14 +36,15 @@ def _spellings(together: Counter[str]) -> Iterator[Finding]:
     for variants in alike.values():
         if len(variants) > 1:
             shown = ", ".join(f"{label!r} ({together[label]} images)" for label in sorted(variants))
-            yield Finding("label-spelling", (), shown)
+            commonest = tuple(sorted(variants, key=lambda label: (-together[label], label)))
+            yield Finding("label-spelling", (), shown, labels=commonest)
     plain = [label for label in variants_once(alike) if len(label) >= _LEAST_LETTERS]
     for label in plain:
         for other in plain:
             rare = together[label] <= _RARE_SHARE * together[other]
             if label != other and rare and not _differ_in_digits(label, other) and _is_one_slip(label, other):
                 detail = f"{label!r} ({together[label]} images) and {other!r} ({together[other]} images)"
-                yield Finding("label-typo", (), detail)
+                yield Finding("label-typo", (), detail, labels=(other, label))
 
 
 def variants_once(alike: Mapping[str, list[str]]) -> list[str]:
@@ -72,11 +73,14 @@ def _frequencies(counts: Mapping[str, Counter[str]]) -> Iterator[Finding]:
     most = max(train.values(), default=0)
     for label, images in sorted(train.items()):
         if images < _FEW:
-            yield Finding("few-images", (), f"{label!r}: {images} training images", TRAIN)
+            yield Finding("few-images", (), f"{label!r}: {images} training images", TRAIN, (label,))
         elif images * _IMBALANCE <= most:
-            yield Finding("imbalance", (), f"{label!r}: {images} training images, {most} of the commonest label", TRAIN)
+            detail = f"{label!r}: {images} training images, {most} of the commonest label"
+            yield Finding("imbalance", (), detail, TRAIN, (label,))
     if train and test:
         for label in sorted(test.keys() - train.keys()):
-            yield Finding("label-only-in-test", (), f"{label!r}: {test[label]} test images, none for training")
+            detail = f"{label!r}: {test[label]} test images, none for training"
+            yield Finding("label-only-in-test", (), detail, labels=(label,))
         for label in sorted(train.keys() - test.keys()):
-            yield Finding("label-only-in-train", (), f"{label!r}: {train[label]} training images, none for testing")
+            detail = f"{label!r}: {train[label]} training images, none for testing"
+            yield Finding("label-only-in-train", (), detail, labels=(label,))
