@@ -5,9 +5,15 @@ from __future__ import annotations
 import threading
 import traceback
 from collections.abc import Mapping
+from contextlib import ExitStack
+from pathlib import PurePath
 from typing import Any
 
-from rcl_cli.console.answering import routes_of
+from starlette.requests import Request as WebRequest
+from starlette.responses import Response
+from starlette.routing import Route
+
+from rcl_cli.console.answering import as_json, body_of, guarded, routes_of
 from rcl_cli.console.given import given_count, given_text, given_texts
 from rcl_cli.context import Context
 from rcl_cli.errors import InvalidParameter, RclError, ServiceError
@@ -17,9 +23,11 @@ from rcl_cli.local.feedback.overview import status
 from rcl_cli.local.feedback.verifying import Queued, verify, waiting
 from rcl_cli.local.models.judging import entries_of
 from rcl_cli.operations.resources import find_project
+from rcl_cli.scratch import scratch
 from rcl_cli.status import FeedbackState
 
 _MOST_AT_ONCE, _MOST_NAMED = 100, 5
+_MOST_LIST_BYTES = 2**26
 
 
 class FeedbackRoutes:
@@ -33,7 +41,9 @@ class FeedbackRoutes:
             "feedback": self._queue, "feedback-add": self._add, "feedback-adding": self._progress,
             "feedback-verify": self._verify,
         }  # fmt: skip
-        self.all = routes_of(context.layout.home, answers)
+        self.all = [
+            Route("/local/feedback-list", self._list, methods=["POST"]), *routes_of(context.layout.home, answers)
+        ]  # fmt: skip
 
     def _queue(self, given: Mapping[str, Any]) -> Any:
         """How many there are of each state, and some of one."""
@@ -52,21 +62,53 @@ class FeedbackRoutes:
         project, sources = given_text(given.get("project")), given_texts(given.get("sources"))
         if not sources or not all(one.startswith("s3://") for one in sources):
             raise InvalidParameter("Name pictures in buckets: s3://BUCKET/PREFIX.")
+        self._claim(project)
+        self._begin(Request(project, tuple(sources)), ExitStack())
+        return {}
+
+    async def _list(self, request: WebRequest) -> Response:
+        """Begin to take in a list that is sent: lines with source-refs, and answers where `rcl detect` wrote them."""
+
+        def begin(body: bytes) -> Response:
+            given = request.query_params
+            name = PurePath(given_text(given.get("name", ""))).name or "list"
+            with ExitStack() as stack:
+                path = stack.enter_context(scratch("list")) / "list"
+                path.write_bytes(body)
+                asked = Request(given.get("project", ""), (), brought=((name, path),))
+                self._claim(asked.project)
+                self._begin(asked, stack.pop_all())
+            return as_json({})
+
+        return await guarded(self._context.layout.home, begin, await body_of(request, _MOST_LIST_BYTES))
+
+    def _claim(self, project: str) -> None:
+        """
+        Raises:
+            InvalidParameter: others are being added to its queue.
+        """
         with self._lock:
             if self._adding.get(project, {}).get("is_over") is False:
                 raise InvalidParameter("Pictures are being added already: wait until these are there.")
             self._adding[project] = {"done": 0, "is_over": False}
-        request = Request(project, tuple(sources))
-        threading.Thread(target=self._work, args=(project, request), daemon=True).start()
-        return {}
 
-    def _work(self, project: str, request: Request) -> None:
+    def _begin(self, request: Request, kept: ExitStack) -> None:
+        """
+        Args:
+            kept: what is needed until it is over.
+        """
+        threading.Thread(target=self._work, args=(request, kept), daemon=True).start()
+
+    def _work(self, request: Request, kept: ExitStack) -> None:
+        project = request.project
+
         def tell(event: Event) -> None:
             if isinstance(event, Counted):
                 self._adding[project] = {"done": event.done, "is_over": False}
 
         try:
-            told = _outcome_json(add(self._context, request, tell))
+            with kept:
+                told = _outcome_json(add(self._context, request, tell))
         except Exception as error:  # noqa: BLE001 - whatever ends it must be told
             if not isinstance(error, (ServiceError, RclError, OSError)):
                 traceback.print_exc()

@@ -5,7 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from rcl_cli.console.answering import routes_of
+from starlette.requests import Request
+from starlette.responses import FileResponse, Response
+from starlette.routing import Route
+
+from rcl_cli.backends.exports.names import FORMS
+from rcl_cli.console.answering import guarded, routes_of
 from rcl_cli.console.given import given_numbers, given_text
 from rcl_cli.context import Context
 from rcl_cli.errors import InvalidParameter, UsageError
@@ -13,6 +18,7 @@ from rcl_cli.evaluation.evidence import Judged
 from rcl_cli.local.home.overview import versions_of
 from rcl_cli.local.models.comparison import compare, page_data
 from rcl_cli.local.models.judging import entries_of, judging_of
+from rcl_cli.local.models.packing import Exports
 from rcl_cli.local.models.thresholds import reset_thresholds, set_thresholds
 from rcl_cli.local.models.training import begin_training
 from rcl_cli.local.models.watching import (
@@ -37,9 +43,14 @@ class ModelRoutes:
         answers = {
             "versions": self._versions, "options": self._options, "train": self._train, "training": self._training,
             "stop-training": self._stop_training, "judging": self._judging, "thresholds": self._thresholds,
-            "comparison": self._comparison,
+            "comparison": self._comparison, "export": self._export, "exported": self._exported,
         }  # fmt: skip
-        self.all = routes_of(context.layout.home, answers)
+        self._exports = Exports(context)
+        self.all = [Route("/local/export-file", self._file), *routes_of(context.layout.home, answers)]
+
+    def close(self) -> None:
+        """End exports, and remove them."""
+        self._exports.close()
 
     def _versions(self, given: Mapping[str, Any]) -> Any:
         rows = versions_of(self._context, given_text(given.get("project")))
@@ -104,3 +115,24 @@ class ModelRoutes:
             }  # fmt: skip
 
         return page_data(found, picture)
+
+    def _export(self, given: Mapping[str, Any]) -> Any:
+        """Begin to export a version; without a form, which forms there are."""
+        form = given_text(given.get("form", ""))
+        if form:
+            self._exports.begin(named_version(self._context, given_text(given.get("version"))), form)
+        return {"forms": FORMS}
+
+    def _exported(self, given: Mapping[str, Any]) -> Any:
+        version = named_version(self._context, given_text(given.get("version")))
+        return self._exports.standing(version, given_text(given.get("form")))._asdict()
+
+    async def _file(self, request: Request) -> Response:
+        def answer(_: bytes) -> Response:
+            version = named_version(self._context, request.query_params.get("version", ""))
+            path, name = self._exports.file(version, request.query_params.get("form", ""))
+            return FileResponse(
+                path, media_type="application/zip", filename=name, headers={"cache-control": "no-store"}
+            )
+
+        return await guarded(self._context.layout.home, answer, b"")

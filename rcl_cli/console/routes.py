@@ -32,6 +32,7 @@ from rcl_cli.console.given import (
     given_texts,
     saved_json,
 )
+from rcl_cli.console.labels import LabelRoutes
 from rcl_cli.console.modelling import ModelRoutes
 from rcl_cli.context import Context
 from rcl_cli.errors import InvalidParameter, ResourceInUse, ResourceNotFound, ServiceError, UnknownOperation
@@ -46,13 +47,12 @@ from rcl_cli.local.labelling.gallery import (
     Listing,
     Shown,
     index_of,
-    labels_of,
     lines_of,
     listing_of,
     next_unlabeled,
     shown,
 )
-from rcl_cli.local.labelling.many import change_many, labels_given, rename_label
+from rcl_cli.local.labelling.many import change_many, labels_given
 from rcl_cli.local.labelling.parts import move_entries, remove_entries, split
 from rcl_cli.local.labelling.pictures import SIDES_PX, Pictures, upright_png
 from rcl_cli.local.labelling.saving import ChangedMeanwhileError, restore, save
@@ -76,6 +76,7 @@ class Routes:
         self._context = context._replace(names_files=False)
         self._gallery, self._pictures = Gallery(), Pictures(self._context)
         self._asking, self._bringing = Asking(self._context), BringingRoutes(self._context)
+        self._models = ModelRoutes(self._context)
         # Of the entries that pages were last shown, by dataset and position: a thumbnail needs no look into the store.
         self._shown: OrderedDict[tuple[str, int], str] = OrderedDict()
         self._lock = threading.Lock()
@@ -83,7 +84,6 @@ class Routes:
         answers = {
             "projects": self._projects,
             "gallery": self._stretch,
-            "labels": self._labels,
             "queue": self._queue,
             "ask": self._ask,
             "asking": self._asking_now,
@@ -96,7 +96,6 @@ class Routes:
             "move": self._move,
             "remove": self._remove,
             "split": self._split,
-            "rename": self._rename,
             "add": self._add,
         }
         self.all = [
@@ -110,8 +109,9 @@ class Routes:
             Route("/local/picture", self._picture),
             Route("/local/thumbnail", self._thumbnail),
             *routes_of(home, answers),
+            *LabelRoutes(self._context).all,
             *self._bringing.all,
-            *ModelRoutes(self._context).all,
+            *self._models.all,
             *FeedbackRoutes(self._context).all,
             *CheckingRoutes(self._context).all,
         ]
@@ -120,6 +120,7 @@ class Routes:
         """End what works for it, and remove what was kept for it."""
         self._pictures.close()
         self._bringing.close()
+        self._models.close()
 
     # --- the API ------------------------------------------------------------------------------------------------------
 
@@ -207,9 +208,6 @@ class Routes:
         return await guarded(self._context.layout.home, answer, b"")
 
     # --- labels -------------------------------------------------------------------------------------------------------
-
-    def _labels(self, given: Mapping[str, Any]) -> Any:
-        return {"labels": [one._asdict() for one in labels_of(self._context, given_text(given.get("project")))]}
 
     def _where(self, given: Mapping[str, Any]) -> Any:
         found = index_of(self._listing(given), given_text(given.get("dataset")), given_count(given.get("position")))
@@ -314,11 +312,6 @@ class Routes:
 
     def _split(self, given: Mapping[str, Any]) -> Any:
         return {"testing": split(self._context, given_text(given.get("project")))}
-
-    def _rename(self, given: Mapping[str, Any]) -> Any:
-        to = given.get("to")
-        project, label = given_text(given.get("project")), given_text(given.get("label"))
-        return {"changed": rename_label(self._context, project, label, None if to is None else given_text(to).strip())}
 
     def _add(self, given: Mapping[str, Any]) -> Any:
         refs = given_texts(given.get("source_refs"))

@@ -39,6 +39,11 @@ class Layout(NamedTuple):
         return self.home / "cache"
 
     @property
+    def signs(self) -> Path:
+        """Colours and keys of labels: local/labelling/signs.py."""
+        return self.home / "signs"
+
+    @property
     def weights_cache(self) -> Path:
         return self.cache / "weights"
 

@@ -12,7 +12,9 @@ from tests.conftest import Home
 from tests.functional.consoling import consoling
 from tests.functional.npm import FOLDER
 
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+# The camera's picture is drawn, and nobody is asked whether it may be used.
+_CAMERA = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", *_CAMERA]
 
 
 class Complaints:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,8 +20,9 @@ from rcl_cli.local.models.thresholds import thresholds_of
 from rcl_cli.local.models.watching import named_version
 from rcl_cli.store import answers
 from rcl_cli.store.entries import EntryFilter
-from tests.conftest import Home, box_images, noisy
+from tests.conftest import Home, box_images, noisy, wait_until
 from tests.functional.browser import needs_browser
+from tests.functional.consoling import consoling
 from tests.functional.models import Trained
 from tests.functional.pages import at_console, counted, saved, usable_by_everybody
 
@@ -121,6 +126,68 @@ def test_versions_are_compared(browser: Browser, two: Trained) -> None:
         expect(page.locator(".fact").first).to_contain_text("→")
         expect(page.locator("td", has_text="1").first).to_be_visible()
         expect(page.get_by_text("test images that both have. F1 changes by")).to_be_visible()
+
+
+def test_many_pictures_and_the_camera_are_tried(browser: Browser, detector: Trained, tmp_path: Path) -> None:
+    for number in range(3):
+        noisy((200, 30, 30), (160, 120), number).save(tmp_path / f"{number}.jpg")
+    (tmp_path / "notes.txt").write_text("no picture")
+    with at_console(browser, detector.home) as (page, _):
+        go(page, "#/p/p/models")
+        trial = page.locator(".trial")
+        trial.locator("input[type=file]").set_input_files(sorted(tmp_path.iterdir()))
+        expect(trial.locator(".count")).to_have_text("1 of 3")
+        expect(trial.locator("li").first).to_be_visible()
+        trial.get_by_role("button", name="Next image").click()
+        expect(trial.locator(".count")).to_have_text("2 of 3")
+        expect(trial.locator(".shot img")).to_have_attribute("alt", "1.jpg")
+        trial.get_by_role("button", name="Camera").click()
+        expect(trial.locator("video")).to_be_visible()
+        page.wait_for_function("document.querySelector('.trial video').videoWidth > 0")
+        trial.get_by_role("button", name="Take the picture").click()
+        expect(trial.locator(".shot img")).to_have_attribute("alt", "camera.jpg")
+        page.get_by_label("From this confidence on").fill("0")
+        expect(trial.locator("li").first).to_contain_text("%")
+        # The camera is off again.
+        expect(trial.get_by_role("button", name="Camera")).to_be_visible()
+        trial.locator("input[type=file]").set_input_files(tmp_path / "notes.txt")
+        expect(page.locator("#notes")).to_contain_text("There is no JPEG and no PNG among them.")
+
+
+def test_a_model_is_taken_away(browser: Browser, own_detector: Trained, tmp_path: Path) -> None:
+    home = own_detector.home
+    with at_console(browser, home) as (page, _):
+        go(page, "#/p/p/models")
+        page.get_by_role("button", name="Export v").click()
+        dialog = page.locator("dialog")
+        dialog.get_by_role("button", name="Export").click()
+        link = dialog.get_by_role("link", name="Download (onnx)")
+        link.wait_for(timeout=90_000)
+        expect(dialog.get_by_role("status")).to_contain_text("test images")
+        with page.expect_download() as download:
+            link.click()
+        assert download.value.suggested_filename == "p-v-onnx.zip"
+        download.value.save_as(tmp_path / "export.zip")
+    shutil.unpack_archive(tmp_path / "export.zip", tmp_path)
+    picture = next((home.buckets / "data").glob("*.jpg"))
+    script = [sys.executable, str(tmp_path / "p-v-onnx" / "run.py"), str(picture)]
+    done = subprocess.run(script, capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout)["found"] is not None
+    # Nothing is left of it.
+    assert not list((home.path / "cache").glob("rcl-scratch-*"))
+
+
+def test_exports_that_cannot_be_are_told(own_detector: Trained) -> None:
+    with consoling(own_detector.home) as (visitor, _):
+        assert visitor.enter()
+        assert visitor.local("export", version="p/v", form="doc").startswith("There is no form doc")
+        assert "not kept any more" in visitor.local("exported", version="p/v", form="onnx")
+        assert visitor.ask("GET", "/local/export-file?version=p/v&form=onnx")[0] == 400
+        assert visitor.local("export", version="p/v", form="tensorrt") == visitor.local("export")
+        wait_until(lambda: bool(visitor.local("exported", version="p/v", form="tensorrt")["is_over"]), 90)
+        standing = visitor.local("exported", version="p/v", form="tensorrt")
+        assert not standing["is_there"]
+        assert "TensorRT" in standing["told"] or "tensorrt" in standing["told"]
 
 
 @pytest.mark.usefixtures("installed")

@@ -340,6 +340,29 @@ def test_a_dataset_that_could_not_be_made_closes_nothing(browser: Browser, home:
         expect(page.locator(".tile:visible")).to_have_count(2)
 
 
+def test_tags_are_set_and_removed(browser: Browser, home: Home) -> None:
+    project = home.project("shapes")
+
+    def tags() -> Any:
+        return home.call("ListTagsForResource", ResourceArn=project)["Tags"]
+
+    with at_console(browser, home, may_complain=True) as (page, _):
+        page.get_by_role("button", name="Tags shapes").click()
+        dialog = page.locator("dialog")
+        expect(dialog).to_contain_text("There are none.")
+        for key, value in (("team", ODD_LABEL), ("team", "blue"), ("Maß", "")):
+            dialog.get_by_label("Key").fill(key)
+            dialog.get_by_label("Value").fill(value)
+            page.keyboard.press("Enter")
+            expect(dialog.get_by_label("Key")).to_have_value("" if "<" not in value else key)
+        # What the API refuses, it says why.
+        expect(page.locator("#notes")).to_contain_text("tags")
+        assert tags() == {"team": "blue", "Maß": ""}
+        dialog.get_by_role("button", name="Remove team").click()
+        expect(dialog.locator("tr")).to_have_count(1)
+        assert tags() == {"Maß": ""}
+
+
 QUICK = {"RCL_TRAINING_EPOCHS": "1", "RCL_TRAINING_IMAGE_SIZE": "64", "RCL_TRAINING_WEIGHTS": "none"}
 
 

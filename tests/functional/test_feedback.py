@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 
@@ -31,6 +32,7 @@ from rcl_cli.store.feedback import Item
 from tests.conftest import COLOURS, Home, box_line, image_line, in_threads, noisy, wait_until
 from tests.functional.conftest import place_of
 from tests.functional.conftest import running as running_model
+from tests.functional.consoling import consoling
 from tests.functional.models import Trained, copied
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -273,6 +275,42 @@ def test_who_comes_from_elsewhere_names_no_files(running: Trained, tmp_path: Pat
     for source in (str(pictures(tmp_path / "shop", 1)), answered(tmp_path, {"source-ref": "file:///etc/hosts"})):
         with pytest.raises(UsageError, match="s3://BUCKET/PREFIX"):
             add(context, Request("p", (source,)), silent)
+
+
+def test_a_page_brings_what_detect_wrote(stopped: Trained, tmp_path: Path) -> None:
+    home = stopped.home
+    folder = home.buckets / "work"
+    pictures(folder, 2)
+    refs = [f"s3://work/{path.name}" for path in sorted(folder.iterdir())]
+    secret = pictures(tmp_path / "secret", 1)
+    lines = [
+        {"source-ref": refs[0], "CustomLabels": SAID}, {"source-ref": refs[1], "CustomLabels": SAID},
+        {"source-ref": next(secret.iterdir()).as_uri(), "CustomLabels": SAID},
+        {"source-ref": str(next(secret.iterdir())), "CustomLabels": SAID},
+    ]  # fmt: skip
+    body = "".join(json.dumps(line) + "\n" for line in lines).encode()
+    with consoling(home) as (visitor, _):
+        assert visitor.enter()
+
+        def bring(content: bytes, **given: str) -> Any:
+            named = {"project": stopped.project, "name": "../found.jsonl", **given}
+            status, answer, _ = visitor.ask("POST", f"/local/feedback-list?{urlencode(named)}", content)
+            if status != 200:
+                return json.loads(answer)["error"]["message"]
+            wait_until(lambda: bool(visitor.local("feedback-adding", project=named["project"])["is_over"]))
+            return visitor.local("feedback-adding", project=named["project"])
+
+        told = bring(body)
+        assert (told["added"], told["left_out"]) == (2, 2)
+        assert "images in buckets only" in told["first_left_out"][0]
+        assert {one.origin for one in waiting(home.context, stopped.project)} == {"found.jsonl"}
+        # Answers are there already; without any, somebody has to be asked.
+        assert bring(body)["in_queue"] == 2
+        assert "is not running" in bring(b'{"source-ref": "s3://work/new.jpg"}\n')["trouble"]
+        assert "There are no images in found.jsonl" in bring(b"\n")["trouble"]
+        assert bring(b"no JSON\n")["left_out"] == 1
+        assert "project" in bring(body, project="nobody's")["trouble"]
+        assert "larger than 64 MB" in bring(b" " * (2**26 + 1))
 
 
 def test_two_at_once_add_every_image_once(running: Trained, tmp_path: Path) -> None:

@@ -7,15 +7,13 @@ from typing import Any
 
 import click
 
+from rcl_cli.backends.exports.names import FORMS
 from rcl_cli.cli.terminal import say
-
-# Of `backends.exports`, which imports torch.
-_FORMATS = ("onnx", "openvino", "torchscript", "coreml", "tensorrt")
 
 
 @click.command()
 @click.argument("version")
-@click.option("--format", "form", required=True, type=click.Choice(_FORMATS), help="What to write.")
+@click.option("--format", "form", required=True, type=click.Choice(FORMS), help="What to write.")
 @click.option("-o", "--out", required=True, type=click.Path(path_type=Path), help="An empty folder, or a new one.")
 @click.pass_obj
 def export(settings: Any, version: str, form: str, out: Path) -> None:
@@ -23,8 +21,7 @@ def export(settings: Any, version: str, form: str, out: Path) -> None:
 
     The folder has the model, its labels, preprocessing and thresholds, and run.py, a short script that needs numpy,
     pillow and one runtime. At the end the script is tried on the test images. coreml needs a Mac to run, tensorrt a GPU
-    to be made. VERSION is an ARN, PROJECT/VERSION, or a
-    PROJECT, for its latest version.
+    to be made. VERSION is an ARN, PROJECT/VERSION, or a PROJECT, for its latest version.
 
     Example: rcl export circuits/v1 --format onnx -o circuits-onnx
     """

@@ -5,11 +5,22 @@ import { draw } from "/pages/drawing.js";
 const PALETTE = ["#e69f00", "#56b4e9", "#009e73", "#f0e442", "#0072b2", "#d55e00", "#cc79a7", "#ffffff"];
 
 export class Colours {
-  constructor(names) { this.names = [...names]; }
+  /** @param labels of a project: { name, colour, key }, the last two empty where nobody chose them */
+  constructor(labels) {
+    this.names = labels.map(one => one.name);
+    this.own = new Map(labels.filter(one => one.colour).map(one => [one.name, one.colour]));
+    this.keys = new Map(labels.filter(one => one.key).map(one => [one.name, one.key]));
+  }
   of(label) {
     let index = this.names.indexOf(label);
     if (index < 0) index = this.names.push(label) - 1;
-    return PALETTE[index % PALETTE.length];
+    return this.own.get(label) ?? PALETTE[index % PALETTE.length];
+  }
+  /** The key of each label that has one: its own, or in the order of the labels what is left of 1 to 9. */
+  byKey() {
+    const taken = new Set(this.keys.values()), left = [..."123456789"].filter(one => !taken.has(one)), found = new Map();
+    for (const name of this.names) { const key = this.keys.get(name) ?? left.shift(); if (key) found.set(key, name); }
+    return found;
   }
 }
 

@@ -1,6 +1,6 @@
 // Pictures from work, one after the other: is what the model says right? What people say of it goes into the training set.
 import { make } from "/pages/drawing.js";
-import { feedbackUrl, invoke, local, projectNamed, upload } from "./server.js";
+import { feedbackUrl, invoke, local, projectNamed, sendList, upload } from "./server.js";
 import { Colours, overlay } from "./boxes.js";
 import { failed, note } from "./notes.js";
 import { texts } from "./texts.js";
@@ -9,7 +9,7 @@ const STATES = ["WAITING", "WRONG", "RIGHT", "CORRECTED"], AHEAD = 8, EVERY_MS =
 
 export async function feedback(name) {
   const project = await projectNamed(name), base = `#/p/${encodeURIComponent(name)}`;
-  const colours = new Colours(project.labels.map(one => one.name)), query = new URLSearchParams(location.hash.split("?")[1] ?? "");
+  const colours = new Colours(project.labels), query = new URLSearchParams(location.hash.split("?")[1] ?? "");
   let state = STATES.includes(query.get("state")) ? query.get("state") : "WAITING", items = [], offset = 0, busy = false, left = false, timer = 0, asked = 0, bringing = Promise.resolve();
 
   // --- the queue ---
@@ -97,7 +97,7 @@ export async function feedback(name) {
   // --- bringing pictures ---
   const running = make("p"), progress = make("span", { role: "status", class: "count" });
   const prefix = make("input", { "aria-label": texts.prefix, placeholder: "s3://bucket/prefix/", autocomplete: "off", required: true, pattern: "s3://.+" });
-  const input = make("input", { type: "file", multiple: true, accept: "image/jpeg,image/png", hidden: true, onchange: () => { bring([...input.files]).catch(failed); input.value = ""; } });
+  const input = make("input", { type: "file", multiple: true, accept: "image/jpeg,image/png,.jsonl,.manifest", hidden: true, onchange: () => { bring([...input.files]).catch(failed); input.value = ""; } });
   const form = make("form", { class: "row", onsubmit: event => { event.preventDefault(); add([prefix.value.trim()]).catch(failed); } },
     texts.feedbackDrop, make("button", { type: "button", onclick: () => input.click() }, texts.choose), input, texts.orPrefix, prefix, make("button", {}, texts.addPrefix), progress);
   async function add(sources) {
@@ -129,8 +129,10 @@ export async function feedback(name) {
     bringing = bringing.catch(() => {}).then(() => sent(files));
     return bringing;
   }
-  async function sent(files) {
-    const refs = [], refused = [];
+  const isList = file => /\.(jsonl|manifest)$/i.test(file.name);
+  async function sent(every) {
+    for (const file of every.filter(isList)) { await sendList(project.arn, file); await follow(); }
+    const files = every.filter(file => !isList(file)), refs = [], refused = [];
     for (const file of files) {
       progress.textContent = texts.adding(refs.length + refused.length, files.length);
       try { refs.push((await upload(project.arn, file)).source_ref); } catch (error) {

@@ -128,7 +128,7 @@ class Tile {
 
 export async function gallery(name) {
   const project = await projectNamed(name);
-  const colours = new Colours(project.labels.map(one => one.name));
+  const colours = new Colours(project.labels);
   const query = new URLSearchParams(location.hash.split("?")[1] ?? "");
   const field = make("div", { class: "field", tabindex: "0", "aria-label": texts.allParts });
   const inside = make("div", { class: "inside" });
@@ -202,7 +202,8 @@ export async function gallery(name) {
     const [first, last] = [Math.min(from, tile.index), Math.max(from, tile.index)];
     try {
       for (let start = first; start <= last; start += 500) {
-        const found = isRange ? (await local("gallery", { project: project.arn, filter: listing.filter, revision: listing.revision, offset: start, limit: Math.min(500, last - start + 1) })).entries : [tile.entry];
+        // A tile has no entry while it is asked for.
+        const found = isRange || !tile.entry ? (await local("gallery", { project: project.arn, filter: listing.filter, revision: listing.revision, offset: start, limit: Math.min(500, last - start + 1) })).entries : [tile.entry];
         for (const entry of found) if (entry) choice.set(entry, isChosen);
       }
     } catch (error) { failed(error); }

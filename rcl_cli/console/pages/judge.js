@@ -3,6 +3,7 @@ import { make, shot } from "/pages/drawing.js";
 import { Figures, confusionParts, curveChart, figure, historyCharts } from "/pages/charts.js";
 import { local, thumbnailUrl } from "./server.js";
 import { failed, note } from "./notes.js";
+import { takeAway } from "./export.js";
 import { texts } from "./texts.js";
 
 const CHUNK = 48, MOST_QUEUED = 10_000, SAME_THING = .5, MOST_CURVES = 40, MOST_CONFUSED = 40;
@@ -216,6 +217,6 @@ export async function judge(name, version) {
     ...(labels.length <= MOST_CONFUSED ? [make("h2", {}, texts.confusion), make("p", { class: "note" }, texts.confusionNote),
       make("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": texts.confusion }, confused)] : []),
     make("h2", {}, texts.trainingHistory), ...(charts.length ? [make("div", { class: "charts" }, ...charts)] : [make("p", {}, texts.noEpochs)]),
-    make("h2", {}, texts.takeAway), make("pre", { tabindex: "0", class: "line" }, `rcl export ${name}/${version} --format onnx -o ${name}-${version}-onnx`),
+    make("h2", {}, texts.takeAway), make("p", {}, make("button", { type: "button", onclick: () => takeAway(`${name}/${version}`).catch(failed) }, texts.export)), make("pre", { tabindex: "0", class: "line" }, `rcl export ${name}/${version} --format onnx -o ${name}-${version}-onnx`),
     make("h2", {}, texts.settings), facts({ ...judging.settings, ...judging.data })) };
 }

@@ -30,7 +30,7 @@ class Pictures {
 export async function labeller(name, first) {
   const project = await projectNamed(name);
   const known = project.labels;
-  const colours = new Colours(known.map(one => one.name));
+  const colours = new Colours(known);
   const query = new URLSearchParams(location.hash.split("?")[1] ?? "");
   const filter = filterOf(query);
   const pictures = new Pictures(), entries = new Map();
@@ -223,12 +223,13 @@ export async function labeller(name, first) {
     const counts = new Map();
     for (const one of sheet?.state.boxes ?? []) counts.set(one.label, (counts.get(one.label) ?? 0) + 1);
     for (const one of sheet?.state.labels ?? []) colours.of(one);
-    list.replaceChildren(...colours.names.map((one, number) => {
+    const keys = new Map([...colours.byKey()].map(([key, one]) => [one, key]));
+    list.replaceChildren(...colours.names.map(one => {
       const isGiven = sheet?.state.labels.includes(one), count = counts.get(one);
       const swatch = make("i");
       swatch.style.background = colours.of(one);
       return make("li", {}, make("button", { type: "button", "aria-pressed": String(mode === "image" ? Boolean(isGiven) : one === active), onclick: () => label(one) },
-        make("kbd", {}, number < 9 ? String(number + 1) : ""), swatch, make("span", {}, one), make("small", {}, [isGiven ? "✓" : "", count ? `×${count}` : ""].join(" ").trim())));
+        make("kbd", {}, keys.get(one) ?? ""), swatch, make("span", {}, one), make("small", {}, [isGiven ? "✓" : "", count ? `×${count}` : ""].join(" ").trim())));
     }));
     const ghosts = offered();
     prelabels.show(ghosts, colours, accept);
@@ -250,7 +251,7 @@ export async function labeller(name, first) {
   }
   function meant(event) {
     const { key } = event;
-    if (/^[1-9]$/.test(key)) return () => label(colours.names[Number(key) - 1]);
+    if (/^[1-9]$/.test(key)) return () => label(colours.byKey().get(key));
     if (key in STEPS && box()) return () => nudge(key, event.shiftKey);
     // A button that has the focus is for the space key.
     if (key === " " && event.target.matches?.("button, a")) return undefined;

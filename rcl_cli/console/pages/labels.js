@@ -1,4 +1,4 @@
-// The labels of a project: renamed, made one, deleted.
+// The labels of a project: a colour and a key each; renamed, made one, deleted.
 import { make } from "/pages/drawing.js";
 import { local, projectNamed } from "./server.js";
 import { Colours } from "./boxes.js";
@@ -17,6 +17,12 @@ export async function labels(name) {
       await refresh();
     } catch (error) { failed(error); }
   }
+  async function sign(one, chosen) {
+    try {
+      await local("sign", { project: project.arn, label: one.name, ...chosen });
+      await refresh();
+    } catch (error) { failed(error); }
+  }
   async function rename(one) {
     const to = await asked(texts.renameTo(one.name), texts.rename, one.name);
     if (!to || to === one.name) return;
@@ -28,12 +34,13 @@ export async function labels(name) {
   }
   async function refresh() {
     known = (await local("labels", { project: project.arn })).labels;
-    const colours = new Colours(known.map(one => one.name));
+    const colours = new Colours(known), keys = new Map([...colours.byKey()].map(([key, label]) => [label, key]));
     body.replaceChildren(...known.map(one => {
-      const swatch = make("i", { class: "swatch" });
-      swatch.style.background = colours.of(one.name);
-      return make("tr", {}, make("td", {}, swatch, make("a", { href: `#/p/${encodeURIComponent(name)}?${new URLSearchParams({ label: one.name })}` }, one.name)),
-        make("td", {}, one.images.toLocaleString("en")), make("td", {}, one.boxes.toLocaleString("en")), make("td", {}, make("span", { class: "row" },
+      const colour = make("input", { type: "color", value: colours.of(one.name), "aria-label": texts.colourOf(one.name), onchange: () => sign(one, { colour: colour.value }) });
+      const key = make("select", { "aria-label": texts.keyOf(one.name), onchange: () => sign(one, { key: key.value }) }, make("option", { value: "" }, keys.has(one.name) && !one.key ? texts.keyGiven(keys.get(one.name)) : texts.noKey),
+        ...[..."123456789"].map(which => make("option", { value: which, selected: which === one.key }, which)));
+      return make("tr", {}, make("td", {}, colour, make("a", { href: `#/p/${encodeURIComponent(name)}?${new URLSearchParams({ label: one.name })}` }, one.name)),
+        make("td", {}, one.images.toLocaleString("en")), make("td", {}, one.boxes.toLocaleString("en")), make("td", {}, key), make("td", {}, make("span", { class: "row" },
           make("button", { type: "button", "aria-label": `${texts.rename} ${one.name}`, onclick: () => rename(one) }, texts.rename),
           make("button", { type: "button", "aria-label": `${texts.deleteVersion} ${one.name}`, onclick: () => remove(one) }, texts.deleteVersion))));
     }));

@@ -3,6 +3,7 @@ import { make } from "/pages/drawing.js";
 import { invoke, local, projectNamed } from "./server.js";
 import { asked } from "./dialogs.js";
 import { failed, note } from "./notes.js";
+import { takeAway } from "./export.js";
 import { trial } from "./trying.js";
 import { texts } from "./texts.js";
 
@@ -13,7 +14,7 @@ const ENDED = new Set([...STARTABLE, "TRAINING_FAILED", "COPYING_FAILED"]);
 export async function models(name) {
   const project = await projectNamed(name);
   const body = make("tbody"), empty = make("p", {}, texts.noModels);
-  const trying = trial(project.labels.map(one => one.name));
+  const trying = trial(project.labels);
   let seen = "", left = false;
 
   /** Do something, and look at once what came of it. */
@@ -35,6 +36,7 @@ export async function models(name) {
     if (STARTABLE.has(row.status) && row.model)
       buttons.push(button(texts.start, () => invoke("StartProjectVersion", { ProjectVersionArn: row.arn, MinInferenceUnits: 1 }), row.name));
     if (row.status === "RUNNING") buttons.push(button(texts.stop, () => invoke("StopProjectVersion", { ProjectVersionArn: row.arn }), row.name));
+    if (row.f1 !== null || row.status === "COPYING_COMPLETED") buttons.push(button(texts.export, () => takeAway(`${name}/${row.name}`), row.name));
     if (ENDED.has(row.status)) buttons.push(button(texts.deleteVersion, async () => {
       if (await asked(texts.sure(row.name), texts.yes) !== null) await invoke("DeleteProjectVersion", { ProjectVersionArn: row.arn });
     }, row.name));

@@ -3,6 +3,7 @@ import { make } from "/pages/drawing.js";
 import { invoke, local, thumbnailUrl } from "./server.js";
 import { bringer } from "./bring.js";
 import { asked } from "./dialogs.js";
+import { editTags } from "./tags.js";
 import { failed, note } from "./notes.js";
 import { texts } from "./texts.js";
 
@@ -39,8 +40,9 @@ function card(row, changed) {
     try { if (await remove(row)) await changed(); } catch (error) { failed(error); await changed().catch(() => {}); }
     button.disabled = false;
   } }, texts.deleteVersion);
+  const tags = make("button", { type: "button", "aria-label": `${texts.tags} ${row.name}`, onclick: () => editTags(row.name, row.arn).catch(failed) }, texts.tags);
   return make("div", { class: "card" }, make("a", { href: `#/p/${encodeURIComponent(row.name)}` }, picture,
-    make("b", {}, row.name), make("span", {}, facts.join(" · ")), make("span", { class: "model" }, model)), button);
+    make("b", {}, row.name), make("span", {}, facts.join(" · ")), make("span", { class: "model" }, model)), make("div", { class: "row" }, tags, button));
 }
 
 export async function projects() {

@@ -29,6 +29,8 @@ export const local = (name, given, signal) => ask(`/local/${name}`, { ...json(gi
 export const upload = (project, file) =>
   ask(`/local/picture?${new URLSearchParams({ project, name: file.name })}`, { body: file });
 
+/** A list of pictures, as `rcl detect` writes it. */
+export const sendList = (project, file) => ask(`/local/feedback-list?${new URLSearchParams({ project, name: file.name })}`, { body: file });
 /** A file of a folder that is being brought. */
 export const uploadTo = (folder, path, file, signal) => ask(`/local/bring-file?${new URLSearchParams({ folder, path })}`, { body: file, signal });
 

@@ -1,8 +1,9 @@
-// A picture that people bring, and what a running model says of it.
+// Pictures that people bring, one or a folder of them or the camera's, and what a running model says of each.
 import { make } from "/pages/drawing.js";
 import { invoke } from "./server.js";
 import { Colours, overlay } from "./boxes.js";
-import { failed } from "./notes.js";
+import { dropZone } from "./dropped.js";
+import { failed, note } from "./notes.js";
 import { texts } from "./texts.js";
 
 const ENDPOINT = "http://127.0.0.1:8650";
@@ -31,29 +32,66 @@ function lines(arn, name, least) {
 
 export function trial(labels) {
   const colours = new Colours(labels);
-  let running = [], file = null, all = null, own = null, asked = 0;
+  let running = [], files = [], at = 0, file = null, all = null, own = null, asked = 0, stream = null;
   const model = make("select", { "aria-label": texts.model, onchange: () => ask() });
   const decides = make("input", { type: "checkbox", checked: true, onchange: () => show() });
   const slider = make("input", { type: "range", min: 0, max: 100, value: 50, "aria-label": texts.confidence, oninput: () => { decides.checked = false; show(); } });
   const value = make("output"), list = make("ul"), state = make("span", { role: "status" }), shot = make("div", { class: "shot" });
-  const input = make("input", { type: "file", accept: "image/jpeg,image/png", hidden: true, onchange: () => { bring(input.files[0]); input.value = ""; } });
+  const input = make("input", { type: "file", accept: "image/jpeg,image/png", multiple: true, hidden: true, onchange: () => { bring([...input.files]); input.value = ""; } });
+  const step = (text, by) => make("button", { type: "button", "aria-label": text, title: text, onclick: () => open(at + by) }, by < 0 ? "←" : "→");
+  const where = make("span", { class: "count" }), steps = make("span", { class: "row", hidden: true }, step(texts.previous, -1), step(texts.next, 1), where);
+  const camera = make("button", { type: "button", hidden: !navigator.mediaDevices?.getUserMedia, onclick: () => (stream ? shoot() : look()).catch(failed) }, texts.camera);
   const code = make("details", { hidden: true });
   const inside = make("div", { class: "trial", hidden: true }, make("div", {}, make("p", { class: "row" }, texts.tryHere,
-    make("button", { type: "button", onclick: () => input.click() }, texts.choosePicture), input, state), shot, code),
+    make("button", { type: "button", onclick: () => input.click() }, texts.choosePicture), input, camera, steps, state), shot, code),
     make("div", {}, model, make("p", {}, make("label", {}, decides, ` ${texts.asTrained}`)), make("p", { class: "row" }, slider, value), list));
   const needs = make("p", {}, texts.tryNeeds);
   const node = make("section", { "aria-label": texts.try }, make("h2", {}, texts.try), needs, inside);
 
-  function bring(picture) {
-    if (!picture) return;
-    file = picture;
+  function bring(every) {
+    const pictures = every.filter(one => one && ["image/jpeg", "image/png"].includes(one.type));
+    if (!pictures.length) { if (every.length) note(texts.noPictures); return; }
+    files = pictures;
+    open(0);
+  }
+  function open(which) {
+    if (which < 0 || which >= files.length) return;
+    unlook();
+    at = which;
+    file = files[at];
+    steps.hidden = files.length < 2;
+    where.textContent = texts.position(at + 1, files.length);
     const old = shot.querySelector("img");
     if (old) URL.revokeObjectURL(old.src);
-    const image = make("img", { src: URL.createObjectURL(picture), alt: picture.name }), svg = overlay();
+    const image = make("img", { src: URL.createObjectURL(file), alt: file.name }), svg = overlay();
     image.addEventListener("load", () => { svg.fit(image.naturalWidth, image.naturalHeight); show(); });
     shot.replaceChildren(image, svg);
     shot.svg = svg;
     ask();
+  }
+
+  // --- the camera ---
+  async function look() {
+    stream = await navigator.mediaDevices.getUserMedia({ video: true });
+    const video = make("video", { autoplay: true, playsinline: true, "aria-label": texts.camera });
+    video.muted = true;
+    video.srcObject = stream;
+    shot.svg = null;
+    shot.replaceChildren(video);
+    camera.textContent = texts.takePicture;
+  }
+  function unlook() {
+    for (const track of stream?.getTracks() ?? []) track.stop();
+    stream = null;
+    camera.textContent = texts.camera;
+  }
+  async function shoot() {
+    const video = shot.querySelector("video");
+    if (!video?.videoWidth) return;
+    const canvas = make("canvas", { width: video.videoWidth, height: video.videoHeight });
+    canvas.getContext("2d").drawImage(video, 0, 0);
+    const data = await new Promise(done => canvas.toBlob(done, "image/jpeg", .95));
+    bring([new File([data], "camera.jpg", { type: "image/jpeg" })]);
   }
   async function ask() {
     if (!file || !model.value) return;
@@ -97,8 +135,8 @@ export function trial(labels) {
       return make("div", { class: "code", role: "group", "aria-label": title }, make("pre", { tabindex: "0" }, text), copy);
     }));
   }
-  const drop = event => { if (running.length) bring(event.dataTransfer?.files[0]); };
-  const paste = event => { if (running.length) bring(event.clipboardData?.files[0]); };
+  const zone = dropZone(every => { if (running.length) bring(every.map(one => one.file)); });
+  const paste = event => { if (running.length) bring([...event.clipboardData?.files ?? []]); };
   return {
     node,
     /** Models that can be asked now. */
@@ -110,7 +148,7 @@ export function trial(labels) {
       if (rows.some(row => row.arn === before)) model.value = before;
       else if (file) ask();
     },
-    listen() { addEventListener("drop", drop); addEventListener("paste", paste); },
-    leave() { removeEventListener("drop", drop); removeEventListener("paste", paste); },
+    listen() { zone.listen(document.body); addEventListener("paste", paste); },
+    leave() { unlook(); zone.leave(); removeEventListener("paste", paste); },
   };
 }

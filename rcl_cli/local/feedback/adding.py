@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing
-from itertools import islice
+from itertools import chain, islice
+from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import unquote
 
@@ -16,7 +17,7 @@ from rcl_cli.local.detecting.detectors import Detector, detector_of
 from rcl_cli.local.detecting.sources import read_image
 from rcl_cli.local.events import Tell, Warned, counter
 from rcl_cli.local.feedback.answers import Answerer, answerer_of, fault_of
-from rcl_cli.local.feedback.sources import LeftOut, Met, is_list, met_images
+from rcl_cli.local.feedback.sources import LeftOut, Met, is_list, met_images, met_in_lists
 from rcl_cli.local.labelling.adding import store_picture
 from rcl_cli.local.making import uninterrupted
 from rcl_cli.local.models.naming import find_project, short_name
@@ -45,11 +46,13 @@ class Request(NamedTuple):
             and CustomLabels where `rcl detect` wrote them.
         version: whose answers they are, and who is asked about images without answers: a name, PROJECT/VERSION or an
             ARN; None for the one that runs.
+        brought: lists by the names that whoever brought them knows them by.
     """
 
     project: str
     sources: tuple[str, ...]
     version: str | None = None
+    brought: tuple[tuple[str, Path], ...] = ()
 
 
 class Outcome(NamedTuple):
@@ -94,7 +97,7 @@ def add(context: Context, request: Request, tell: Tell) -> Outcome:
             work.detector()
         step, done = counter("asking about images", tell), 0
         try:
-            for batch in _batches(met_images(context, request.sources)):
+            for batch in _batches(chain(met_images(context, request.sources), met_in_lists(context, request.brought))):
                 work.add(batch)
                 done += len(batch)
                 step(done)

@@ -53,20 +53,33 @@ def met_images(context: Context, sources: Sequence[str]) -> Iterator[Met | LeftO
         if not context.names_files and not source.startswith("s3://"):
             raise UsageError(f"{origin}: images in buckets only can be named from elsewhere: s3://BUCKET/PREFIX.")
         if is_list(source):
-            yield from _of_list(Path(source), origin)
+            yield from _of_list(context, Path(source), origin)
         else:
             for ref in find_images(context, (source,)):
                 yield Met(ref, origin, ref)
 
 
-def _of_list(path: Path, origin: str) -> Iterator[Met | LeftOut]:
+def met_in_lists(context: Context, lists: Sequence[tuple[str, Path]]) -> Iterator[Met | LeftOut]:
+    """What there is in lists, by the names that people know them by.
+
+    Raises:
+        UsageError: one can't be read, or is empty.
+    """
+    for name, path in lists:
+        yield from _of_list(context, path, name)
+
+
+def _of_list(context: Context, path: Path, origin: str) -> Iterator[Met | LeftOut]:
     is_empty = True
     try:
         with open_bytes(path) as lines:
             for number, line in enumerate(lines, 1):
                 if line.strip():
                     is_empty = False
-                    yield _met(line, origin, f"{origin}, line {number}")
+                    found = _met(line, origin, f"{origin}, line {number}")
+                    if isinstance(found, Met) and not context.names_files and not found.source_ref.startswith("s3://"):
+                        found = LeftOut(found.where, "images in buckets only can be named from elsewhere")
+                    yield found
     except OSError as error:
         raise UsageError(f"{origin} can't be read: {error.strerror or error}.") from error
     if is_empty:
