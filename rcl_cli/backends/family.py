@@ -40,6 +40,10 @@ class Defaults(NamedTuple):
     batch: int
 
 
+def _no_reasons(_data: Data, _found: Defaults) -> Mapping[str, str]:
+    return {}
+
+
 @dataclass(frozen=True, slots=True)
 class Family:
     """A model family: a folder of `backends` with this in its `family.py`, and a line in `backends/registry.py`.
@@ -56,6 +60,7 @@ class Family:
         script: of `exports/runners`, what runs its exports without rcl.
         knows: whether an architecture is one of its.
         defaults: what its plans have.
+        reasons: why, in a sentence each, by the name of the option.
     """
 
     task: Task
@@ -69,3 +74,4 @@ class Family:
     script: str
     knows: Callable[[str], bool]
     defaults: Callable[[Data], Defaults]
+    reasons: Callable[[Data, Defaults], Mapping[str, str]] = _no_reasons

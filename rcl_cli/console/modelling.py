@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,6 +18,7 @@ from rcl_cli.errors import InvalidParameter, UsageError
 from rcl_cli.evaluation.evidence import Judged
 from rcl_cli.local.home.overview import versions_of
 from rcl_cli.local.models.comparison import compare, page_data
+from rcl_cli.local.models.foresight import foresee_apart
 from rcl_cli.local.models.judging import entries_of, judging_of
 from rcl_cli.local.models.packing import Exports
 from rcl_cli.local.models.thresholds import reset_thresholds, set_thresholds
@@ -41,11 +43,12 @@ class ModelRoutes:
     def __init__(self, context: Context) -> None:
         self._context = context
         answers = {
-            "versions": self._versions, "options": self._options, "train": self._train, "training": self._training,
-            "stop-training": self._stop_training, "judging": self._judging, "thresholds": self._thresholds,
-            "comparison": self._comparison, "export": self._export, "exported": self._exported,
+            "versions": self._versions, "options": self._options, "plan": self._plan, "train": self._train,
+            "training": self._training, "stop-training": self._stop_training, "judging": self._judging,
+            "thresholds": self._thresholds, "comparison": self._comparison, "export": self._export,
+            "exported": self._exported,
         }  # fmt: skip
-        self._exports = Exports(context)
+        self._exports, self._planning = Exports(context), threading.Lock()
         self.all = [Route("/local/export-file", self._file), *routes_of(context.layout.home, answers)]
 
     def close(self) -> None:
@@ -61,13 +64,14 @@ class ModelRoutes:
     def _options(self, _given: Mapping[str, Any]) -> Any:
         return {"options": TRAINING_OPTIONS}
 
+    def _plan(self, given: Mapping[str, Any]) -> Any:
+        """What a training would be like, and why; one such question at a time."""
+        with self._planning:
+            found = foresee_apart(self._context, given_text(given.get("project")), _given_options(given))
+        return {"trouble": found.trouble, "choices": [one._asdict() for one in found.choices]}
+
     def _train(self, given: Mapping[str, Any]) -> Any:
-        options = given.get("options", {})
-        if not isinstance(options, dict):
-            raise InvalidParameter("Options are an object.")
-        resolve_options({given_text(name): given_text(value) for name, value in options.items()})
-        if options.get("weights", "auto") not in ("auto", "none"):
-            raise InvalidParameter("Weights in a file are chosen by rcl train --set weights=FILE, or in config.yaml.")
+        options = _given_options(given)
         return {"version": begin_training(self._context, given_text(given.get("project")), options, lambda _: None)}
 
     def _training(self, given: Mapping[str, Any]) -> Any:
@@ -136,3 +140,19 @@ class ModelRoutes:
             )
 
         return await guarded(self._context.layout.home, answer, b"")
+
+
+def _given_options(given: Mapping[str, Any]) -> dict[str, str]:
+    """Training options that a page may choose.
+
+    Raises:
+        InvalidParameter: one does not exist, can't have its value, or would name a file.
+    """
+    options = given.get("options", {})
+    if not isinstance(options, dict):
+        raise InvalidParameter("Options are an object.")
+    found = {given_text(name): given_text(value) for name, value in options.items()}
+    resolve_options(found)
+    if found.get("weights", "auto") not in ("auto", "none"):
+        raise InvalidParameter("Weights in a file are chosen by rcl train --set weights=FILE, or in config.yaml.")
+    return found

@@ -5,21 +5,22 @@ from __future__ import annotations
 import gc
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 
 from rcl_cli import __version__
 from rcl_cli.backends import registry
 from rcl_cli.backends.base import Cancelled, Predictor, Report, WeightsChoice, is_memory_error, smaller_batch
-from rcl_cli.backends.family import Data
+from rcl_cli.backends.family import Data, Defaults
 from rcl_cli.backends.libraries import installed
 from rcl_cli.backends.predictors import predict
 from rcl_cli.backends.resuming import Checkpoints
 from rcl_cli.backends.runtimes.forms import choose_forms
-from rcl_cli.backends.weights.choice import choose_weights
+from rcl_cli.backends.weights.choice import Offer, choose_weights
 from rcl_cli.backends.whole import sealed
 from rcl_cli.config import cpu_cores
 from rcl_cli.domain import Detection, ModelCard, Progress, Sample, TrainingPlan, UseCase
@@ -30,6 +31,7 @@ from rcl_cli.evaluation.metrics import Evaluation, Match, confusion, evaluate, m
 from rcl_cli.training import plan as planning
 from rcl_cli.training import results
 from rcl_cli.training.job import TrainingJob
+from rcl_cli.training.options import TrainingOptions
 from rcl_cli.training.prepare import fingerprint, hold_out
 from rcl_cli.training.writing import ResultFiles
 
@@ -62,6 +64,20 @@ def _memory_gib(device: str) -> float:
     return float(torch.cuda.get_device_properties(device).total_memory / 2**30) if device.startswith("cuda") else 0.0
 
 
+class Decision(NamedTuple):
+    """Everything about a training, and what it follows from.
+
+    Args:
+        data: what the plan was made from.
+        defaults: what the plan has where nobody asked for something else.
+    """
+
+    plan: TrainingPlan
+    weights: WeightsChoice
+    data: Data
+    defaults: Defaults
+
+
 def make_plan(
     use_case: UseCase,
     training: Sequence[Sample],
@@ -75,8 +91,29 @@ def make_plan(
         training: what is trained on; for brand detection composed scenes.
         original: what the user gave.
     """
-    options = job.options
     torch.set_num_threads(cpu_cores())
+
+    def find(offers: Sequence[Offer]) -> WeightsChoice:
+        return choose_weights(job.options.weights, offers, job.weights_cache, report, offline=job.offline)
+
+    decision = decide(use_case, training, original, job.options, find, offline=job.offline)
+    return decision.plan, decision.weights
+
+
+def decide(
+    use_case: UseCase,
+    training: Sequence[Sample],
+    original: Sequence[Sample],
+    options: TrainingOptions,
+    find: Callable[[Sequence[Offer]], WeightsChoice],
+    *,
+    offline: bool,
+) -> Decision:
+    """As `make_plan`; does nothing else.
+
+    Args:
+        find: chooses among ways to have weights.
+    """
     device = pick_device(options.device)
     on_gpu = device != "cpu"
     detects = use_case == "OBJECT_LOCALIZATION"
@@ -84,17 +121,14 @@ def make_plan(
     family = registry.family(name)
     parts = hold_out(training, options.seed)
     images = len(parts.train)
-    offers = registry.offers(name, options.model, device, images)
-    weights = choose_weights(options.weights, offers, job.weights_cache, report, offline=job.offline)
-    pretrained = weights.path is not None
+    weights = find(registry.offers(name, options.model, device, images))
     multi_label = any(len(s.labels) > 1 for s in original)
-    asked = Data(training, images, multi_label, pretrained, on_gpu, _memory_gib(device))
-    image_size, epochs, batch = family.defaults(asked)
+    data = Data(training, images, multi_label, weights.path is not None, on_gpu, _memory_gib(device))
+    defaults = family.defaults(data)
     labels = {label for s in training for label in s.labels}
     if detects:
         labels = {label for s in training for label, _ in s.boxes} | {label for s in original for label in s.labels}
-    image_size = family.whole_size(options.image_size or image_size)
-    epochs = options.epochs or epochs
+    epochs = options.epochs or defaults.epochs
     plan = TrainingPlan(
         family=name,
         model=weights.model,
@@ -103,17 +137,17 @@ def make_plan(
         holdout=parts.holdout,
         multi_label=multi_label and not detects,
         device=device,
-        image_size=image_size,
-        batch=options.batch or batch,
+        image_size=family.whole_size(options.image_size or defaults.image_size),
+        batch=options.batch or defaults.batch,
         epochs=epochs,
         patience=options.patience or planning.default_patience(epochs),
         seed=options.seed,
         weights=options.weights,
         time_budget_s=options.time_budget_s,
-        offline=job.offline,
+        offline=offline,
         precision=options.precision,
     )
-    return plan, weights
+    return Decision(plan, weights, data, defaults)
 
 
 def train_model(

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from statistics import median
 
 from rcl_cli.backends.family import Data, Defaults, Family
-from rcl_cli.backends.planning import clip
+from rcl_cli.backends.planning import clip, steps_of, why_batch
 from rcl_cli.domain import Sample
 
 
@@ -48,6 +48,21 @@ def _as_asked(size_px: int) -> int:
     return size_px
 
 
+def _reasons(data: Data, found: Defaults) -> dict[str, str]:
+    longer = round(median(max(s.width, s.height) for s in data.samples))
+    size = f"The images have {longer:,} pixels"
+    if found.image_size > 128:
+        size += (
+            "; several labels in one image need more detail" if data.multi_label else "; networks are trained at this"
+        )
+    return {
+        "model": "Small and fast, for this CPU." if not data.on_gpu else f"{data.images:,} images, on a GPU.",
+        "image_size": f"{size}.",
+        "epochs": f"After the last layer is fitted. {steps_of(data.images, found.epochs, found.batch)}",
+        "batch": why_batch(data.images, on_gpu=data.on_gpu),
+    }  # fmt: skip
+
+
 FAMILY = Family(
     task="classification",
     licence="BSD-3-Clause",
@@ -60,4 +75,5 @@ FAMILY = Family(
     script="classifier.txt",
     knows=knows,
     defaults=_defaults,
+    reasons=_reasons,
 )

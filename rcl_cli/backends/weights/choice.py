@@ -55,7 +55,13 @@ def _named(requested: str, offers: Sequence[Offer]) -> WeightsChoice:
 
 
 def choose_weights(
-    requested: str, offers: Sequence[Offer], cache_dir: Path, report: Report, *, offline: bool
+    requested: str,
+    offers: Sequence[Offer],
+    cache_dir: Path,
+    report: Report,
+    *,
+    offline: bool,
+    fetch: Callable[[Offer, Path, Report], Path] | None = None,
 ) -> WeightsChoice:
     """Walk down the ladder: named file, cache, download, installed package, from scratch.
 
@@ -63,6 +69,7 @@ def choose_weights(
         requested: `auto`, `none`, or a path.
         offers: architectures in order of preference; the first that can be had wins.
         offline: skip downloads.
+        fetch: instead of `download`.
 
     Raises:
         ConfigError: a named file does not exist.
@@ -77,7 +84,7 @@ def choose_weights(
     for offer in offers:
         if offer.url and not offline:
             try:
-                path = download(offer, cache_dir, report)
+                path = (fetch or download)(offer, cache_dir, report)
             except (OSError, ValueError, http.client.HTTPException) as error:
                 report(Progress("preparing", note=f"no pretrained weights for {offer.model} from the network: {error}"))
                 break

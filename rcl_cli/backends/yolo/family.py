@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from statistics import median
 
 from rcl_cli.backends.family import Data, Defaults, Family
-from rcl_cli.backends.planning import clip
+from rcl_cli.backends.planning import clip, steps_of, why_batch
 from rcl_cli.domain import Sample
 
 STRIDE = 32
@@ -22,17 +22,21 @@ def knows(model: str) -> bool:
 def image_size(samples: Sequence[Sample], *, on_gpu: bool) -> int:
     """Large enough that small boxes keep about 20 pixels, no larger than the images.
 
-    Small is the 10th percentile of box sizes (square root of the area, as a share of the longer side).
+    Small is the 10th percentile of box sizes.
     """
     longer = median(max(s.width, s.height) for s in samples)
+    wanted = min(20 / small_share(samples), longer)
+    return math.ceil(clip(wanted, 256, 1280 if on_gpu else 640) / STRIDE) * STRIDE
+
+
+def small_share(samples: Sequence[Sample]) -> float:
+    """Size of a small box: square root of its area, as a share of the image's longer side."""
     sizes = sorted(
         math.sqrt(box.width * s.width * box.height * s.height) / max(s.width, s.height)
         for s in samples
         for _, box in s.boxes
     )
-    smallest = max(sizes[len(sizes) // 10], 0.005) if sizes else 0.1
-    wanted = min(20 / smallest, longer)
-    return math.ceil(clip(wanted, 256, 1280 if on_gpu else 640) / STRIDE) * STRIDE
+    return max(sizes[len(sizes) // 10], 0.005) if sizes else 0.1
 
 
 def whole_strides(size_px: int) -> int:
@@ -67,6 +71,23 @@ def _defaults(data: Data) -> Defaults:
     )
 
 
+def _reasons(data: Data, found: Defaults) -> dict[str, str]:
+    longer = round(median(max(s.width, s.height) for s in data.samples))
+    share = small_share(data.samples)
+    kept = round(share * found.image_size)
+    size = (
+        f"A small box is {share:.1%} of an image's longer side (a tenth are smaller), {kept} pixels at this size; "
+        f"the images have {longer:,}."
+    )
+    few = f"{data.images:,} images to train on: from 1,000 on the next larger one pays."
+    return {
+        "model": few if data.on_gpu else "The smallest, for this CPU.",
+        "image_size": size,
+        "epochs": steps_of(data.images, found.epochs, found.batch),
+        "batch": why_batch(data.images, on_gpu=data.on_gpu),
+    }
+
+
 FAMILY = Family(
     task="detection",
     licence="AGPL-3.0-only",
@@ -79,4 +100,5 @@ FAMILY = Family(
     script="detector.txt",
     knows=knows,
     defaults=_defaults,
+    reasons=_reasons,
 )

@@ -64,8 +64,33 @@ export async function models(name) {
   }
   // What people may ask for; what is left empty the plan decides.
   const known = Object.entries((await local("options", {})).options).filter(([key]) => key !== "device" && key !== "parallel");
-  const options = make("details", { class: "options" }, make("summary", {}, texts.options), make("p", {}, texts.optionHint), make("div", { class: "grid" }, ...known.map(([key, what]) =>
-    make("label", {}, key.replaceAll("_", " "), make("input", { name: key, placeholder: texts.optionAuto, autocomplete: "off" }), make("small", {}, what)))));
+  const inputs = new Map(known.map(([key, what]) => [key, { input: make("input", { name: key, placeholder: texts.optionAuto, autocomplete: "off" }), note: make("small", {}, what), what }]));
+  const facts = make("dl", { class: "plan" }), planned = make("p", { role: "status" });
+  const options = make("details", { class: "options", ontoggle: () => { if (options.open) plan().catch(failed); }, onchange: () => plan().catch(failed) }, make("summary", {}, texts.options), make("p", {}, texts.optionHint), planned, facts,
+    make("div", { class: "grid" }, ...[...inputs].map(([key, { input, note: said }]) => make("label", {}, key.replaceAll("_", " "), input, said))));
+  const wanted = () => Object.fromEntries([...inputs].map(([key, { input }]) => [key, input.value.trim()]).filter(([, value]) => value));
+  let plans = 0;
+  /** What would be chosen for these images, and why. */
+  async function plan() {
+    const turn = ++plans;
+    planned.textContent = texts.planning;
+    let found;
+    try { found = await local("plan", { project: project.arn, options: wanted() }); }
+    catch (error) {
+      if (turn === plans) { planned.textContent = error.message; facts.replaceChildren(); }
+      return;
+    }
+    if (turn !== plans || left) return;
+    planned.textContent = found.trouble ? texts.wouldFail(found.trouble) : "";
+    for (const { input, note: said, what } of inputs.values()) { input.placeholder = texts.optionAuto; said.textContent = what; }
+    facts.replaceChildren(...found.choices.flatMap(({ what, value, why }) => {
+      const option = inputs.get(what);
+      if (!option) return [make("dt", {}, what), make("dd", {}, value, make("small", {}, why))];
+      option.input.placeholder = value;
+      option.note.textContent = `${why} (${option.what})`;
+      return [];
+    }));
+  }
   const own = new Set(), chooser = text => make("select", { "aria-label": text, onchange: event => own.add(event.target) });
   const before = chooser(texts.compareFirst), after = chooser(texts.compareSecond);
   const sides = make("form", { class: "row", onsubmit: event => {
@@ -73,8 +98,7 @@ export async function models(name) {
     location.hash = `#/p/${[name, "compare", before.value, after.value].map(encodeURIComponent).join("/")}`;
   } }, make("button", {}, texts.compare), before, texts.compareWith, after);
   const train = make("button", { type: "button", onclick: act(async () => {
-    const values = [...options.querySelectorAll("input")].filter(one => one.value.trim());
-    await local("train", { project: project.name, options: Object.fromEntries(values.map(one => [one.name, one.value.trim()])) });
+    await local("train", { project: project.name, options: wanted() });
     note(texts.training1);
   }) }, texts.train);
   const node = make("section", { class: "models versions" }, make("h1", {}, texts.models), make("p", { class: "row" }, train), options, empty,

@@ -47,6 +47,7 @@ export const texts = {
   nothingFound: "Nothing found.", asking: "Asking the model", code: "The same for scripts and programs", copy: "Copy", copied: "Copied",
   trainingOf: version => `Training of ${version}`, log: "Log", loss: "loss", stopTraining: "Stop training", sureStop: version => `Stop training ${version}? What it has learned so far is lost.`,
   options: "Options", optionHint: "Empty: as rcl plans it for these images.", optionAuto: "auto",
+  planning: "Looking at the images for a plan", wouldFail: why => `A training would end at once: ${why}`,
   judge: "Judge", judgeTitle: version => `${version}: what it said of its test images`, precision: "precision", recall: "recall", averagePrecision: "average precision, IoU 0.5",
   trainingImages: "training images", testImages: "test images", nothing: "nothing",
   thresholds: "Thresholds", thresholdOf: label => `Threshold of ${label}`, saveThresholds: "Save", assumedThresholds: "Back to the assumed ones",
