@@ -7,7 +7,7 @@ import json
 import sqlite3
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, Any
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
@@ -29,9 +29,6 @@ from rcl_cli.render.page import finite
 from rcl_cli.store.database import StoreGoneError
 from rcl_cli.store.entry_files import EntriesGoneError
 from rcl_cli.store.trouble import meaning
-
-if TYPE_CHECKING:
-    from _typeshed import SupportsWrite
 
 PAGES = Path(__file__).with_name("pages")
 SHARED_PAGES = Path(__file__).parents[1] / "render" / "pages"
@@ -69,7 +66,7 @@ async def body_of(request: Request, most_bytes: int) -> bytes | ServiceError:
     return await taken(request, most_bytes, body) or body.getvalue()
 
 
-async def taken(request: Request, most_bytes: int, to: SupportsWrite[bytes]) -> ServiceError | None:
+async def taken(request: Request, most_bytes: int, to: IO[bytes]) -> ServiceError | None:
     """Write the whole body; returns why it is not taken, if it is not."""
     left = most_bytes
     try:

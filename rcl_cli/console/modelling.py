@@ -18,7 +18,7 @@ from rcl_cli.errors import InvalidParameter, UsageError
 from rcl_cli.evaluation.evidence import Judged
 from rcl_cli.local.home.overview import versions_of
 from rcl_cli.local.models.comparison import compare, page_data
-from rcl_cli.local.models.foresight import foresee_apart
+from rcl_cli.local.models.foresight import foresee
 from rcl_cli.local.models.judging import entries_of, judging_of
 from rcl_cli.local.models.packing import Exports
 from rcl_cli.local.models.thresholds import reset_thresholds, set_thresholds
@@ -67,7 +67,7 @@ class ModelRoutes:
     def _plan(self, given: Mapping[str, Any]) -> Any:
         """What a training would be like, and why; one such question at a time."""
         with self._planning:
-            found = foresee_apart(self._context, given_text(given.get("project")), _given_options(given))
+            found = foresee(self._context, given_text(given.get("project")), _given_options(given))
         return {"trouble": found.trouble, "choices": [one._asdict() for one in found.choices]}
 
     def _train(self, given: Mapping[str, Any]) -> Any:

@@ -7,8 +7,8 @@ import re
 import pytest
 from playwright.sync_api import Browser, expect
 
-from rcl_cli.errors import UsageError
-from rcl_cli.local.models.foresight import ASKED, foresee_apart
+from rcl_cli.errors import InvalidParameter, ResourceNotFound, UsageError
+from rcl_cli.local.models.foresight import ASKED, foresee
 from rcl_cli.local.models.watching import log_of
 from tests.conftest import Home, box_images, colour_images, image_line
 from tests.functional.browser import needs_browser
@@ -25,7 +25,7 @@ def test_the_plan_is_the_one_that_is_made(boxes: bool, has_test: bool, home: Hom
     if has_test:
         home.dataset(project, "TEST", testing)
     home.call("TagResource", ResourceArn=project, Tags={"rcl:batch": "4"})
-    found = foresee_apart(home.context, project, {"epochs": "1", "weights": "none"})
+    found = foresee(home.context, project, {"epochs": "1", "weights": "none"})
     assert found.trouble == ""
     choices = {one.what: one for one in found.choices}
     assert {what for what, one in choices.items() if one.is_asked} == {"batch", "epochs", "weights"}
@@ -53,13 +53,13 @@ def test_the_plan_is_the_one_that_is_made(boxes: bool, has_test: bool, home: Hom
 def test_a_training_that_would_fail_is_told_before(home: Home) -> None:
     project = home.project()
     with pytest.raises(UsageError, match="no images to train on"):
-        foresee_apart(home.context, project, {})
+        foresee(home.context, project, {})
     home.dataset(project, "TRAIN", [image_line("data", "gone.jpg", "cat"), image_line("data", "too.jpg", "dog")])
-    assert foresee_apart(home.context, project, {}).trouble
-    with pytest.raises(UsageError, match="epochs"):
-        foresee_apart(home.context, project, {"epochs": "none"})
-    with pytest.raises(UsageError):
-        foresee_apart(home.context, project.replace("/p/", "/q/"), {})
+    assert foresee(home.context, project, {}).trouble
+    with pytest.raises(InvalidParameter, match="epochs"):
+        foresee(home.context, project, {"epochs": "none"})
+    with pytest.raises(ResourceNotFound):
+        foresee(home.context, project.replace("/p/", "/q/"), {})
 
 
 @needs_browser
@@ -75,6 +75,8 @@ def test_a_page_shows_what_would_be_chosen_and_why(browser: Browser, home: Home)
         expect(page.locator(".plan")).to_contain_text("The test set.", timeout=60_000)
         expect(page.locator("input[name=model]")).to_have_attribute("placeholder", "yolo11n")
         expect(page.locator(".options label", has_text="image size")).to_contain_text("A small box is")
+        with pytest.raises(UsageError, match="cuda:7 is not there"):
+            foresee(home.context, project, {"device": "cuda:7"})
         page.locator("input[name=epochs]").fill("7")
         page.locator("input[name=epochs]").press("Tab")
         asked = page.locator(".options label").filter(has=page.locator("input[name=epochs]"))

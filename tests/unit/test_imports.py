@@ -36,11 +36,12 @@ PROCESSES = {
     "rcl_cli.training.trainer",
     "rcl_cli.training.stages",
     "rcl_cli.training.copier",
+    "rcl_cli.training.foreseer",
     "rcl_cli.inference.host",
     "rcl_cli.inference.worker",
 }
-# A process in two modules.
-PARTS = {("training/trainer.py", "rcl_cli.training.stages")}
+# Processes in two modules.
+PARTS = {(f"training/{name}.py", "rcl_cli.training.stages") for name in ("trainer", "foreseer")}
 
 
 def imports(path: Path) -> set[str]:
