@@ -200,6 +200,28 @@ def test_an_image_is_shown_as_it_was_left(browser: Browser, home: Home) -> None:
         assert labels(home, dataset) == [("cat",)] * 3
 
 
+def test_nothing_is_drawn_where_an_image_is_gone(browser: Browser, home: Home) -> None:
+    dataset = home.dataset(home.project("p"), "TRAIN", box_images(home, 2, 0)[0])
+    before = home.entries(dataset)
+    with at_console(browser, home) as (page, _):
+        page.locator(".card").wait_for()
+        asked = {"method": "POST", "body": json.dumps({"entries": [[dataset, 1], [dataset, 99]]})}
+        queue = page.evaluate("asked => fetch('/local/queue', asked).then(answer => answer.json())", asked)["queue"]
+        page.goto(f"{page.url.partition('#')[0]}#/p/p/label/0?queue={queue}")
+        expect(page.locator(".stage .box")).to_have_count(1)
+        page.keyboard.press("Space")
+        counted(page, "2 of 2")
+        frame = page.locator(".stage").bounding_box()
+        assert frame
+        page.mouse.move(frame["x"] + frame["width"] / 3, frame["y"] + frame["height"] / 3)
+        page.mouse.down()
+        page.mouse.move(frame["x"] + frame["width"] / 2, frame["y"] + frame["height"] / 2)
+        page.mouse.up()
+        page.keyboard.press("ArrowLeft")
+        expect(page.locator(".stage .box")).to_have_count(1)
+    assert home.entries(dataset) == before
+
+
 def test_edits_that_wait_are_told_in_every_view(browser: Browser, home: Home) -> None:
     """Who leaves the labeller while the server is away loses nothing, and is asked what to do about others' changes."""
     colour_images(home, 2, 0)

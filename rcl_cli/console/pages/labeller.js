@@ -115,6 +115,8 @@ export async function labeller(name, first) {
   // --- what is said of it ---
   const change = part => desk.edit(sheet, part);
   function addBox(box) {
+    // Where the image is gone there is nothing to draw on.
+    if (!sheet) return;
     if (active === null) { note(texts.needsLabel); side.querySelector("input").focus(); return; }
     if (sheet.state.boxes.length >= MOST_BOXES) { note(texts.tooMany); return; }
     const one = newBox(active, box);
