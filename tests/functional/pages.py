@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.conftest import Home
 from tests.functional.consoling import consoling
-from tests.functional.npm import FOLDER
+from tools.npm import FOLDER
 
 # The camera's picture is drawn, and nobody is asked whether it may be used.
 _CAMERA = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]

@@ -12,8 +12,8 @@ import pytest
 
 from rcl_cli.api.model import load
 from tests.conftest import Home, box_images, colour_images, image_line, make_home, write_manifest
-from tests.functional.npm import FOLDER
 from tests.functional.serving import serving
+from tools.npm import FOLDER
 
 # Overload and a broken store need a hand inside the machine: test_boto3.py has them. rcl has no rate limit.
 NOT_PROVOKED = {"InternalServerError", "ProvisionedThroughputExceededException", "ThrottlingException"}
