@@ -22,12 +22,14 @@ demo: setup
 test: setup
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
+# TYPES=--must: the types of pages must be checked; without, they are where node and npm can be had.
 check: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python tools/trim_model.py --check
 	$(BIN)/python tools/generate.py --check
+	$(BIN)/python tools/check_pages.py $(TYPES)
 
 gen: setup
 	$(BIN)/python tools/trim_model.py

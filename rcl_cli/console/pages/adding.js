@@ -7,20 +7,22 @@ import { texts } from "./texts.js";
 
 const AT_ONCE = 4, BATCH = 50;
 
+/** @param {Project} project @param {() => void} changed */
 export function adder(project, changed) {
   const input = make("input", { type: "file", multiple: true, accept: "image/jpeg,image/png", hidden: true,
-    onchange: () => { add([...input.files]); input.value = ""; } });
+    onchange: () => { add([...input.files ?? []]); input.value = ""; } });
   const said = make("span", { role: "status" });
   const node = make("p", { class: "row adder" }, texts.dropHere,
     make("button", { type: "button", onclick: () => input.click() }, texts.choose), input, said);
-  let part = "TRAIN", busy = Promise.resolve();
+  let busy = Promise.resolve();
+  const part = "TRAIN";
 
-  const add = files => { busy = busy.then(() => sent(files)); return busy; };
-  async function sent(files) {
-    const refused = [], refs = [];
-    let next = 0, done = 0, created = 0, known = 0, broken = null;
+  const add = (/** @type {File[]} */ files) => { busy = busy.then(() => sent(files)); return busy; };
+  async function sent(/** @type {File[]} */ files) {
+    const /** @type {string[]} */ refused = [], /** @type {string[]} */ refs = [];
+    let next = 0, done = 0, created = 0, known = 0, /** @type {Error | null} */ broken = null;
     const tell = () => { said.textContent = texts.adding(done, files.length); };
-    async function enter(force) {
+    async function enter(/** @type {boolean} */ force) {
       if (!refs.length || (!force && refs.length < BATCH)) return;
       const batch = refs.splice(0);
       let answer;

@@ -1,15 +1,19 @@
 // In which order the images are shown: that of the manifest, of names, or of what a model says of them.
 import { make } from "/pages/drawing.js";
-import { invoke, local } from "./server.js";
+import { invoke, local, nameOf } from "./server.js";
 import { failed, note } from "./notes.js";
 import { texts } from "./texts.js";
 
 const EVERY_MS = 1000, BY_MODEL = new Set(["unsure", "disagrees"]);
 
-/** @param chosen(sort, version) shows the images in another order */
+/**
+ * @param {Project} project @param {() => { filter: Filter }} listing
+ * @param {(sort: string, version: string) => void} chosen shows the images in another order
+ * @param {URLSearchParams} query
+ */
 export function asker(project, listing, chosen, query) {
   const short = () => (query.get("version") ?? "").split("/").pop();
-  let versions = [], timer = 0;
+  let /** @type {{ name: string, status: string }[]} */ versions = [], timer = 0;
   const order = make("select", { "aria-label": texts.sort, onchange: () => tell() },
     ...Object.entries(texts.sorts).map(([value, text]) => make("option", { value, selected: value === (query.get("sort") ?? "") }, text)));
   const model = make("select", { "aria-label": texts.askedOf, hidden: true, onchange: () => tell() });
@@ -48,7 +52,7 @@ export function asker(project, listing, chosen, query) {
     isAsking = Boolean(progress && !progress.is_over);
     button.textContent = isAsking ? texts.stopAsking : texts.askModel;
     button.disabled = !isAsking && versions.find(one => one.name === model.value)?.status !== "RUNNING";
-    said.textContent = isAsking ? texts.asked(progress) : texts.known(known);
+    said.textContent = progress && isAsking ? texts.asked(progress) : texts.known(known);
     if (wasAsking && !isAsking) {
       if (progress?.trouble) note(progress.trouble, { seconds: 0 });
       else if (progress?.failed) note(texts.asked(progress), { seconds: 0 });
@@ -59,8 +63,8 @@ export function asker(project, listing, chosen, query) {
   }
   async function offer() {
     const { ProjectVersionDescriptions: all } = await invoke("DescribeProjectVersions", { ProjectArn: project.arn });
-    versions = all.filter(one => one.EvaluationResult).map(one => ({ name: one.ProjectVersionArn.split("/").at(-2), status: one.Status }));
-    versions.sort((a, b) => (b.status === "RUNNING") - (a.status === "RUNNING"));
+    versions = all.filter(one => one.EvaluationResult).map(one => ({ name: nameOf(one), status: one.Status }));
+    versions.sort((a, b) => Number(b.status === "RUNNING") - Number(a.status === "RUNNING"));
     model.replaceChildren(...versions.map(one => make("option", { selected: one.name === short() }, one.name)));
     await look();
   }

@@ -7,23 +7,24 @@ import { texts } from "./texts.js";
 
 const AT_ONCE = 4, EVERY_MS = 300, LABELS_SHOWN = 12;
 // What file managers leave in folders.
-const isWanted = ({ path }) => !path.split("/").some(one => one.startsWith(".") || one === "__MACOSX" || one === "Thumbs.db");
+const isWanted = (/** @type {Brought} */ { path }) => !path.split("/").some(one => one.startsWith(".") || one === "__MACOSX" || one === "Thumbs.db");
 const pause = () => new Promise(done => setTimeout(done, EVERY_MS));
 
-/** A name that a project can have, of a folder's. */
+/** A name that a project can have, of a folder's. @param {Brought[]} files */
 function nameFrom(files) {
   const [first, ...rest] = files[0].path.split("/");
   const isFolder = rest.length && files.every(one => one.path.startsWith(`${first}/`));
   return isFolder ? first.normalize("NFKD").replace(/[^\w.-]+/g, "-").replace(/^-+|-+$/g, "").slice(0, 255) : "";
 }
 
-async function bring(every) {
+async function bring(/** @type {Brought[]} */ every) {
   const files = every.filter(isWanted);
   if (!files.length) { note(texts.nothingDropped); return; }
   const { folder, formats, plain } = await local("bring", {});
   const broken = new AbortController();
   let isImporting = false;
   const said = make("p", { role: "status" }), bar = make("progress", { "aria-label": texts.bring }), body = make("div");
+  /** @type {HTMLDialogElement} */
   const dialog = make("dialog", { class: "bring" }, make("h2", { tabindex: "-1", autofocus: true }, texts.bring), said, bar, body,
     make("p", { class: "row" }, make("button", { type: "button", onclick: () => dialog.close() }, texts.close)));
   dialog.addEventListener("close", () => {
@@ -35,7 +36,7 @@ async function bring(every) {
   dialog.showModal();
 
   async function send() {
-    const refused = [];
+    const /** @type {string[]} */ refused = [];
     let next = 0, done = 0;
     const tell = () => { said.textContent = texts.bringing(done, files.length); bar.max = files.length; bar.value = done; };
     async function sender() {
@@ -57,36 +58,39 @@ async function bring(every) {
   }
 
   // --- what it is ---
+  /** @type {HTMLSelectElement} */
   const select = make("select", { "aria-label": texts.format, onchange: () => look(select.value).catch(failed) },
     ...formats.map(one => make("option", { value: one.name }, one.summary)), make("option", { value: plain }, texts.onlyPictures));
   const project = make("input", { "aria-label": texts.projectName, placeholder: texts.projectName, required: true, maxlength: 255, value: nameFrom(files) });
   const button = make("button", {}, texts.import);
   const form = make("form", { class: "row", onsubmit: event => { event.preventDefault(); imported().catch(failed); } }, select, project, button);
 
-  function contents(parts) {
+  function contents(/** @type {Look["parts"]} */ parts) {
     const rows = Object.entries(parts).map(([part, { images, unlabelled, boxes, labels, all_labels: all }]) => {
       const shown = labels.slice(0, LABELS_SHOWN).map(([name, count]) => `${name} (${count.toLocaleString("en")})`);
-      return make("tr", {}, make("th", {}, texts.parts[part.toUpperCase()]), make("td", {}, images.toLocaleString("en")), make("td", {}, unlabelled.toLocaleString("en")),
+      return make("tr", {}, make("th", {}, texts.parts[/** @type {Part} */ (part.toUpperCase())]), make("td", {}, images.toLocaleString("en")), make("td", {}, unlabelled.toLocaleString("en")),
         make("td", {}, boxes.toLocaleString("en")), make("td", {}, [...shown, ...(all > shown.length ? [texts.andMore(all - shown.length)] : [])].join(", ")));
     });
     return make("table", {}, make("thead", {}, make("tr", {}, ...texts.bringColumns.map(one => make("th", {}, one)))), make("tbody", {}, ...rows));
   }
-  const leftOut = notes => notes.length ? [make("h3", {}, texts.leftOutTitle), make("ul", {}, ...notes.map(one => make("li", {}, one)))] : [];
+  const leftOut = (/** @type {string[]} */ notes) => notes.length ? [make("h3", {}, texts.leftOutTitle), make("ul", {}, ...notes.map(one => make("li", {}, one)))] : [];
 
+  /** @param {string} [wanted] @param {string[]} refused */
   async function look(wanted, refused = []) {
     said.textContent = texts.looking;
     bar.removeAttribute("value");
     bar.hidden = false;
     button.disabled = true;
-    const found = wanted === plain ? { format: plain, parts: {}, notes: [], trouble: "" } : await local("bring-look", { folder, format: wanted ?? "" }, broken.signal);
+    /** @type {Look} */
+    const found = wanted === plain ? { format: plain, parts: {}, pictures: 0, notes: [], trouble: "" } : await local("bring-look", { folder, format: wanted ?? "" }, broken.signal);
     bar.hidden = true;
     if (!found.format && wanted === undefined && found.pictures) {
       // Pictures can be labelled here.
       select.value = plain;
       said.textContent = texts.noFormat;
     } else {
-      select.value = found.format || wanted;
-      said.textContent = found.format === plain ? texts.plainHint : found.format ? texts.understood(formats.find(one => one.name === found.format).summary) : "";
+      select.value = found.format || (wanted ?? "");
+      said.textContent = found.format === plain ? texts.plainHint : found.format ? texts.understood(formats.find(one => one.name === found.format)?.summary ?? found.format) : "";
     }
     button.disabled = !found.format && select.value !== plain;
     body.replaceChildren(...(found.trouble ? [make("p", { class: "why" }, found.trouble)] : []), ...(Object.keys(found.parts).length ? [contents(found.parts)] : []),
@@ -110,6 +114,7 @@ async function bring(every) {
       await pause();
     }
   }
+  /** @param {Work} work @param {string} name */
   function over(work, name) {
     isImporting = false;
     bar.hidden = true;
@@ -136,7 +141,7 @@ async function bring(every) {
 
 export function bringer() {
   const input = make("input", { type: "file", webkitdirectory: true, hidden: true, "aria-label": texts.chooseFolder, onchange: () => {
-    const files = [...input.files].map(file => ({ file, path: file.webkitRelativePath || file.name }));
+    const files = [...input.files ?? []].map(file => ({ file, path: file.webkitRelativePath || file.name }));
     input.value = "";
     bring(files).catch(failed);
   } });

@@ -14,7 +14,8 @@ import { say } from "./notes.js";
 import { desk } from "./sheets.js";
 import { texts } from "./texts.js";
 
-const at = id => document.getElementById(id);
+const at = (/** @type {string} */ id) => /** @type {HTMLElement} */ (document.getElementById(id));
+/** @type {[RegExp, (...names: string[]) => Promise<View>][]} */
 const VIEWS = [
   [/^#?\/?$/, () => projects()],
   [/^#\/p\/([^/]+)$/, name => gallery(name)],
@@ -27,7 +28,7 @@ const VIEWS = [
   [/^#\/p\/([^/]+)\/feedback$/, name => feedback(name)],
   [/^#\/p\/([^/]+)\/label\/(\d+)$/, (name, index) => labeller(name, Number(index))],
 ];
-let shown = null, asked = 0;
+let /** @type {View | null} */ shown = null, asked = 0;
 
 async function show() {
   const address = location.hash.split("?")[0];

@@ -2,7 +2,10 @@
 import { make } from "/pages/drawing.js";
 import { texts } from "./texts.js";
 
-/** Ask for a word, or with `value` null for a yes; gives what was typed, an empty text for yes, null where it was called off. */
+/**
+ * Ask for a word, or with `value` null for a yes; gives what was typed, an empty text for yes, null where it was called off.
+ * @param {string} question @param {string} yes @param {string | null} value @returns {Promise<string | null>}
+ */
 export function asked(question, yes, value = null) {
   return new Promise(done => {
     const input = value === null ? null : make("input", { value, maxlength: 255, required: true, "aria-label": question, autofocus: true });

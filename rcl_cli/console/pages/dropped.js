@@ -1,20 +1,22 @@
 // Files that are dropped onto a page, those of folders too.
 
-const isFiles = event => event.dataTransfer?.types.includes("Files");
+const isFiles = (/** @type {DragEvent} */ event) => event.dataTransfer?.types.includes("Files");
 
-/** All files of what was dropped, each with its path: [{ file, path }]. */
+/** All files of what was dropped, each with its path. @param {DataTransfer} transfer */
 async function filesOf(transfer) {
-  const roots = [...transfer.items].map(item => item.webkitGetAsEntry?.()).filter(Boolean);
+  const roots = [...transfer.items].map(item => item.webkitGetAsEntry?.()).filter(one => !!one);
   if (!roots.length) return [...transfer.files].map(file => ({ file, path: file.name }));
-  const found = [];
-  async function walk(entry) {
+  const /** @type {Brought[]} */ found = [];
+  async function walk(/** @type {FileSystemEntry} */ entry) {
     if (entry.isFile) {
-      const file = await new Promise(done => entry.file(done, () => done(new File([], entry.name))));
+      /** @type {File} */
+      const file = await new Promise(done => /** @type {FileSystemFileEntry} */ (entry).file(done, () => done(new File([], entry.name))));
       found.push({ file, path: entry.fullPath.replace(/^\/+/, "") });
       return;
     }
-    const reader = entry.createReader();
+    const reader = /** @type {FileSystemDirectoryEntry} */ (entry).createReader();
     for (;;) {
+      /** @type {FileSystemEntry[]} */
       const some = await new Promise(done => reader.readEntries(done, () => done([])));
       if (!some.length) return;
       for (const one of some) await walk(one);
@@ -24,19 +26,20 @@ async function filesOf(transfer) {
   return found;
 }
 
-/** Hears what is dropped onto a place: `take` is given [{ file, path }]. */
+/** Hears what is dropped onto a place. @param {(files: Brought[]) => void} take */
 export function dropZone(take) {
-  let place = null;
-  const heard = {
-    dragover(event) { if (isFiles(event)) document.body.classList.add("dropping"); },
-    dragleave(event) { if (!event.relatedTarget) document.body.classList.remove("dropping"); },
-    async drop(event) {
+  let /** @type {HTMLElement | null} */ place = null;
+  /** @type {["dragover" | "dragleave" | "drop", (event: DragEvent) => void][]} */
+  const heard = [
+    ["dragover", event => { if (isFiles(event)) document.body.classList.add("dropping"); }],
+    ["dragleave", event => { if (!event.relatedTarget) document.body.classList.remove("dropping"); }],
+    ["drop", async event => {
       document.body.classList.remove("dropping");
-      if (isFiles(event)) take(await filesOf(event.dataTransfer));
-    },
-  };
+      if (event.dataTransfer && isFiles(event)) take(await filesOf(event.dataTransfer));
+    }],
+  ];
   return {
-    listen(where) { place = where; for (const [kind, hear] of Object.entries(heard)) place.addEventListener(kind, hear); },
-    leave() { for (const [kind, hear] of Object.entries(heard)) place?.removeEventListener(kind, hear); },
+    listen(/** @type {HTMLElement} */ where) { place = where; for (const [kind, hear] of heard) where.addEventListener(kind, hear); },
+    leave() { for (const [kind, hear] of heard) place?.removeEventListener(kind, hear); },
   };
 }

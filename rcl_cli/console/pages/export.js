@@ -6,10 +6,12 @@ import { texts } from "./texts.js";
 
 const EVERY_MS = 700;
 
+/** @param {string} version */
 export async function takeAway(version) {
   const { forms } = await local("export", {});
   const select = make("select", { "aria-label": texts.exportForm }, ...forms.map(one => make("option", {}, one)));
   const said = make("p", { role: "status" }), bar = make("progress", { hidden: true, "aria-label": texts.export }), button = make("button", {}, texts.export), ready = make("p", { class: "row" });
+  /** @type {HTMLDialogElement} */
   const dialog = make("dialog", { class: "bring" }, make("h2", { tabindex: "-1", autofocus: true }, texts.exportOf(version)), make("p", {}, texts.exportWhat),
     make("form", { class: "row", onsubmit: event => { event.preventDefault(); begin().catch(error => { failed(error); idle(); }); } }, select, button), bar, said, ready,
     make("p", { class: "row" }, make("button", { type: "button", onclick: () => dialog.close() }, texts.close)));

@@ -1,20 +1,22 @@
 // Pictures from work, one after the other: is what the model says right? What people say of it goes into the training set.
 import { make } from "/pages/drawing.js";
-import { feedbackUrl, invoke, local, projectNamed, sendList, upload } from "./server.js";
+import { feedbackUrl, invoke, local, nameOf, projectNamed, sendList, upload } from "./server.js";
 import { Colours, overlay } from "./boxes.js";
 import { failed, note } from "./notes.js";
 import { texts } from "./texts.js";
 
-const STATES = ["WAITING", "WRONG", "RIGHT", "CORRECTED"], AHEAD = 8, EVERY_MS = 700;
+const /** @type {QueueState[]} */ STATES = ["WAITING", "WRONG", "RIGHT", "CORRECTED"], AHEAD = 8, EVERY_MS = 700;
 
+/** @param {string} name @returns {Promise<View>} */
 export async function feedback(name) {
   const project = await projectNamed(name), base = `#/p/${encodeURIComponent(name)}`;
   const colours = new Colours(project.labels), query = new URLSearchParams(location.hash.split("?")[1] ?? "");
-  let state = STATES.includes(query.get("state")) ? query.get("state") : "WAITING", items = [], offset = 0, busy = false, left = false, timer = 0, asked = 0, bringing = Promise.resolve();
+  let state = STATES.find(one => one === query.get("state")) ?? "WAITING", /** @type {Queued[]} */ items = [], offset = 0, busy = false, left = false, timer = 0, asked = 0, bringing = Promise.resolve();
 
   // --- the queue ---
   const tabs = new Map(STATES.map(one => [one, make("button", { type: "button", onclick: () => { state = one; offset = 0; load().catch(failed); } })]));
   const shot = make("div", { class: "shot large" }), said = make("ul"), about = make("dl"), empty = make("p", { hidden: true });
+  /** @param {Verdict} verdict @param {string} key */
   const button = (verdict, key) => make("button", { type: "button", class: `verdict ${verdict.toLowerCase()}`, onclick: () => say(verdict).catch(failed) }, make("kbd", {}, key), ` ${texts.verdicts[verdict]}`);
   const verdicts = make("p", { class: "row", role: "group", "aria-label": texts.isItRight }, button("RIGHT", "R"), button("WRONG", "W"), button("CORRECTED", "C"));
   const one = make("div", { class: "trial", hidden: true }, make("div", {}, shot), make("div", {}, verdicts, make("h3", {}, texts.modelSays), said, about));
@@ -30,7 +32,7 @@ export async function feedback(name) {
       take(found);
     } finally { if (own === asked) busy = false; }
   }
-  function take(found) {
+  function take(/** @type {Queue} */ found) {
     items = found.items;
     for (const [which, tab] of tabs) {
       tab.textContent = `${texts.states[which]} ${found.counts[which].toLocaleString("en")}`;
@@ -49,9 +51,11 @@ export async function feedback(name) {
     image.addEventListener("load", () => svg.fit(image.naturalWidth, image.naturalHeight));
     svg.boxes(item.boxes, colours);
     shot.replaceChildren(image, svg);
+    /** @type {Map<string, number>} */
     const best = new Map();
     for (const [label, score] of item.scores) if (!best.has(label)) best.set(label, score);
-    const claims = [...item.labels.map(label => [label, best.get(label)]), ...item.boxes.map(({ label }) => [label, null])];
+    const claims = /** @type {[string, number | null][]} */ ([...item.labels.map(label => [label, best.get(label)]), ...item.boxes.map(({ label }) => [label, null])]);
+    /** @type {Map<string, { n: number, score: number | null }>} */
     const counts = new Map();
     for (const [label, score] of claims) counts.set(label, { n: (counts.get(label)?.n ?? 0) + 1, score });
     said.replaceChildren(...(counts.size ? [...counts].map(([label, { n, score }]) => {
@@ -62,10 +66,10 @@ export async function feedback(name) {
     about.replaceChildren(...[[texts.fileName, item.source_ref.split("/").pop()], [texts.origin, item.origin], [texts.model, item.version], [texts.unsureness, texts.percent(100 * item.unsureness)]]
       .flatMap(([title, value]) => [make("dt", {}, title), make("dd", {}, value)]));
     // A verdict is the queue's until it became an entry; that is changed where entries are.
-    for (const verdict of verdicts.children) verdict.disabled = item.state === "RIGHT" || item.state === "CORRECTED" || (item.state === "WRONG" && !verdict.matches(".corrected"));
+    for (const verdict of /** @type {Iterable<HTMLButtonElement>} */ (verdicts.children)) verdict.disabled = item.state === "RIGHT" || item.state === "CORRECTED" || (item.state === "WRONG" && !verdict.matches(".corrected"));
     for (const next of items.slice(1, 4)) new Image().src = feedbackUrl(project, next);
   }
-  async function say(verdict) {
+  async function say(/** @type {Verdict} */ verdict) {
     const item = items[0];
     if (!item || busy) return;
     busy = true;
@@ -85,11 +89,12 @@ export async function feedback(name) {
       throw error;
     } finally { busy = false; }
   }
-  function press(event) {
-    if (event.target.matches?.("input, select, textarea") || document.querySelector("dialog[open]") || event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
-    const verdict = { r: "RIGHT", w: "WRONG", c: "CORRECTED" }[event.key.toLowerCase()];
+  function press(/** @type {KeyboardEvent} */ event) {
+    if (/** @type {Element} */ (event.target).matches?.("input, select, textarea") || document.querySelector("dialog[open]") || event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
+    const verdict = /** @type {Record<string, Verdict | undefined>} */ ({ r: "RIGHT", w: "WRONG", c: "CORRECTED" })[event.key.toLowerCase()];
+    /** @type {HTMLButtonElement | null | undefined} */
     const pressed = verdict && verdicts.querySelector(`.${verdict.toLowerCase()}`);
-    if (pressed && !pressed.disabled && !one.hidden) { event.preventDefault(); say(verdict).catch(failed); }
+    if (verdict && pressed && !pressed.disabled && !one.hidden) { event.preventDefault(); say(verdict).catch(failed); }
     const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
     if (step && (step > 0 ? items.length > 1 : offset > 0)) { event.preventDefault(); offset += step; load().catch(failed); }
   }
@@ -97,10 +102,10 @@ export async function feedback(name) {
   // --- bringing pictures ---
   const running = make("p"), progress = make("span", { role: "status", class: "count" });
   const prefix = make("input", { "aria-label": texts.prefix, placeholder: "s3://bucket/prefix/", autocomplete: "off", required: true, pattern: "s3://.+" });
-  const input = make("input", { type: "file", multiple: true, accept: "image/jpeg,image/png,.jsonl,.manifest", hidden: true, onchange: () => { bring([...input.files]).catch(failed); input.value = ""; } });
+  const input = make("input", { type: "file", multiple: true, accept: "image/jpeg,image/png,.jsonl,.manifest", hidden: true, onchange: () => { bring([...input.files ?? []]).catch(failed); input.value = ""; } });
   const form = make("form", { class: "row", onsubmit: event => { event.preventDefault(); add([prefix.value.trim()]).catch(failed); } },
     texts.feedbackDrop, make("button", { type: "button", onclick: () => input.click() }, texts.choose), input, texts.orPrefix, prefix, make("button", {}, texts.addPrefix), progress);
-  async function add(sources) {
+  async function add(/** @type {string[]} */ sources) {
     await local("feedback-add", { project: project.arn, sources });
     await follow();
   }
@@ -124,15 +129,15 @@ export async function feedback(name) {
       await new Promise(done => { timer = setTimeout(done, EVERY_MS); });
     }
   }
-  /** What comes while others are on their way waits for them. */
+  /** What comes while others are on their way waits for them. @param {File[]} files */
   function bring(files) {
     bringing = bringing.catch(() => {}).then(() => sent(files));
     return bringing;
   }
-  const isList = file => /\.(jsonl|manifest)$/i.test(file.name);
-  async function sent(every) {
+  const isList = (/** @type {File} */ file) => /\.(jsonl|manifest)$/i.test(file.name);
+  async function sent(/** @type {File[]} */ every) {
     for (const file of every.filter(isList)) { await sendList(project.arn, file); await follow(); }
-    const files = every.filter(file => !isList(file)), refs = [], refused = [];
+    const files = every.filter(file => !isList(file)), /** @type {string[]} */ refs = [], /** @type {string[]} */ refused = [];
     for (const file of files) {
       progress.textContent = texts.adding(refs.length + refused.length, files.length);
       try { refs.push((await upload(project.arn, file)).source_ref); } catch (error) {
@@ -145,10 +150,10 @@ export async function feedback(name) {
     progress.textContent = "";
     if (refs.length) await add(refs);
   }
-  const drop = event => { const files = [...(event.dataTransfer?.files ?? [])]; if (files.length) bring(files).catch(failed); };
+  const drop = (/** @type {DragEvent} */ event) => { const files = [...(event.dataTransfer?.files ?? [])]; if (files.length) bring(files).catch(failed); };
 
   const { ProjectVersionDescriptions: all } = await invoke("DescribeProjectVersions", { ProjectArn: project.arn });
-  const names = all.filter(one => one.Status === "RUNNING").map(one => one.ProjectVersionArn.split("/").at(-2));
+  const names = all.filter(one => one.Status === "RUNNING").map(nameOf);
   running.textContent = names.length ? texts.askedIs(names[0]) : texts.feedbackNeeds;
   await load();
   return {

@@ -15,10 +15,16 @@ const EVERY_MS = 3000, SETTLED_MS = 80;
 
 /** Entries of a listing, fetched in stretches as they are needed. */
 class Listing {
-  constructor(project, filter, changed) {
-    Object.assign(this, { project, filter, changed, total: 0, revision: "", stretches: new Map(), asked: new Map() });
-  }
-  /** An entry; undefined where it is not here, and then it is asked for unless that can wait. */
+  total = 0;
+  revision = "";
+  /** @type {Map<number, (Entry | null)[]>} */
+  stretches = new Map();
+  /** @type {Map<number, Promise<void>>} */
+  asked = new Map();
+  isLooking = false;
+  /** @param {Project} project @param {Filter} filter @param {() => void} changed */
+  constructor(project, filter, changed) { this.project = project; this.filter = filter; this.changed = changed; }
+  /** An entry; undefined where it is not here, and then it is asked for unless that can wait. @param {number} index @param {boolean} canWait */
   at(index, canWait) {
     const stretch = Math.floor(index / STRETCH);
     const found = this.stretches.get(stretch);
@@ -27,6 +33,7 @@ class Listing {
     this.fetch(stretch);
     return undefined;
   }
+  /** @param {number} stretch @returns {Promise<void>} */
   async fetch(stretch) {
     if (this.asked.has(stretch)) return this.asked.get(stretch);
     const asked = local("gallery", { project: this.project.arn, filter: this.filter, offset: stretch * STRETCH, limit: STRETCH })
@@ -34,7 +41,7 @@ class Listing {
         if (this.revision && found.revision !== this.revision) this.stretches.clear();
         Object.assign(this, { total: found.total, revision: found.revision });
         this.stretches.set(stretch, found.entries);
-        while (this.stretches.size > MOST_STRETCHES) this.stretches.delete(this.stretches.keys().next().value);
+        while (this.stretches.size > MOST_STRETCHES) this.stretches.delete(/** @type {number} */ (this.stretches.keys().next().value));
       }).finally(() => this.asked.delete(stretch));
     this.asked.set(stretch, asked);
     try { await asked; this.changed(); } catch (error) { failed(error); }
@@ -56,28 +63,43 @@ class Listing {
 
 /** Which images are chosen: some, or all under the filter but for some. */
 class Choice {
-  constructor() { this.none(); }
+  /** @type {Set<string>} */
+  keys = new Set();
+  isAll = false;
+  /** @type {number | null} */
+  last = null;
+  revision = "";
   none() { this.keys = new Set(); this.isAll = false; this.last = null; this.revision = ""; }
   all() { this.none(); this.isAll = true; }
-  key(entry) { return `${entry.position} ${entry.dataset}`; }
-  has(entry) { return this.isAll !== this.keys.has(this.key(entry)); }
+  key(/** @type {Place} */ entry) { return `${entry.position} ${entry.dataset}`; }
+  has(/** @type {Place} */ entry) { return this.isAll !== this.keys.has(this.key(entry)); }
+  /** @param {Place} entry @param {boolean} isChosen */
   set(entry, isChosen) { if (this.isAll !== isChosen) this.keys.add(this.key(entry)); else this.keys.delete(this.key(entry)); }
-  count(total) { return this.isAll ? total - this.keys.size : this.keys.size; }
+  count(/** @type {number} */ total) { return this.isAll ? total - this.keys.size : this.keys.size; }
 }
 
 class Tile {
+  index = 0;
+  isBare = false;
+  /** @type {Entry | null | undefined} */
+  entry;
+  /** @type {string | undefined} */
+  url;
+  /** @type {AbortController | undefined} */
+  loading;
+  /** @param {(tile: Tile, isRange: boolean) => void} chosen */
   constructor(chosen) {
     this.box = make("input", { type: "checkbox", class: "choose", onclick: event => { event.stopPropagation(); chosen(this, event.shiftKey); } });
     this.whole = make("div", { class: "slot" }, this.box);
     // Browsers keep what images were decoded to, long after they are gone; a canvas has what it shows, and no more.
     this.canvas = make("canvas", { width: 1, height: 1 });
-    this.picture = this.canvas.getContext("bitmaprenderer");
+    this.picture = /** @type {ImageBitmapRenderingContext} */ (this.canvas.getContext("bitmaprenderer"));
     this.svg = overlay();
     this.caption = make("span");
     this.node = make("a", { class: "tile", draggable: "false" }, make("div", { class: "shot" }, this.canvas, this.svg), this.caption);
     this.whole.append(this.node);
   }
-  /** Show another picture, or none. */
+  /** Show another picture, or none. @param {string | undefined} url */
   async load(url) {
     if (this.url === url) return;
     this.url = url;
@@ -104,7 +126,10 @@ class Tile {
       if (this.url === url) Object.assign(this, { url: undefined, isBare: true });
     }
   }
-  /** @param canWait what flies by is not loaded */
+  /**
+   * @param {number} index @param {Entry | null | undefined} entry @param {string} href @param {number} width @param {Colours} colours
+   * @param {boolean} isChosen @param {boolean} canWait what flies by is not loaded
+   */
   show(index, entry, href, width, colours, isChosen, canWait) {
     this.index = index;
     if (entry) this.box.checked = isChosen;
@@ -126,6 +151,7 @@ class Tile {
   }
 }
 
+/** @param {string} name @returns {Promise<View>} */
 export async function gallery(name) {
   const project = await projectNamed(name);
   const colours = new Colours(project.labels);
@@ -135,8 +161,8 @@ export async function gallery(name) {
   field.append(inside);
   const count = make("span", { class: "count", role: "status" });
   const empty = make("p", { class: "gone", hidden: true }, texts.empty);
-  const spare = [], tiles = new Map();
-  let listing, waiting = 0, left = false, lastTop = 0, settling = 0;
+  const /** @type {Tile[]} */ spare = [], /** @type {Map<number, Tile>} */ tiles = new Map();
+  let /** @type {Listing} */ listing, waiting = 0, left = false, lastTop = 0, settling = 0;
 
   async function open() {
     listing = new Listing(project, filterOf(query), paint);
@@ -190,11 +216,11 @@ export async function gallery(name) {
       one.whole.style.width = `${tile}px`;
       one.whole.style.height = `${row - GAP}px`;
       const entry = listing.at(index, isFlying);
-      one.show(index, entry, `#/p/${encodeURIComponent(name)}/label/${index}?${linked}`, tile, colours, entry && choice.has(entry), isFlying);
+      one.show(index, entry, `#/p/${encodeURIComponent(name)}/label/${index}?${linked}`, tile, colours, Boolean(entry && choice.has(entry)), isFlying);
     }
   }
   // --- choosing ---
-  /** @param isRange from the one that was chosen before to this one */
+  /** @param {Tile} tile @param {boolean} isRange from the one that was chosen before to this one */
   async function chosen(tile, isRange) {
     const isChosen = tile.box.checked, from = isRange && choice.last !== null ? choice.last : tile.index;
     choice.last = tile.index;
@@ -218,6 +244,7 @@ export async function gallery(name) {
   }
   /** How the server is told what is chosen. */
   function named() {
+    /** @type {Positions} */
     const entries = {};
     for (const key of choice.keys) {
       const [position, dataset] = key.split(" ");
@@ -227,7 +254,7 @@ export async function gallery(name) {
     return choice.isAll ? { project: project.arn, filter: listing.filter, revision: listing.revision, except: entries }
       : { project: project.arn, revision: choice.revision, entries };
   }
-  async function act(what) {
+  async function act(/** @type {() => Promise<unknown>} */ what) {
     try {
       if (await what() === false) return;
       choice.none();
@@ -235,7 +262,7 @@ export async function gallery(name) {
       tellChoice();
     } catch (error) { failed(error); }
   }
-  function assign(part) {
+  function assign(/** @type {"add" | "remove"} */ part) {
     const label = wanted.value.trim();
     if (!label) { wanted.focus(); return; }
     act(async () => {
@@ -243,7 +270,7 @@ export async function gallery(name) {
       colours.of(label);
     });
   }
-  const move = part => act(async () => {
+  const move = (/** @type {Part} */ part) => act(async () => {
     const { moved, there_already } = await local("move", { ...named(), part });
     note(texts.moved(moved, there_already));
   });
@@ -267,18 +294,21 @@ export async function gallery(name) {
   const many = make("form", { class: "row many", hidden: true, onsubmit: event => { event.preventDefault(); assign("add"); } }, said, wanted,
     make("datalist", { id: "known-labels" }, ...colours.names.map(one => make("option", { value: one }))),
     make("button", {}, texts.give), make("button", { type: "button", onclick: () => assign("remove") }, texts.take),
-    ...Object.entries(texts.toPart).map(([part, text]) => make("button", { type: "button", onclick: () => move(part) }, text)),
+    ...Object.entries(texts.toPart).map(([part, text]) => make("button", { type: "button", onclick: () => move(/** @type {Part} */ (part)) }, text)),
     make("button", { type: "button", onclick: download }, texts.download),
     make("button", { type: "button", onclick: remove }, texts.removeImages), every,
     make("button", { type: "button", onclick: () => { choice.none(); tellChoice(); } }, texts.chooseNone));
 
+  /** @param {string} key @param {string} value */
   function choose(key, value) {
     choice.none(); many.hidden = true;
     if (value) query.set(key, value); else query.delete(key);
     history.replaceState(null, "", `#/p/${encodeURIComponent(name)}?${query}`);
     open().catch(failed);
   }
+  /** @param {string} value @param {string} text @param {string | null} chosen */
   const option = (value, text, chosen) => make("option", { value, selected: value === (chosen ?? "") }, text);
+  /** @param {string} key @param {string} label @param {string[][]} pairs */
   const chooser = (key, label, pairs) => make("select", { "aria-label": label, onchange: event => choose(key, event.target.value) },
     ...pairs.map(([value, text]) => option(value, text, query.get(key))));
   let typing = 0;

@@ -7,21 +7,23 @@ import { takeAway } from "./export.js";
 import { texts } from "./texts.js";
 
 const CHUNK = 48, MOST_QUEUED = 10_000, SAME_THING = .5, MOST_CURVES = 40, MOST_CONFUSED = 40;
+/** @type {Kind[]} */
 const KINDS = ["wrong", "missed", "right", "unsure"];
 const TRUTH = "#ffffff", SAID = { wrong: "#ff7f0e", missed: "#f0e442", right: "#2fc79b", unsure: "#56b4e9" };
 
-/** Intersection over union of boxes [left, top, width, height]. */
+/** Intersection over union. @type {(a: Box, b: Box) => number} */
 function iou([ax, ay, aw, ah], [bx, by, bw, bh]) {
   const width = Math.min(ax + aw, bx + bw) - Math.max(ax, bx), height = Math.min(ay + ah, by + bh) - Math.max(ay, by);
   if (width <= 0 || height <= 0) return 0;
   return width * height / (aw * ah + bw * bh - width * height);
 }
 
-/** All predictions by label, highest first; see `Figures`. */
+/** All predictions by label, highest first; see `Figures`. @param {JudgedImage[]} images @param {string[]} labels */
 export function eventsOf(images, labels) {
+  /** @type {Record<string, LabelEvents & { pairs: [score: number, isHit: boolean][] }>} */
   const events = Object.create(null);
-  for (const label of labels) events[label] = { pairs: [], positives: 0, images: 0 };
-  const of = label => events[label] ??= { pairs: [], positives: 0, images: 0 };
+  const of = (/** @type {string} */ label) => events[label] ??= { pairs: [], scores: [], hits: [], positives: 0, images: 0 };
+  for (const label of labels) of(label);
   for (const { truth, found } of images) {
     for (const [label] of truth) of(label).positives++;
     for (const label of new Set(truth.map(one => one[0]))) of(label).images++;
@@ -34,9 +36,14 @@ export function eventsOf(images, labels) {
   return events;
 }
 
-/** Counts of what was taken for what, as the report has them; the last row and column are nothing. */
+/**
+ * Counts of what was taken for what, as the report has them; the last row and column are nothing.
+ * @param {JudgedImage[]} images @param {string[]} labels @param {ThresholdOf} thresholdOf
+ */
 export function confusionOf(images, labels, thresholdOf) {
   const index = new Map(labels.map((label, number) => [label, number])), nothing = labels.length;
+  const at = (/** @type {string} */ label) => /** @type {number} */ (index.get(label));
+  /** @type {number[][]} */
   const counts = Array.from({ length: nothing + 1 }, () => new Array(nothing + 1).fill(0));
   for (const { truth, found } of images) {
     const reached = found.filter(([label, score]) => score >= thresholdOf(label));
@@ -46,25 +53,27 @@ export function confusionOf(images, labels, thresholdOf) {
         const near = left.filter(one => one[2] && box && iou(one[2], box) >= SAME_THING);
         const best = near.find(one => one[0] === label) ?? near[0];
         if (best) left.splice(left.indexOf(best), 1);
-        if (index.has(label)) counts[index.get(label)][best ? index.get(best[0]) : nothing]++;
+        if (index.has(label)) counts[at(label)][best ? at(best[0]) : nothing]++;
       }
-      for (const [label] of left) counts[nothing][index.get(label)]++;
+      for (const [label] of left) counts[nothing][at(label)]++;
     } else if (truth.length === 1 && found.length) {
       const best = found.reduce((most, one) => one[1] > most[1] ? one : most);
-      if (index.has(truth[0][0])) counts[index.get(truth[0][0])][index.get(best[0])]++;
+      if (index.has(truth[0][0])) counts[at(truth[0][0])][at(best[0])]++;
     } else {
       const there = new Set(truth.map(one => one[0])), said = new Set(reached.map(one => one[0]));
-      for (const label of there) if (index.has(label)) counts[index.get(label)][said.has(label) ? index.get(label) : nothing]++;
-      for (const label of said) if (!there.has(label)) counts[nothing][index.get(label)]++;
+      for (const label of there) if (index.has(label)) counts[at(label)][said.has(label) ? at(label) : nothing]++;
+      for (const label of said) if (!there.has(label)) counts[nothing][at(label)]++;
     }
   }
   return counts;
 }
 
-/** Every answer by what became of it, the most telling first: { image, label, score, box, kind, right }. */
+/** Every answer by what became of it, the most telling first. @param {JudgedImage[]} images @param {ThresholdOf} thresholdOf */
 export function answersOf(images, thresholdOf) {
+  /** @type {Record<Kind, Answer[]>} */
   const found = { wrong: [], missed: [], right: [], unsure: [] };
   for (const image of images) {
+    /** @type {Map<number, number>} */
     const best = new Map();
     for (const [label, score, box, match] of image.found) {
       const one = { image, label, score, box, right: match !== null }, reaches = score >= thresholdOf(label);
@@ -84,31 +93,34 @@ export function answersOf(images, thresholdOf) {
   return found;
 }
 
-const lastPart = ref => ref.split("/").pop();
-export const picture = (image, width) => ({ name: lastPart(image.source_ref ?? image.name), size: image.size,
-  url: image.entry ? thumbnailUrl({ ...image.entry, source_ref: image.source_ref ?? image.name }, width) : "" });
+const lastPart = (/** @type {string} */ ref) => ref.split("/").pop();
+/** @type {(image: { source_ref: string, entry: Place | null, size?: Pair }, width: number) => Picture} */
+export const picture = (image, width) => ({ name: lastPart(image.source_ref), size: image.size,
+  url: image.entry ? thumbnailUrl({ ...image.entry, source_ref: image.source_ref }, width) : "" });
 
+/** @param {string} name @param {string} version @returns {Promise<View>} */
 export async function judge(name, version) {
   const judging = await local("judging", { version: `${name}/${version}` });
   // Without a prototype: a label may be called `constructor`.
-  for (const key of ["assumed", "own"]) judging[key] = Object.assign(Object.create(null), judging[key]);
+  for (const key of /** @type {const} */ (["assumed", "own"])) judging[key] = Object.assign(Object.create(null), judging[key]);
   const { images, labels, assumed } = judging, query = new URLSearchParams(location.hash.split("?")[1] ?? "");
   const figures = new Figures(labels, eventsOf(images, labels)), { judged } = figures;
   const standing = () => Object.fromEntries(labels.map(label => [label, judging.own[label] ?? assumed[label] ?? .5]));
-  let chosen = standing(), kind = KINDS.includes(query.get("kind")) ? query.get("kind") : "wrong", about = query.get("label") ?? "";
-  let answers = null, shown = [], waiting = 0;
-  const thresholdOf = label => chosen[label] ?? .5;
+  let chosen = standing(), kind = KINDS.find(one => one === query.get("kind")) ?? "wrong", about = query.get("label") ?? "";
+  let /** @type {Record<Kind, Answer[]>} */ answers, /** @type {Answer[]} */ shown = [], waiting = 0;
+  const thresholdOf = (/** @type {string} */ label) => chosen[label] ?? .5;
 
   // --- figures and thresholds ---
   const tiles = make("div", { class: "tiles", "aria-live": "polite" }), state = make("span", { class: "note", role: "status" });
   const rows = new Map(labels.map(label => {
+    /** @type {HTMLInputElement} */
     const slider = make("input", { type: "range", min: 0, max: 1, step: .001, value: thresholdOf(label), "aria-label": texts.thresholdOf(label),
       oninput: () => { chosen[label] = Number(slider.value); soon(); } });
     const number = make("output"), cells = Array.from({ length: 7 }, () => make("td"));
     return [label, { slider, number, cells, node: make("tr", {}, make("th", { scope: "row" }, label), make("td", {}, make("span", { class: "row" }, slider, number)), ...cells) }];
   }));
   const curves = new Map(judged.slice(0, MOST_CURVES).map(label => [label, curveChart(figures, label)]));
-  const confused = make("table"), act = (text, what) => make("button", { type: "button", onclick: event => { event.target.disabled = true; what().catch(failed).finally(showFigures); } }, text);
+  const confused = make("table"), act = (/** @type {string} */ text, /** @type {() => Promise<void>} */ what) => make("button", { type: "button", onclick: event => { event.currentTarget.disabled = true; what().catch(failed).finally(showFigures); } }, text);
   const keep = act(texts.saveThresholds, async () => {
     const values = Object.fromEntries(labels.filter(label => chosen[label] !== standing()[label]).map(label => [label, chosen[label]]));
     if (!Object.keys(values).length) return;
@@ -121,12 +133,13 @@ export async function judge(name, version) {
     await local("thresholds", { version: judging.arn, values: {} });
     judging.own = Object.create(null);
     chosen = standing();
-    for (const [label, row] of rows) row.slider.value = thresholdOf(label);
+    for (const [label, row] of rows) row.slider.value = String(thresholdOf(label));
     show();
   });
   function soon() { waiting ||= requestAnimationFrame(() => { waiting = 0; show(); }); }
   function showFigures() {
     const all = figures.overall(thresholdOf), counts = judging.summary.EvaluationDetails;
+    /** @type {[string, string | number][]} */
     const facts = [["F1", figure(all.f1)], [texts.precision, figure(all.precision)], [texts.recall, figure(all.recall)]];
     if (judging.is_detector) facts.push([texts.averagePrecision, figure(judging.summary.AggregatedEvaluationResults.AveragePrecision)]);
     facts.push([texts.trainingImages, counts.NumberOfTrainingImages], [texts.testImages, counts.NumberOfTestingImages]);
@@ -155,19 +168,21 @@ export async function judge(name, version) {
     if (about) query.set("label", about); else query.delete("label");
     history.replaceState(null, "", `${location.hash.split("?")[0]}?${query}`);
   }
+  /** @param {Answer} item @param {number} number */
   function card(item, number) {
-    const boxes = item.kind === "missed" ? [] : item.image.truth.filter(one => one[1]).map(([label, box]) => ({ box, colour: TRUTH, dash: "3 4", title: label }));
+    /** @type {Outline[]} */
+    const boxes = item.kind === "missed" ? [] : item.image.truth.filter(one => one[1] !== null).map(([label, box]) => ({ box, colour: TRUTH, dash: "3 4", title: label }));
     if (item.box) boxes.push({ box: item.box, colour: SAID[item.kind], title: item.label });
     const truth = judging.is_detector ? "" : item.image.truth.map(([label]) => label).join(", ") || texts.nothing;
     const said = `${item.label} ${(item.score * 100).toFixed(0)} %: ${texts.became(item)}`;
     return make("button", { type: "button", class: "answer", disabled: !item.image.entry, onclick: () => open(number).catch(failed) },
       shot(picture(item.image, 260), boxes), make("span", {}, said, make("small", {}, (truth ? `${texts.is(truth)} · ` : "") + lastPart(item.image.source_ref))));
   }
-  /** All images of these answers, one after the other, in the labeller. */
+  /** All images of these answers, one after the other, in the labeller. @param {number} number */
   async function open(number) {
     // Around the one that is opened, where there are very many.
     const near = shown.slice(Math.max(0, number - MOST_QUEUED), number + MOST_QUEUED).filter(item => item.image.entry);
-    const entries = new Map(near.map(item => [item.image.source_ref, item.image.entry]));
+    const entries = /** @type {Map<string, Place>} */ (new Map(near.map(item => [item.image.source_ref, item.image.entry])));
     const { queue } = await local("queue", { entries: [...entries.values()].map(one => [one.dataset, one.position]) });
     const index = [...entries.keys()].indexOf(shown[number].image.source_ref);
     location.hash = `#/p/${encodeURIComponent(name)}/label/${index}?${new URLSearchParams({ queue, back: location.hash, ...(judging.is_detector ? {} : { mode: "image" }) })}`;
@@ -196,15 +211,16 @@ export async function judge(name, version) {
   }
   // Arrows go from one answer to the next.
   list.addEventListener("keydown", event => {
-    const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key], from = [...list.children].indexOf(document.activeElement);
+    const cards = /** @type {HTMLCollectionOf<HTMLButtonElement>} */ (list.children);
+    const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key], from = [...cards].findIndex(one => one === document.activeElement);
     if (!step || from < 0) return;
     event.preventDefault();
     if (from + step === list.childElementCount && !more.hidden) grow();
     let next = from + step;
-    while (list.children[next]?.disabled) next += step;
-    list.children[next]?.focus();
+    while (cards[next]?.disabled) next += step;
+    cards[next]?.focus();
   });
-  const facts = entries => make("dl", {}, ...Object.entries(entries).flatMap(([key, value]) => [make("dt", {}, key.replaceAll("_", " ")),
+  const facts = (/** @type {Record<string, unknown>} */ entries) => make("dl", {}, ...Object.entries(entries).flatMap(([key, value]) => [make("dt", {}, key.replaceAll("_", " ")),
     make("dd", {}, value !== null && typeof value === "object" ? JSON.stringify(value) : String(value))]));
   const charts = historyCharts(judging.history);
   show();

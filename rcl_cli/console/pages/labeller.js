@@ -9,43 +9,47 @@ import { failed, note, say } from "./notes.js";
 import { texts } from "./texts.js";
 
 const AHEAD = 4, BEHIND = 2, MOST_BOXES = 50;
+/** @type {Record<string, Pair>} */
 const STEPS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
 /** The pictures around the one that is shown, decoded before they are asked for. */
 class Pictures {
-  constructor() { this.kept = new Map(); }
-  of(entry) {
+  /** @type {Map<string, { image: HTMLImageElement, ready: Promise<boolean> }>} */
+  kept = new Map();
+  of(/** @type {Place} */ entry) {
     const url = pictureUrl(entry);
     let found = this.kept.get(url);
     if (!found) {
       const image = make("img", { src: url, alt: "", decoding: "sync" });
       found = { image, ready: image.decode().then(() => true, () => { this.kept.delete(url); return false; }) };
       this.kept.set(url, found);
-      if (this.kept.size > 12) this.kept.delete(this.kept.keys().next().value);
+      if (this.kept.size > 12) this.kept.delete(/** @type {string} */ (this.kept.keys().next().value));
     }
     return found;
   }
 }
 
+/** @param {string} name @param {number} first @returns {Promise<View>} */
 export async function labeller(name, first) {
   const project = await projectNamed(name);
   const known = project.labels;
   const colours = new Colours(known);
   const query = new URLSearchParams(location.hash.split("?")[1] ?? "");
   const filter = filterOf(query);
-  const pictures = new Pictures(), entries = new Map();
-  let revision = query.get("at") ?? "", total = 0, index = first, sheet = null, entry = null, chosen = null, left = false;
+  const pictures = new Pictures(), /** @type {Map<number, Entry | null>} */ entries = new Map();
+  let revision = query.get("at") ?? "", total = 0, index = first, left = false;
+  let /** @type {Sheet | null} */ sheet = null, /** @type {Sheet | null} */ last = null, /** @type {number | null} */ chosen = null;
   let mode = query.get("mode") ?? (known.some(one => one.boxes) || !known.length ? "boxes" : "image");
-  let active = colours.names[0] ?? null, last = null;
+  let /** @type {string | null} */ active = colours.names[0] ?? null;
   // Images that were asked for and are not there yet, and keys pressed meanwhile.
-  let arriving = null, coming = 0;
-  const early = [];
+  let /** @type {Promise<void> | null} */ arriving = null, coming = 0;
+  const /** @type {KeyboardEvent[]} */ early = [];
 
   query.delete("at");
 
   const stage = new Stage({
     drawn: box => addBox(box),
-    moved: (id, box) => change({ boxes: sheet.state.boxes.map(one => one.id === id ? { ...one, box } : one) }),
+    moved: (id, box) => alter(id, { box }),
     chosen: id => choose(id),
     accepted: ghost => accept([ghost]),
   });
@@ -55,6 +59,7 @@ export async function labeller(name, first) {
   });
 
   // --- which image ---
+  /** @param {number} from @param {number} count */
   async function load(from, count) {
     const asked = tick(), offset = Math.max(0, from);
     const found = await local("gallery", { project: project.arn, filter, revision, offset, limit: count });
@@ -66,7 +71,7 @@ export async function labeller(name, first) {
     revision = found.revision; total = found.total;
     found.entries.forEach((one, number) => { entries.set(offset + number, one); if (one) desk.refresh(one, asked); });
   }
-  /** Show another image. Until it is there, nothing can be said of any, and keys wait. */
+  /** Show another image. Until it is there, nothing can be said of any, and keys wait. @param {number} to */
   function go(to) {
     if (to < 0 || (total && to >= total) || stage.isHeld) return Promise.resolve();
     stage.isLocked = true;
@@ -78,14 +83,14 @@ export async function labeller(name, first) {
     coming++;
     return arriving;
   }
-  async function arrive(to) {
+  async function arrive(/** @type {number} */ to) {
     if (left) return;
     if (!entries.has(to)) await load(to - BEHIND, BEHIND + AHEAD + 1);
     const next = entries.get(to) ?? null, picture = next && pictures.of(next);
     const isThere = picture && await picture.ready;
     if (left) return;
     last = sheet ?? last;
-    [index, entry, sheet, chosen] = [to, next, next && desk.sheet(next), null];
+    [index, sheet, chosen] = [to, next && desk.sheet(next), null];
     if (isThere) stage.put(picture.image);
     else stage.picture.replaceChildren(...(next ? [make("p", { class: "gone" }, texts.noPicture)] : []));
     history.replaceState(null, "", `#/p/${encodeURIComponent(name)}/label/${index}?${query}`);
@@ -97,14 +102,17 @@ export async function labeller(name, first) {
   async function ahead() {
     const from = index + 1;
     if (!entries.has(Math.min(from + AHEAD, total - 1))) await load(from, 2 * AHEAD);
-    for (let next = from; next < from + AHEAD; next++) if (entries.get(next)) { pictures.of(entries.get(next)); prelabels.want(entries.get(next)); }
+    for (let next = from; next < from + AHEAD; next++) {
+      const one = entries.get(next);
+      if (one) { pictures.of(one); prelabels.want(one); }
+    }
     for (const key of entries.keys()) if (Math.abs(key - index) > 200) entries.delete(key);
   }
   async function unlabeled() {
     const found = await local("next", { project: project.arn, filter, revision, after: index });
     if (found.index === null) note(texts.empty); else await go(found.index);
   }
-  /** Show the image that a sheet is of, if it is another one. */
+  /** Show the image that a sheet is of, if it is another one. @param {Sheet} which */
   async function open(which) {
     if (which === sheet) { choose(null); return; }
     const place = { dataset: which.dataset, position: which.position };
@@ -113,64 +121,72 @@ export async function labeller(name, first) {
   }
 
   // --- what is said of it ---
-  const change = part => desk.edit(sheet, part);
-  function addBox(box) {
+  const change = (/** @type {Edit} */ part) => { if (sheet) desk.edit(sheet, part); };
+  const own = () => sheet?.state.boxes ?? [];
+  /** Change a box. @param {number | null} id @param {Partial<OwnBox>} part */
+  const alter = (id, part) => change({ boxes: own().map(one => one.id === id ? { ...one, ...part } : one) });
+  function addBox(/** @type {Box} */ box) {
     // Where the image is gone there is nothing to draw on.
     if (!sheet) return;
-    if (active === null) { note(texts.needsLabel); side.querySelector("input").focus(); return; }
-    if (sheet.state.boxes.length >= MOST_BOXES) { note(texts.tooMany); return; }
+    if (active === null) { note(texts.needsLabel); input.focus(); return; }
+    if (own().length >= MOST_BOXES) { note(texts.tooMany); return; }
     const one = newBox(active, box);
-    change({ boxes: [...sheet.state.boxes, one] });
+    change({ boxes: [...own(), one] });
     choose(one.id);
   }
-  function choose(id) { chosen = id; show(); }
-  const box = () => sheet?.state.boxes.find(one => one.id === chosen);
-  function label(which) {
+  function choose(/** @type {number | null} */ id) { chosen = id; show(); }
+  const box = () => own().find(one => one.id === chosen);
+  function label(/** @type {string | undefined} */ which) {
     if (which === undefined || !sheet) return;
     active = which;
     if (mode === "image") {
       const has = sheet.state.labels.includes(which);
       change({ labels: has ? sheet.state.labels.filter(one => one !== which) : [...sheet.state.labels, which] });
-    } else if (box() && box().label !== which) change({ boxes: sheet.state.boxes.map(one => one.id === chosen ? { ...one, label: which } : one) });
+    } else if (box() && box()?.label !== which) alter(chosen, { label: which });
     show();
   }
+  /** @param {string} key @param {boolean} isResizing */
   function nudge(key, isResizing) {
-    const [w, h] = stage.size, [dx, dy] = STEPS[key], by = [dx / w, dy / h];
-    const next = isResizing ? resized(box().box, [1, 1], by, stage.size) : moved(box().box, by);
-    change({ boxes: sheet.state.boxes.map(one => one.id === chosen ? { ...one, box: next } : one) });
+    const [w, h] = stage.size, [dx, dy] = STEPS[key], one = box();
+    /** @type {Pair} */
+    const by = [dx / w, dy / h];
+    if (one) alter(one.id, { box: isResizing ? resized(one.box, [1, 1], by, stage.size) : moved(one.box, by) });
   }
   function copyLast() {
-    if (!last || last === sheet) return;
+    if (!sheet || !last || last === sheet) return;
     change({ labels: [...new Set([...sheet.state.labels, ...last.state.labels])],
       boxes: [...sheet.state.boxes, ...last.state.boxes.map(one => newBox(one.label, one.box))].slice(0, MOST_BOXES) });
   }
   const offered = () => sheet ? prelabels.ghosts(sheet, sheet.state).sort((a, b) => b.score - a.score) : [];
-  /** Take what a model offers. */
+  /** Take what a model offers. @param {Ghost[]} ghosts */
   function accept(ghosts) {
-    if (!ghosts.length || sheet.isDisputed) return;
-    const boxes = ghosts.filter(one => one.box), room = MOST_BOXES - sheet.state.boxes.length;
+    if (!sheet || !ghosts.length || sheet.isDisputed) return;
+    const boxes = ghosts.filter(one => one.box !== null), room = MOST_BOXES - sheet.state.boxes.length;
     if (boxes.length > room) note(texts.tooMany);
     for (const one of ghosts) colours.of(one.label);
     change({ labels: [...new Set([...sheet.state.labels, ...ghosts.filter(one => !one.box).map(one => one.label)])],
       boxes: [...sheet.state.boxes, ...boxes.slice(0, room).map(one => newBox(one.label, one.box))] });
   }
-  function remove() { const id = chosen; chosen = null; change({ boxes: sheet.state.boxes.filter(one => one.id !== id) }); }
-  function nextBox(step) {
-    const all = sheet.state.boxes, at = all.findIndex(one => one.id === chosen);
+  function remove() { const id = chosen; chosen = null; change({ boxes: own().filter(one => one.id !== id) }); }
+  function nextBox(/** @type {1 | -1} */ step) {
+    const all = own(), at = all.findIndex(one => one.id === chosen);
     if (all.length) choose(all[(at + step + all.length) % all.length].id);
   }
+  /** @param {Sheet} which @param {Saved | null} theirs */
   function settle(which, theirs) {
     let isSettled = false;
-    const done = isMine => { isSettled = true; dialog.close(); dialog.remove(); desk.settle(which, theirs, isMine); };
-    const picture = state => {
+    const done = (/** @type {boolean} */ isMine) => { isSettled = true; dialog.close(); dialog.remove(); desk.settle(which, theirs, isMine); };
+    const picture = (/** @type {{ boxes: Labelled[] }} */ state) => {
       const svg = overlay();
       svg.fit(...stage.size);
       svg.boxes(state.boxes, colours);
       return make("div", { class: "shot" }, make("img", { src: pictureUrl(which), alt: "" }), svg);
     };
+    /** @param {string} title @param {{ labels: string[], boxes: Labelled[] }} state */
     const side = (title, state) => make("figure", {}, make("figcaption", {}, title), picture(state),
       make("p", {}, [...state.labels, ...state.boxes.map(one => one.label)].join(", ") || texts.noLabel));
     // The heading has the focus: a key that is meant for the image must not choose.
+    /** @type {HTMLDialogElement} */
     const dialog = make("dialog", { class: "conflict" }, make("h2", { tabindex: "-1", autofocus: true }, texts.conflict), make("p", {}, which.source_ref.split("/").pop()),
       ...(theirs ? [make("div", { class: "two" }, side(texts.mine, which.state), side(texts.theirs, theirs)),
         make("p", { class: "row" }, make("button", { type: "button", onclick: () => done(true) }, texts.keepMine),
@@ -184,6 +200,7 @@ export async function labeller(name, first) {
 
   // --- what is shown ---
   const where = make("span", { class: "count" }), state = make("span", { class: "saved", role: "status" }), file = make("small");
+  /** @param {string} text @param {string} key @param {() => unknown} act */
   const button = (text, key, act) => make("button", { type: "button", title: `${text} (${key})`, "aria-label": `${text} ${key}`, onclick: act }, key);
   const modes = make("div", { class: "row", role: "group", "aria-label": texts.labels },
     ...[["boxes", texts.boxes], ["image", texts.wholeImage]].map(([value, text]) => make("button", { type: "button", "data-mode": value, onclick: () => setMode(value) }, text)));
@@ -204,26 +221,28 @@ export async function labeller(name, first) {
     button(texts.previous, "←", () => go(index - 1).catch(failed)), button(texts.next, "→", () => go(index + 1).catch(failed)),
     button(texts.nextUnlabeled, "N", () => unlabeled().catch(failed)), button(texts.undo, "Z", () => step("undo")), button(texts.redo, "⇧Z", () => step("redo")),
     button(texts.fit, "0", () => stage.fit()), button(texts.keys, "?", () => help.showModal()));
+  /** @type {HTMLDialogElement} */
   const help = make("dialog", {}, make("h2", {}, texts.keys),
     make("dl", {}, ...texts.keyList.flatMap(([key, what]) => [make("dt", {}, key), make("dd", {}, what)])),
     make("form", { method: "dialog" }, make("button", {}, "OK")));
   const node = make("section", { class: "labeller" }, make("h1", { class: "unseen" }, `${name}: ${texts.labelling}`), make("div", { class: "desk" }, tools, stage.node), side, help);
 
-  function setMode(value) { mode = value; query.set("mode", value); chosen = null; show(); }
-  function step(which) {
+  function setMode(/** @type {string} */ value) { mode = value; query.set("mode", value); chosen = null; show(); }
+  function step(/** @type {"undo" | "redo"} */ which) {
     const found = which === "undo" ? desk.undo() : desk.redo();
     if (found) open(found).catch(failed);
   }
   function show() {
     stage.canDraw = mode === "boxes";
-    for (const one of modes.children) one.setAttribute("aria-pressed", String(one.dataset.mode === mode));
+    for (const one of /** @type {Iterable<HTMLElement>} */ (modes.children)) one.setAttribute("aria-pressed", String(one.dataset.mode === mode));
     where.textContent = total ? texts.position(index + 1, total) : texts.empty;
     file.textContent = sheet ? sheet.source_ref.split("/").pop() : total ? texts.gone : "";
     const unsaved = desk.unsaved;
     state.textContent = unsaved ? (desk.isLost ? texts.queued(unsaved, desk.trouble) : texts.saving) : sheet ? texts.saved : "";
     state.dataset.state = unsaved ? (desk.isLost ? "lost" : "saving") : "saved";
+    /** @type {Map<string, number>} */
     const counts = new Map();
-    for (const one of sheet?.state.boxes ?? []) counts.set(one.label, (counts.get(one.label) ?? 0) + 1);
+    for (const one of own()) counts.set(one.label, (counts.get(one.label) ?? 0) + 1);
     for (const one of sheet?.state.labels ?? []) colours.of(one);
     const keys = new Map([...colours.byKey()].map(([key, one]) => [one, key]));
     list.replaceChildren(...colours.names.map(one => {
@@ -235,13 +254,14 @@ export async function labeller(name, first) {
     }));
     const ghosts = offered();
     prelabels.show(ghosts, colours, accept);
-    stage.show(sheet?.state.boxes ?? [], chosen, colours, ghosts.filter(one => one.box));
+    stage.show(own(), chosen, colours, ghosts.filter(one => one.box !== null));
   }
 
   // --- keys ---
-  function press(event) {
+  function press(/** @type {KeyboardEvent} */ event) {
     // Sliders and ticks have their own keys; letters go to the image.
-    const isOwn = event.target.matches?.("[type=range]") ? event.key in STEPS : event.target.matches?.("[type=checkbox]") ? event.key === " " : event.target.matches?.("input, select, textarea");
+    const on = /** @type {Element} */ (event.target);
+    const isOwn = on.matches?.("[type=range]") ? event.key in STEPS : on.matches?.("[type=checkbox]") ? event.key === " " : on.matches?.("input, select, textarea");
     if (isOwn || document.querySelector("dialog[open]") || event.ctrlKey || event.metaKey || event.altKey) return;
     if (stage.isHeld) return;
     if (arriving && event.key !== "Escape") { event.preventDefault(); early.push(event); return; }
@@ -251,22 +271,22 @@ export async function labeller(name, first) {
     // A key that is held goes on or moves; it does not give and take.
     if (!event.repeat || event.key === " " || event.key.startsWith("Arrow") || event.key === "Tab") act();
   }
-  function meant(event) {
-    const { key } = event;
+  function meant(/** @type {KeyboardEvent} */ event) {
+    const { key } = event, on = /** @type {Element} */ (event.target), here = sheet, one = box();
     if (/^[1-9]$/.test(key)) return () => label(colours.byKey().get(key));
-    if (key in STEPS && box()) return () => nudge(key, event.shiftKey);
+    if (key in STEPS && one) return () => nudge(key, event.shiftKey);
     // A button that has the focus is for the space key.
-    if (key === " " && event.target.matches?.("button, a")) return undefined;
-    return {
+    if (key === " " && on.matches?.("button, a")) return undefined;
+    return /** @type {Record<string, () => unknown>} */ ({
       " ": () => go(index + 1).catch(failed), ArrowRight: () => go(index + 1).catch(failed), ArrowLeft: () => go(index - 1).catch(failed),
       n: () => unlabeled().catch(failed), z: () => step("undo"), Z: () => step("redo"), "0": () => stage.fit(), "+": () => stage.zoom(1.25), "=": () => stage.zoom(1.25), "-": () => stage.zoom(.8),
       b: () => setMode(mode === "boxes" ? "image" : "boxes"), "?": () => help.showModal(),
       ...(sheet && { c: copyLast }),
-      ...(offered().length && { a: () => accept(offered()), x: () => prelabels.leave(sheet), ...(event.target.matches?.("button, a") || { Enter: () => accept(offered().slice(0, 1)) }) }),
-      ...(mode === "boxes" && sheet?.state.boxes.length && event.target === stage.node && { Tab: () => nextBox(event.shiftKey ? -1 : 1) }),
-      ...(box() && { Delete: remove, Backspace: remove, d: () => addBox(moved(box().box, [.02, .02])), Escape: () => choose(null) }),
-      ...(!box() && { Escape: () => { location.hash = query.get("back") ?? `#/p/${encodeURIComponent(name)}?${query}`; } }),
-    }[key];
+      ...(here && offered().length && { a: () => accept(offered()), x: () => prelabels.leave(here), ...(!on.matches?.("button, a") && { Enter: () => accept(offered().slice(0, 1)) }) }),
+      ...(mode === "boxes" && own().length && event.target === stage.node && { Tab: () => nextBox(event.shiftKey ? -1 : 1) }),
+      ...(one && { Delete: remove, Backspace: remove, d: () => addBox(moved(one.box, [.02, .02])), Escape: () => choose(null) }),
+      ...(!one && { Escape: () => { location.hash = query.get("back") ?? `#/p/${encodeURIComponent(name)}?${query}`; } }),
+    })[key];
   }
   /** Edits that still wait when this view is left are told in the header. */
   function tellElsewhere() {
@@ -277,8 +297,8 @@ export async function labeller(name, first) {
   return {
     node,
     entered() {
-      Object.assign(desk, { changed: show, conflict: settle,
-        refused: (which, error) => note(`${which.source_ref.split("/").pop()}: ${texts.notSaved(error.message)}`, { seconds: 0 }) });
+      desk.changed = show; desk.conflict = settle;
+      desk.refused = (which, error) => note(`${which.source_ref.split("/").pop()}: ${texts.notSaved(error.message)}`, { seconds: 0 });
       addEventListener("keydown", press);
       stage.node.focus({ preventScroll: true });
       prelabels.offer().catch(() => {});

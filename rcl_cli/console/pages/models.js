@@ -11,13 +11,14 @@ const EVERY_MS = 1500;
 const STARTABLE = new Set(["TRAINING_COMPLETED", "COPYING_COMPLETED", "STOPPED", "FAILED"]);
 const ENDED = new Set([...STARTABLE, "TRAINING_FAILED", "COPYING_FAILED"]);
 
+/** @param {string} name @returns {Promise<View>} */
 export async function models(name) {
   const project = await projectNamed(name);
   const body = make("tbody"), empty = make("p", {}, texts.noModels);
   const trying = trial(project.labels);
   let seen = "", left = false;
 
-  /** Do something, and look at once what came of it. */
+  /** Do something, and look at once what came of it. @type {(what: () => unknown) => (event: { currentTarget: HTMLButtonElement }) => Promise<void>} */
   const act = what => async event => {
     const pressed = event.currentTarget;
     pressed.disabled = true;
@@ -26,10 +27,12 @@ export async function models(name) {
     await refresh().catch(failed);
     pressed.disabled = false;
   };
+  /** @param {string} text @param {() => unknown} what @param {string} about */
   const button = (text, what, about) => make("button", { type: "button", "aria-label": `${text} ${about}`, onclick: act(what) }, text);
+  /** @param {Routes["versions"][1]["versions"][0]} row */
   function line(row) {
     const { progress } = row;
-    const told = [row.status];
+    const /** @type {Children} */ told = [row.status];
     if (progress?.steps) told.push(make("progress", { max: progress.steps, value: progress.step, "aria-label": row.message }));
     if (row.message) told.push(make("small", {}, row.message));
     const buttons = [];
@@ -57,7 +60,7 @@ export async function models(name) {
     offer(before, judged, judged[1]); offer(after, judged, judged[0]);
     trying.offer(versions.filter(row => row.status === "RUNNING"));
   }
-  /** Versions to choose from; what somebody chose stays. */
+  /** Versions to choose from; what somebody chose stays. @param {HTMLSelectElement} select @param {string[]} names @param {string} first */
   function offer(select, names, first) {
     const chosen = own.has(select) && names.includes(select.value) ? select.value : first;
     select.replaceChildren(...names.map(one => make("option", { selected: one === chosen }, one)));
@@ -91,7 +94,7 @@ export async function models(name) {
       return [];
     }));
   }
-  const own = new Set(), chooser = text => make("select", { "aria-label": text, onchange: event => own.add(event.target) });
+  const /** @type {Set<EventTarget>} */ own = new Set(), chooser = (/** @type {string} */ text) => make("select", { "aria-label": text, onchange: event => own.add(event.target) });
   const before = chooser(texts.compareFirst), after = chooser(texts.compareSecond);
   const sides = make("form", { class: "row", onsubmit: event => {
     event.preventDefault();

@@ -1,24 +1,33 @@
 // What a running model says of an image, to be accepted or left.
 import { make } from "/pages/drawing.js";
-import { invoke, local } from "./server.js";
+import { invoke, local, nameOf } from "./server.js";
 import { failed } from "./notes.js";
 import { texts } from "./texts.js";
 
 const GONE = new Set(["ResourceNotReadyException", "ResourceNotFoundException"]);
 const SAME_THING = .5, MOST_KEPT = 300;
 
+/** @type {(a: Box, b: Box) => number} */
 function overlap([ax, ay, aw, ah], [bx, by, bw, bh]) {
   const width = Math.min(ax + aw, bx + bw) - Math.max(ax, bx), height = Math.min(ay + ah, by + bh) - Math.max(ay, by);
   return width > 0 && height > 0 ? width * height / (aw * ah + bw * bh - width * height) : 0;
 }
 
-/**
- * @param changed called when there is something else to show
- * @param remember called with the model's name, or "" for none
- */
 export class Prelabels {
+  /** @type {Map<string, Ghost[] | null>} */
+  said = new Map();
+  /** @type {Set<string>} */
+  left = new Set();
+  /** @type {Thresholds | null} */
+  thresholds = null;
+  /**
+   * @param {Project} project @param {string | null} wanted
+   * @param {() => void} changed called when there is something else to show
+   * @param {(model: string) => void} remember called with the model's name, or "" for none
+   */
   constructor(project, wanted, changed, remember) {
-    Object.assign(this, { project, changed, remember, said: new Map(), left: new Set(), thresholds: null });
+    this.project = project; this.changed = changed; this.remember = remember;
+    /** @type {HTMLSelectElement} */
     this.model = make("select", { "aria-label": texts.prelabels, onchange: () => this.choose(this.model.value) }, make("option", { value: "" }, texts.noModelAsked));
     this.decides = make("input", { type: "checkbox", checked: true, onchange: () => changed() });
     this.slider = make("input", { type: "range", min: 0, max: 1, step: .01, value: .5, "aria-label": texts.confidence, oninput: () => { this.decides.checked = false; changed(); } });
@@ -31,14 +40,14 @@ export class Prelabels {
   /** Look which models can be asked. */
   async offer() {
     const { ProjectVersionDescriptions: all } = await invoke("DescribeProjectVersions", { ProjectArn: this.project.arn });
-    const names = all.filter(one => one.Status === "RUNNING").map(one => one.ProjectVersionArn.split("/").at(-2));
+    const names = all.filter(one => one.Status === "RUNNING").map(nameOf);
     this.node.hidden = !names.length;
     for (const name of names) this.model.append(make("option", { value: name, selected: name === this.wanted }, name));
-    if (names.includes(this.wanted)) await this.choose(this.wanted);
+    if (this.wanted && names.includes(this.wanted)) await this.choose(this.wanted);
   }
   get isOn() { return Boolean(this.model.value); }
   get version() { return `${this.project.name}/${this.model.value}`; }
-  async choose(name) {
+  async choose(/** @type {string} */ name) {
     this.said.clear(); this.left.clear(); this.thresholds = null;
     this.options.hidden = !name;
     this.remember(name);
@@ -49,8 +58,8 @@ export class Prelabels {
     } catch (error) { failed(error); }
     this.changed();
   }
-  key(entry) { return `${entry.dataset} ${entry.position}`; }
-  /** Ask about an entry, if that was not done. */
+  key(/** @type {Place} */ entry) { return `${entry.dataset} ${entry.position}`; }
+  /** Ask about an entry, if that was not done. @param {Place} entry */
   async want(entry) {
     if (!this.isOn || this.said.has(this.key(entry))) return;
     const { version } = this;
@@ -59,7 +68,7 @@ export class Prelabels {
       const { found } = await local("said", { version, dataset: entry.dataset, position: entry.position });
       if (version !== this.version) return;
       this.said.set(this.key(entry), found.map(([label, score, box], id) => ({ id, label, score, box })));
-      if (this.said.size > MOST_KEPT) this.said.delete(this.said.keys().next().value);
+      if (this.said.size > MOST_KEPT) this.said.delete(/** @type {string} */ (this.said.keys().next().value));
     } catch (error) {
       if (version !== this.version) return;
       if (GONE.has(error.code)) {
@@ -73,17 +82,18 @@ export class Prelabels {
     }
     this.changed();
   }
-  least(label) { return this.decides.checked ? this.thresholds?.[label] ?? .5 : Number(this.slider.value); }
-  /** What is offered for an entry: what is not on it yet, and was not left. */
+  least(/** @type {string} */ label) { return this.decides.checked ? this.thresholds?.[label] ?? .5 : Number(this.slider.value); }
+  /** What is offered for an entry: what is not on it yet, and was not left. @param {Place | null} entry @param {State} state @returns {Ghost[]} */
   ghosts(entry, state) {
     if (!this.isOn || !entry || this.left.has(this.key(entry))) return [];
     return (this.said.get(this.key(entry)) ?? []).filter(one => one.score >= this.least(one.label) && (one.box
       ? !state.boxes.some(box => box.label === one.label && overlap(box.box, one.box) >= SAME_THING) : !state.labels.includes(one.label)));
   }
-  /** None of what is offered for an entry. */
+  /** None of what is offered for an entry. @param {Place} entry */
   leave(entry) { this.left.add(this.key(entry)); this.changed(); }
+  /** @param {Ghost[]} ghosts @param {Colours} colours @param {(ghosts: Ghost[]) => void} accept */
   show(ghosts, colours, accept) {
-    this.value.textContent = this.decides.checked ? "" : texts.percent(100 * this.slider.value);
+    this.value.textContent = this.decides.checked ? "" : texts.percent(100 * Number(this.slider.value));
     this.list.replaceChildren(...ghosts.map(one => {
       const swatch = make("i");
       swatch.style.background = colours.of(one.label);

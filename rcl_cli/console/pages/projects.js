@@ -1,6 +1,6 @@
 // All projects, as cards.
 import { make } from "/pages/drawing.js";
-import { invoke, local, thumbnailUrl } from "./server.js";
+import { invoke, local, nameOf, thumbnailUrl } from "./server.js";
 import { bringer } from "./bring.js";
 import { asked } from "./dialogs.js";
 import { editTags } from "./tags.js";
@@ -11,11 +11,11 @@ const EVERY_MS = 4000;
 
 const AT_WORK = new Set(["TRAINING_IN_PROGRESS", "COPYING_IN_PROGRESS", "STARTING", "RUNNING", "STOPPING"]);
 
-/** All of a project goes: its versions, its datasets, itself; its pictures stay in their bucket. */
+/** All of a project goes: its versions, its datasets, itself; its pictures stay in their bucket. @param {ProjectRow} row */
 async function remove(row) {
   const { ProjectVersionDescriptions: versions } = await invoke("DescribeProjectVersions", { ProjectArn: row.arn });
   const busy = versions.find(one => AT_WORK.has(one.Status));
-  if (busy) { note(texts.projectAtWork(row.name, busy.ProjectVersionArn.split("/").at(-2), busy.Status)); return false; }
+  if (busy) { note(texts.projectAtWork(row.name, nameOf(busy), busy.Status)); return false; }
   if (await asked(texts.sureProject(row.name, versions.length, (row.training ?? 0) + (row.testing ?? 0)), texts.deleteVersion) === null) return false;
   for (const one of versions) await invoke("DeleteProjectVersion", { ProjectVersionArn: one.ProjectVersionArn });
   const { ProjectDescriptions: [project] } = await invoke("DescribeProjects", { ProjectNames: [row.name] });
@@ -24,6 +24,7 @@ async function remove(row) {
   return true;
 }
 
+/** @param {ProjectRow} row @param {() => Promise<void>} changed */
 function card(row, changed) {
   const facts = [];
   if (row.training !== null) facts.push(texts.training(row.training));
@@ -35,6 +36,7 @@ function card(row, changed) {
   local("gallery", { project: row.arn, limit: 1 }).then(({ entries: [entry] }) => {
     if (entry) picture.append(make("img", { src: thumbnailUrl(entry, 300), alt: "" }));
   }).catch(() => {});
+  /** @type {HTMLButtonElement} */
   const button = make("button", { type: "button", "aria-label": `${texts.deleteVersion} ${row.name}`, onclick: async () => {
     button.disabled = true;
     try { if (await remove(row)) await changed(); } catch (error) { failed(error); await changed().catch(() => {}); }
@@ -45,6 +47,7 @@ function card(row, changed) {
     make("b", {}, row.name), make("span", {}, facts.join(" · ")), make("span", { class: "model" }, model)), make("div", { class: "row" }, tags, button));
 }
 
+/** @returns {Promise<View>} */
 export async function projects() {
   const list = make("div", { class: "cards" });
   let seen = "";

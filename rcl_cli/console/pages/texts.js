@@ -1,4 +1,5 @@
 // All words of the console that are not data.
+/** @satisfies {Words} */
 export const texts = {
   title: "rcl console",
   projects: "Projects",

@@ -8,17 +8,19 @@ import { texts } from "./texts.js";
 
 const ENDPOINT = "http://127.0.0.1:8650";
 
+/** @param {File} file */
 async function base64(file) {
+  /** @type {string} */
   const url = await new Promise((done, broken) => {
     const reader = new FileReader();
-    reader.onload = () => done(reader.result);
+    reader.onload = () => done(/** @type {string} */ (reader.result));
     reader.onerror = () => broken(reader.error);
     reader.readAsDataURL(file);
   });
   return url.slice(url.indexOf(",") + 1);
 }
 
-/** Lines that ask the same, as they stand; those for programs need `rcl serve`. */
+/** Lines that ask the same, as they stand; those for programs need `rcl serve`. @param {string} arn @param {string} name @param {number | null} least */
 function lines(arn, name, least) {
   const quoted = `'${name.replaceAll("'", "'\\''")}'`, python = JSON.stringify(name);
   const cli = least === null ? "" : ` --min-confidence ${least}`, given = least === null ? "" : `, MinConfidence=${least}`, js = least === null ? "" : `, MinConfidence: ${least}`;
@@ -30,14 +32,19 @@ function lines(arn, name, least) {
   };
 }
 
+/** @param {Signed[]} labels */
 export function trial(labels) {
   const colours = new Colours(labels);
-  let running = [], files = [], at = 0, file = null, all = null, own = null, asked = 0, stream = null;
+  let /** @type {VersionRow[]} */ running = [], /** @type {File[]} */ files = [], at = 0, /** @type {File | null} */ file = null, asked = 0;
+  let /** @type {CustomLabel[] | null} */ all = null, /** @type {CustomLabel[] | null} */ own = null, /** @type {MediaStream | null} */ stream = null;
   const model = make("select", { "aria-label": texts.model, onchange: () => ask() });
   const decides = make("input", { type: "checkbox", checked: true, onchange: () => show() });
   const slider = make("input", { type: "range", min: 0, max: 100, value: 50, "aria-label": texts.confidence, oninput: () => { decides.checked = false; show(); } });
-  const value = make("output"), list = make("ul"), state = make("span", { role: "status" }), shot = make("div", { class: "shot" });
-  const input = make("input", { type: "file", accept: "image/jpeg,image/png", multiple: true, hidden: true, onchange: () => { bring([...input.files]); input.value = ""; } });
+  const value = make("output"), list = make("ul"), state = make("span", { role: "status" });
+  /** @type {HTMLDivElement & { svg?: Overlay | null }} */
+  const shot = make("div", { class: "shot" });
+  const input = make("input", { type: "file", accept: "image/jpeg,image/png", multiple: true, hidden: true, onchange: () => { bring([...input.files ?? []]); input.value = ""; } });
+  /** @param {string} text @param {number} by */
   const step = (text, by) => make("button", { type: "button", "aria-label": text, title: text, onclick: () => open(at + by) }, by < 0 ? "←" : "→");
   const where = make("span", { class: "count" }), steps = make("span", { class: "row", hidden: true }, step(texts.previous, -1), step(texts.next, 1), where);
   const camera = make("button", { type: "button", hidden: !navigator.mediaDevices?.getUserMedia, onclick: () => (stream ? shoot() : look()).catch(failed) }, texts.camera);
@@ -48,13 +55,13 @@ export function trial(labels) {
   const needs = make("p", {}, texts.tryNeeds);
   const node = make("section", { "aria-label": texts.try }, make("h2", {}, texts.try), needs, inside);
 
-  function bring(every) {
+  function bring(/** @type {File[]} */ every) {
     const pictures = every.filter(one => one && ["image/jpeg", "image/png"].includes(one.type));
     if (!pictures.length) { if (every.length) note(texts.noPictures); return; }
     files = pictures;
     open(0);
   }
-  function open(which) {
+  function open(/** @type {number} */ which) {
     if (which < 0 || which >= files.length) return;
     unlook();
     at = which;
@@ -89,9 +96,10 @@ export function trial(labels) {
     const video = shot.querySelector("video");
     if (!video?.videoWidth) return;
     const canvas = make("canvas", { width: video.videoWidth, height: video.videoHeight });
-    canvas.getContext("2d").drawImage(video, 0, 0);
+    /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d")).drawImage(video, 0, 0);
+    /** @type {Blob | null} */
     const data = await new Promise(done => canvas.toBlob(done, "image/jpeg", .95));
-    bring([new File([data], "camera.jpg", { type: "image/jpeg" })]);
+    if (data) bring([new File([data], "camera.jpg", { type: "image/jpeg" })]);
   }
   async function ask() {
     if (!file || !model.value) return;
@@ -120,13 +128,14 @@ export function trial(labels) {
       return make("li", {}, swatch, make("span", {}, one.Name), `${one.Confidence.toFixed(1)} %`);
     });
     list.replaceChildren(...(found && !items.length ? [make("li", {}, texts.nothingFound)] : items));
+    /** @type {Labelled[]} */
     const boxes = (found ?? []).filter(one => one.Geometry).map(one => {
-      const { Left, Top, Width, Height } = one.Geometry.BoundingBox;
+      const { Left, Top, Width, Height } = /** @type {Required<CustomLabel>} */ (one).Geometry.BoundingBox;
       return { label: one.Name, box: [Left, Top, Width, Height] };
     });
     shot.svg?.boxes(boxes, colours);
     code.hidden = !found;
-    if (!found) return;
+    if (!found || !file) return;
     const parts = Object.entries(lines(model.value, file.name, decides.checked ? null : least));
     code.replaceChildren(make("summary", {}, texts.code), ...parts.map(([title, text]) => {
       const copy = make("button", { type: "button", onclick: async () => {
@@ -136,11 +145,11 @@ export function trial(labels) {
     }));
   }
   const zone = dropZone(every => { if (running.length) bring(every.map(one => one.file)); });
-  const paste = event => { if (running.length) bring([...event.clipboardData?.files ?? []]); };
+  const paste = (/** @type {ClipboardEvent} */ event) => { if (running.length) bring([...event.clipboardData?.files ?? []]); };
   return {
     node,
     /** Models that can be asked now. */
-    offer(rows) {
+    offer(/** @type {VersionRow[]} */ rows) {
       running = rows;
       inside.hidden = !rows.length; needs.hidden = rows.length > 0;
       const before = model.value;

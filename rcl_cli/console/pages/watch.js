@@ -8,6 +8,7 @@ import { texts } from "./texts.js";
 
 const EVERY_MS = 1500;
 
+/** @param {string} name @param {string} version @returns {Promise<View>} */
 export async function watch(name, version) {
   const status = make("b"), message = make("p", { role: "status" }), bar = make("progress", { "aria-label": texts.training1 }), charts = make("div", { class: "charts" });
   const log = make("pre", { tabindex: "0", "aria-label": texts.log });
@@ -33,8 +34,9 @@ export async function watch(name, version) {
     if (progress?.steps) Object.assign(bar, { max: progress.steps, value: progress.step });
     if (curve.length !== drawn) {
       drawn = curve.length;
-      const rows = [[texts.loss, curve.filter(one => one.loss !== null).map(one => [one.epoch, one.loss])],
-        [curve.find(one => one.metric)?.metric ?? "", curve.filter(one => one.value !== null).map(one => [one.epoch, one.value])]];
+      /** @type {[string, [number, number][]][]} */
+      const rows = [[texts.loss, curve.filter(one => one.loss !== null).map(one => [one.epoch, /** @type {number} */ (one.loss)])],
+        [curve.find(one => one.metric)?.metric ?? "", curve.filter(one => one.value !== null).map(one => [one.epoch, /** @type {number} */ (one.value)])]];
       charts.replaceChildren(...rows.filter(([, points]) => points.length).map(([title, points]) => lineChart(title, points)));
     }
     const isAtEnd = log.scrollTop + log.clientHeight >= log.scrollHeight - 4;

@@ -1,10 +1,11 @@
 // Figures of a model at thresholds, and their charts: for report pages and the console.
 import { draw, make } from "/pages/drawing.js";
 
+/** @param {number} value */
 export const figure = value => value.toFixed(3);
 const CURVES = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8a6d00", "#6a3d9a"];
 
-// Scores stand highest first: those that reach a threshold are the first so many.
+/** Scores stand highest first: those that reach a threshold are the first so many. @param {number[]} scores @param {number} threshold */
 function reached(scores, threshold) {
   let low = 0, high = scores.length;
   while (low < high) {
@@ -14,11 +15,9 @@ function reached(scores, threshold) {
   return low;
 }
 
-/**
- * What a model's predictions come to at any threshold.
- * events: by label, { scores, hits, positives }: scores highest first, whether each is right, and how many there should be.
- */
+/** What a model's predictions come to at any threshold. */
 export class Figures {
+  /** @param {string[]} labels @param {Record<string, LabelEvents>} events */
   constructor(labels, events) {
     this.labels = labels; this.events = events;
     this.right = new Map(Object.entries(events).map(([label, { hits }]) => {
@@ -28,26 +27,30 @@ export class Figures {
     // Those that occur in the test set are what the summary is about.
     this.judged = labels.filter(label => events[label]?.positives > 0);
   }
+  /** @param {string} label @param {number} threshold @returns {Standing} */
   at(label, threshold) {
-    const { scores, positives } = this.events[label], said = reached(scores, threshold), right = this.right.get(label)[said];
+    const { scores, positives } = this.events[label], said = reached(scores, threshold), right = /** @type {number[]} */ (this.right.get(label))[said];
     const precision = said ? right / said : 0, recall = positives ? right / positives : 0;
     const f1 = precision + recall ? 2 * precision * recall / (precision + recall) : 0;
     return { precision, recall, f1, right, wrong: said - right, missed: positives - right };
   }
-  /** Unweighted means over labels. */
+  /** Unweighted means over labels. @param {ThresholdOf} thresholdOf */
   overall(thresholdOf) {
     const all = this.judged.map(label => this.at(label, thresholdOf(label)));
-    const mean = key => all.length ? all.reduce((sum, one) => sum + one[key], 0) / all.length : 0;
+    const mean = (/** @type {keyof Standing} */ key) => all.length ? all.reduce((sum, one) => sum + one[key], 0) / all.length : 0;
     return { f1: mean("f1"), precision: mean("precision"), recall: mean("recall") };
   }
+  /** @param {string} label */
   colour(label) { return CURVES[Math.max(0, this.labels.indexOf(label)) % CURVES.length]; }
 }
 
 // --- charts ------------------------------------------------------------------------------------------------------------
 const W = 340, H = 220, L = 40, B = 30, T = 10, R = 12;
-const x = value => L + value * (W - L - R), y = value => H - B - value * (H - B - T);
+const x = (/** @type {number} */ value) => L + value * (W - L - R), y = (/** @type {number} */ value) => H - B - value * (H - B - T);
+/** @param {string} title @param {Node} svg */
 const chart = (title, svg) => make("figure", { class: "chart" }, make("figcaption", {}, title), svg);
 
+/** @param {string} acrossName @param {string} upName */
 function frame(acrossName, upName) {
   const svg = draw("svg", { viewBox: `0 0 ${W} ${H}`, role: "img" });
   for (const tick of [0, .25, .5, .75, 1]) {
@@ -60,9 +63,9 @@ function frame(acrossName, upName) {
   return svg;
 }
 
-/** Precision over recall of a label; `stand(one)` puts the dot where its figures are. */
+/** Precision over recall of a label; `stand(one)` puts the dot where its figures are. @param {Figures} figures @param {string} label */
 export function curveChart(figures, label) {
-  const { scores, positives } = figures.events[label], right = figures.right.get(label), points = [];
+  const { scores, positives } = figures.events[label], right = /** @type {number[]} */ (figures.right.get(label)), points = [];
   let before = null;
   for (let said = 1; said <= scores.length; said++) {
     if (said < scores.length && scores[said] === scores[said - 1]) continue;
@@ -75,14 +78,14 @@ export function curveChart(figures, label) {
   if (points.length) svg.append(draw("path", { d: "M" + points.join("L"), fill: "none", stroke: colour, "stroke-width": 2 }));
   const dot = draw("circle", { r: 5, fill: colour, stroke: "var(--back)", "stroke-width": 2, "data-dot": figures.judged.indexOf(label) });
   svg.append(dot);
-  return { node: chart(label, svg), stand(one) { dot.setAttribute("cx", x(one.recall)); dot.setAttribute("cy", y(one.precision)); } };
+  return { node: chart(label, svg), stand(/** @type {Standing} */ one) { dot.setAttribute("cx", String(x(one.recall))); dot.setAttribute("cy", String(y(one.precision))); } };
 }
 
-/** Values by epoch: rows of [epoch, value]. */
+/** Values by epoch. @param {string} name @param {[epoch: number, value: number][]} rows */
 export function lineChart(name, rows) {
   const values = rows.map(row => row[1]), low = Math.min(0, ...values), high = Math.max(...values, low + 1e-9);
-  const across = i => L + (rows.length > 1 ? i / (rows.length - 1) : .5) * (W - L - R);
-  const up = value => H - B - (value - low) / (high - low) * (H - B - T);
+  const across = (/** @type {number} */ i) => L + (rows.length > 1 ? i / (rows.length - 1) : .5) * (W - L - R);
+  const up = (/** @type {number} */ value) => H - B - (value - low) / (high - low) * (H - B - T);
   const svg = draw("svg", { viewBox: `0 0 ${W} ${H}`, role: "img", "aria-label": `${name} by epoch` });
   for (const part of [0, .5, 1]) {
     const value = low + part * (high - low);
@@ -98,16 +101,16 @@ export function lineChart(name, rows) {
   return chart(name, svg);
 }
 
-/** Charts of all that a training's history tells by epoch. */
+/** Charts of all that a training's history tells by epoch. @param {HistoryRow[]} history */
 export function historyCharts(history) {
   const epochs = history.filter(row => "epoch" in row), names = new Set(epochs.flatMap(row => Object.keys(row)));
   for (const name of ["epoch", "seconds", "waiting_s"]) names.delete(name);
   // What is no number in any epoch, as the loss of a training that diverged, is not drawn.
-  return [...names].map(name => [name, epochs.filter(row => Number.isFinite(row[name])).map(row => [row.epoch, row[name]])])
+  return [...names].map(name => /** @type {[string, [number, number][]]} */ ([name, epochs.filter(row => Number.isFinite(row[name])).map(row => [row.epoch, row[name]])]))
     .filter(([, rows]) => rows.length).map(([name, rows]) => lineChart(name, rows));
 }
 
-/** Counts of what was taken for what: rows are what is there, columns what was said. */
+/** Counts of what was taken for what: rows are what is there, columns what was said. @param {string[]} names @param {number[][]} rows */
 export function confusionParts(names, rows) {
   const most = rows.map(row => Math.max(1, row.reduce((sum, value) => sum + value, 0)));
   return [make("thead", {}, make("tr", {}, make("td"), ...names.map(name => make("th", { scope: "col" }, name)))),

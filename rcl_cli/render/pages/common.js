@@ -1,2 +1,3 @@
-const data = JSON.parse(document.getElementById("data").textContent);
+const data = JSON.parse(/** @type {HTMLElement} */ (document.getElementById("data")).textContent);
+/** @param {string} id */
 const at = id => document.getElementById(id);
