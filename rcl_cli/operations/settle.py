@@ -27,7 +27,7 @@ RUNNING = "The model is running."
 STOPPED = "The model is stopped."
 HOST_GONE = "The model's host is gone (it was killed, or the machine was restarted): start the model again."
 DID_NOT_START = "The model's host ended before the model was loaded: see `rcl logs --host PROJECT/VERSION`."
-STOPPED = "The training was stopped."
+TRAINING_STOPPED = "The training was stopped."
 COPIED_HOME = "This is a copy of another home, which goes on with it: start again here."
 # What it takes at most, and as much again as a busy machine may need.
 _START_S, _STOP_S, _HOPELESS_S = 420.0, 45.0, 600.0
@@ -68,7 +68,7 @@ def _settle_making(context: Context, version: Version) -> None:
         elif folder.is_prepared and folder.is_copied:
             adopt(context, version.id, folder, died(context, version.status, COPIED_HOME))
         elif folder.is_cancelled:
-            adopt(context, version.id, folder, died(context, version.status, STOPPED))
+            adopt(context, version.id, folder, died(context, version.status, TRAINING_STOPPED))
         elif folder.is_prepared and folder.starts <= (1 if is_copy else _retries(folder)):
             # Copying is begun anew as easily as it is gone on with.
             claim.start(COPIER if is_copy else TRAINER)

@@ -198,8 +198,9 @@ def test_killed_adoption_is_done_again(home: Home, project: str) -> None:
         check_database(home)
         assert home.status(project, f"v{number}")[0] == "TRAINING_COMPLETED"
         assert (home.context.layout.model(number + 1) / "model.json").stat().st_size > 0
-        assert not folder.path.exists()
         home.call("DeleteProjectVersion", ProjectVersionArn=arn)
+        # Killed when all was adopted, it leaves the job's folder to whoever deletes something next.
+        assert not folder.path.exists()
 
 
 def test_killed_copies_go_on_and_killed_deletes_are_whole(home: Home, project: str) -> None:

@@ -121,6 +121,17 @@ def _plain_name(distribution: str) -> str:
     return distribution.lower().replace("_", "-")
 
 
+@pytest.mark.parametrize("path", files(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_constant_is_given_twice(path: Path) -> None:
+    """The second would be meant wherever the first one is read."""
+    given: set[str] = set()
+    for node in ast.parse(path.read_text("utf-8")).body:
+        targets = node.targets if isinstance(node, ast.Assign) else []
+        names = {name.id for target in targets for name in ast.walk(target) if isinstance(name, ast.Name)}
+        assert not names & given
+        given |= names
+
+
 def test_flows_neither_print_nor_ask() -> None:
     """Whoever drives them shows what they tell."""
     for path in sorted((ROOT / "local").rglob("*.py")):
