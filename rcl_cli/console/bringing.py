@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from http import HTTPStatus
 from tempfile import SpooledTemporaryFile
 from typing import Any
 
@@ -26,7 +27,7 @@ class BringingRoutes:
     """The routes of what is dropped as a whole."""
 
     def __init__(self, context: Context) -> None:
-        self._home, self._bringing = context.layout.home, Bringing(context)
+        self._home, self._cache, self._bringing = context.layout.home, context.layout.cache, Bringing(context)
         answers = {
             "bring": self._begin, "bring-look": self._look, "bring-import": self._import,
             "bring-progress": self._progress, "bring-end": self._end,
@@ -43,16 +44,26 @@ class BringingRoutes:
 
     async def _file(self, request: Request) -> Response:
         """Keep a file, whole or not at all."""
-        with SpooledTemporaryFile[bytes](_IN_MEMORY_BYTES) as body:
+        folder, path = request.query_params.get("folder", ""), request.query_params.get("path", "")
 
-            def answer(_: bytes) -> Response:
+        def check(_: bytes) -> Response:
+            self._bringing.check(folder)
+            return as_json({})
+
+        answer = await guarded(self._home, check, b"")
+        if answer.status_code != HTTPStatus.OK:
+            # Before the body, which may be long.
+            answer.headers["connection"] = "close"
+            return answer
+        with SpooledTemporaryFile[bytes](_IN_MEMORY_BYTES, dir=str(self._cache)) as body:
+
+            def keep(_: bytes) -> Response:
                 body.seek(0)
-                given = request.query_params
-                self._bringing.keep(given.get("folder", ""), given_text(given.get("path", "")), body)
+                self._bringing.keep(folder, given_text(path), body)
                 return as_json({})
 
             refusal = await taken(request, _MOST_BYTES, body)
-            return await guarded(self._home, answer, refusal or b"")
+            return await guarded(self._home, keep, refusal or b"")
 
     def _look(self, given: Mapping[str, Any]) -> Any:
         found = self._bringing.look(given_text(given.get("folder")), given_text(given.get("format", "")) or None)

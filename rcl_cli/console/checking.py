@@ -14,9 +14,12 @@ from rcl_cli.context import Context
 from rcl_cli.errors import InvalidParameter, RclError, ResourceNotFound, ServiceError
 from rcl_cli.local.datasets.checking.findings import Finding
 from rcl_cli.local.datasets.checks import Request, check_images
-from rcl_cli.local.datasets.mending import Where, mend, ref_of, ways_of, whereabouts
+from rcl_cli.local.datasets.mending import can_be_mended, entries_of, is_for_all, mend, way_of, whereabouts
 from rcl_cli.local.events import Counted, Event
+from rcl_cli.local.labelling.gallery import PARTS
+from rcl_cli.manifest.line import parse_line
 from rcl_cli.operations.resources import find_project
+from rcl_cli.store import datasets
 
 _MOST_SHOWN, _MOST_IMAGES = 200, 24
 
@@ -26,8 +29,7 @@ class _Check(NamedTuple):
 
     Args:
         name: of this check; a later one has another.
-        ways: what can be done about each finding, without looking.
-        mended: numbers of findings about which that was done.
+        mended: numbers of findings about which something was done.
     """
 
     name: str
@@ -35,7 +37,6 @@ class _Check(NamedTuple):
     is_over: bool = False
     trouble: str = ""
     findings: tuple[Finding, ...] = ()
-    ways: tuple[str, ...] = ()
     mended: frozenset[int] = frozenset()
 
 
@@ -56,22 +57,25 @@ class CheckingRoutes:
         """Begin to look; one check of a project at a time."""
         project = given_text(given.get("project"))
         with self._context.database.read() as db:
-            name = find_project(db, project).name
+            every = datasets.of_project(db, find_project(db, project).id)
+        # By ARN: a name may be that of a folder, too.
+        sources = tuple(one.arn for kind in PARTS for one in every if one.type == kind)
+        if not sources:
+            raise InvalidParameter("The project has no images yet.")
         with self._lock:
             if project in self._checks and not self._checks[project].is_over:
                 return {}
             check = self._checks[project] = _Check(secrets.token_hex(8))
-        threading.Thread(target=self._work, args=(project, name, check), daemon=True).start()
+        threading.Thread(target=self._work, args=(project, sources, check), daemon=True).start()
         return {}
 
-    def _work(self, project: str, name: str, check: _Check) -> None:
+    def _work(self, project: str, sources: tuple[str, ...], check: _Check) -> None:
         def tell(event: Event) -> None:
             if isinstance(event, Counted):
                 self._checks[project] = check._replace(done=event.done)
 
         try:
-            found = tuple(check_images(self._context, Request((name,)), tell))
-            check = check._replace(findings=found, ways=tuple(ways_of(found)))
+            check = check._replace(findings=tuple(check_images(self._context, Request(sources), tell)))
         except Exception as error:  # noqa: BLE001 - whatever ends it must be told
             if not isinstance(error, (ServiceError, RclError, OSError)):
                 traceback.print_exc()
@@ -99,10 +103,14 @@ class CheckingRoutes:
             "findings": [
                 {
                     "number": number, "detail": one.detail, "part": one.part, "labels": one.labels,
-                    "way": check.ways[number], "is_mended": number in check.mended, "images": len(one.images),
+                    "way": way_of(one) if can_be_mended(one, there) else "",
+                    "is_mended": number in check.mended, "images": len(one.images),
                     "entries": [
-                        {"source_ref": ref, "dataset": at.dataset_arn, "part": at.part, "position": at.position}
-                        for ref, at in _entries_of(_short(one), there)
+                        {
+                            "source_ref": parse_line(at.line).source_ref, "dataset": at.dataset_arn, "part": at.part,
+                            "position": at.position,
+                        }
+                        for at in entries_of(_short(one), there)
                     ],
                 }
                 for number, one in zip(numbers, some, strict=True)
@@ -113,12 +121,13 @@ class CheckingRoutes:
         """Do what can be done about findings: one by its number, or all that are open of a kind."""
         project, numbers = given_text(given.get("project")), self._wanted(given)
         check = self._named(given)
-        mended = mend(self._context, project, [check.findings[number] for number in numbers])
+        found = mend(self._context, project, [check.findings[number] for number in numbers])
+        mended = {number for place, number in enumerate(numbers) if place not in found.left}
         with self._lock:
             now = self._checks[project]
             if now.name == check.name:
-                self._checks[project] = now._replace(mended=now.mended | set(numbers))
-        return mended._asdict()
+                self._checks[project] = now._replace(mended=now.mended | mended)
+        return {"removed": found.removed, "changed": found.changed, "left": len(found.left)}
 
     def _places(self, given: Mapping[str, Any]) -> Any:
         """The entries of findings, [dataset, position] each, for somebody to look at."""
@@ -130,18 +139,19 @@ class CheckingRoutes:
             if one.kind == kind and at not in check.mended and number in (None, at)
         ]  # fmt: skip
         there = whereabouts(self._context, given_text(given.get("project")), wanted)
-        every = dict.fromkeys(at for one in wanted for _, at in _entries_of(one, there))
-        return {"entries": [[at.dataset_arn, at.position] for at in every]}
+        every = dict.fromkeys((at.dataset_arn, at.position) for one in wanted for at in entries_of(one, there))
+        return {"entries": list(every)}
 
     def _wanted(self, given: Mapping[str, Any]) -> list[int]:
+        """Numbers of the findings that are to be mended."""
         check, kind = self._named(given), given_text(given.get("kind"))
-        can = [number for number, one in enumerate(check.findings) if one.kind == kind and check.ways[number]]
-        if given.get("number") is not None:
-            number = given_count(given["number"])
-            if number not in can:
-                raise InvalidParameter("Somebody has to look at that.")
-            return [number]
-        return [number for number in can if number not in check.mended]
+        of_kind = [number for number, one in enumerate(check.findings) if one.kind == kind]
+        if given.get("number") is None:
+            return [number for number in of_kind if number not in check.mended and is_for_all(check.findings[number])]
+        number = given_count(given["number"])
+        if number not in of_kind or not way_of(check.findings[number]):
+            raise InvalidParameter("Somebody has to look at that.")
+        return [number]
 
     def _named(self, given: Mapping[str, Any]) -> _Check:
         check = self._checks.get(given_text(given.get("project")))
@@ -155,16 +165,6 @@ def _short(finding: Finding) -> Finding:
     return finding._replace(images=finding.images[:_MOST_IMAGES])
 
 
-def _entries_of(finding: Finding, there: Mapping[str, list[Where]]) -> list[tuple[str, Where]]:
-    """The entries that a finding is about, each with its source-ref."""
-    return [
-        (ref, at)
-        for ref in map(ref_of, finding.images)
-        for at in there.get(ref, [])
-        if finding.part.upper() in ("", at.part)
-    ]
-
-
 def _kind_json(kind: str, check: _Check) -> dict[str, Any]:
     """How many findings there are of a kind: all, those that were not mended here, and those that can be."""
     numbers = [number for number, one in enumerate(check.findings) if one.kind == kind]
@@ -172,6 +172,5 @@ def _kind_json(kind: str, check: _Check) -> dict[str, Any]:
     first = check.findings[numbers[0]]
     return {
         "kind": kind, "severity": first.severity, "fix": first.fix, "count": len(numbers), "open": len(left),
-        "way": next(filter(None, (check.ways[number] for number in numbers)), ""),
-        "mendable": sum(1 for number in left if check.ways[number]),
+        "way": way_of(first), "mendable": len(left) if is_for_all(first) else 0,
     }  # fmt: skip

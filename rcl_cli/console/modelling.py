@@ -18,7 +18,7 @@ from rcl_cli.errors import InvalidParameter, UsageError
 from rcl_cli.evaluation.evidence import Judged
 from rcl_cli.local.home.overview import versions_of
 from rcl_cli.local.models.comparison import compare, page_data
-from rcl_cli.local.models.foresight import foresee
+from rcl_cli.local.models.foresight import Foreseer, foresee
 from rcl_cli.local.models.judging import entries_of, judging_of
 from rcl_cli.local.models.packing import Exports
 from rcl_cli.local.models.thresholds import reset_thresholds, set_thresholds
@@ -48,12 +48,14 @@ class ModelRoutes:
             "thresholds": self._thresholds, "comparison": self._comparison, "export": self._export,
             "exported": self._exported,
         }  # fmt: skip
-        self._exports, self._planning = Exports(context), threading.Lock()
+        self._exports, self._lock = Exports(context), threading.Lock()
+        self._planning: Foreseer | None = None
         self.all = [Route("/local/export-file", self._file), *routes_of(context.layout.home, answers)]
 
     def close(self) -> None:
-        """End exports, and remove them."""
+        """End exports, and remove them; end what plans."""
         self._exports.close()
+        self._plan_instead(None)
 
     def _versions(self, given: Mapping[str, Any]) -> Any:
         rows = versions_of(self._context, given_text(given.get("project")))
@@ -65,10 +67,15 @@ class ModelRoutes:
         return {"options": TRAINING_OPTIONS}
 
     def _plan(self, given: Mapping[str, Any]) -> Any:
-        """What a training would be like, and why; one such question at a time."""
-        with self._planning:
-            found = foresee(self._context, given_text(given.get("project")), _given_options(given))
+        """What a training would be like, and why; a newer question ends an older one."""
+        found = foresee(self._context, given_text(given.get("project")), _given_options(given), self._plan_instead)
         return {"trouble": found.trouble, "choices": [one._asdict() for one in found.choices]}
+
+    def _plan_instead(self, process: Foreseer | None) -> None:
+        with self._lock:
+            before, self._planning = self._planning, process
+        if before is not None:
+            before.kill()
 
     def _train(self, given: Mapping[str, Any]) -> Any:
         options = _given_options(given)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path, PurePosixPath
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -19,7 +22,26 @@ OTHER_SUFFIXES = frozenset({".bmp", ".webp", ".tif", ".tiff", ".gif", ".heic", "
 MISSING = "images are missing"
 UNUSABLE = "images can't be used"
 OTHER_SIZE = "images have another size than the file says"
+ELSEWHERE = "images lie elsewhere than what was brought, and were left out"
+# Where images may lie; None for anywhere.
+_FENCE: ContextVar[Path | None] = ContextVar("fence", default=None)
 _UPLOAD_PREFIX = re.compile(r"^[0-9a-f]{8}-")
+
+
+@contextmanager
+def fenced(folder: Path | None) -> Iterator[None]:
+    """Within, images elsewhere than in a folder are not looked at: who brought the files may not name others."""
+    token = _FENCE.set(None if folder is None else folder.resolve())
+    try:
+        yield
+    finally:
+        _FENCE.reset(token)
+
+
+def is_inside(path: Path) -> bool:
+    """Whether an image lies where it may."""
+    fence = _FENCE.get()
+    return fence is None or path.resolve().is_relative_to(fence)
 
 
 def found_with_size(image: Path | None, name: object, notes: Notes) -> tuple[Path, tuple[int, int]] | None:
@@ -37,6 +59,9 @@ def is_image(path: Path) -> bool:
 
 def size_of(path: Path, notes: Notes) -> tuple[int, int] | None:
     """(width, height) of the upright image; None, and a note, where it can't be used."""
+    if not is_inside(path):
+        notes.add(ELSEWHERE, path)
+        return None
     if not _is_file(path):
         # A pipe of that name would never end.
         notes.add(MISSING, path)
@@ -151,7 +176,10 @@ def _path_in(name: str) -> str:
 
 def walk_images(folder: Path, notes: Notes) -> list[Path]:
     """All images under a folder, in order of their paths; others are noted."""
-    found = []
+    found: list[Path] = []
+    if not is_inside(folder):
+        notes.add(ELSEWHERE, folder)
+        return found
     for path in _walk(folder):
         if is_image(path):
             found.append(path)

@@ -15,7 +15,7 @@ from typing import Any
 
 from rcl_cli import plain_yaml
 from rcl_cli.formats.damaged import fault_of, start_of, text_of
-from rcl_cli.formats.files import is_image, size_of, walk_images
+from rcl_cli.formats.files import is_image, is_inside, size_of, walk_images
 from rcl_cli.formats.record import BoxPx, FormatError, Notes, Record, bounding
 from rcl_cli.regular import read_bytes
 
@@ -130,6 +130,8 @@ def _images_at(place: str, roots: list[Path]) -> list[Path]:
     for text in (place, place.lstrip("./")):
         for root in roots:
             path = Path(os.path.normpath(root / text))
+            if not is_inside(path):
+                continue
             if path.is_dir():
                 return [image for image in sorted(path.rglob("*")) if is_image(image)]
             if path.is_file():

@@ -24,8 +24,11 @@ _QUALITY = 80
 # A picture of the largest size takes a second.
 _LONGEST_S = 60.0
 _IDLE_S = 60.0
+# Between its last look whether there is something to do, and its end.
+_LEAVING_S = 2.0
 # Of processes that came to nothing: there is no room for them here.
 _MOST_FAILURES = 3
+_MOST_ENDED, _MOST_TRIES = 2, 10
 _READY, _MADE = "ready", "made"
 _ERRORS: dict[str, type[ServiceError]] = {
     one.__name__: one for one in (ImageTooLarge, InvalidImageFormat, InvalidParameter)
@@ -50,6 +53,10 @@ def small_jpeg(path: Path, side_px: int) -> bytes:
 
 class _EndedError(Exception):
     """The process is no more, or might as well not be."""
+
+
+class _LeftError(_EndedError):
+    """It had just gone, because there was nothing to do."""
 
 
 class _Maker:
@@ -88,14 +95,25 @@ class _Maker:
         try:
             send((os.fsencode(path), side_px), self._process.stdin)
             self._process.stdin.flush()
-        except OSError as error:
-            raise _EndedError from error
+        except (OSError, ValueError) as error:
+            # ValueError: it was ended by who has it.
+            raise self._ended() from error
         if not self._says_something_within(_LONGEST_S):
             raise _EndedError
-        kind, found = self._said()
+        try:
+            kind, found = self._said()
+        except _EndedError as error:
+            raise self._ended() from error
         if kind in _ERRORS:
             raise _ERRORS[kind](found)
         return bytes(found)
+
+    def _ended(self) -> _EndedError:
+        """How it ended."""
+        try:
+            return _LeftError() if self._process.wait(_LEAVING_S) == 0 else _EndedError()
+        except subprocess.TimeoutExpired:
+            return _EndedError()
 
     def end(self) -> None:
         self.is_over = True
@@ -143,18 +161,24 @@ class Makers:
         Raises:
             InvalidImageFormat, ImageTooLarge, InvalidParameter: it is no usable picture.
         """
-        for _ in range(2):
+        ended = 0
+        for _ in range(_MOST_TRIES):
             maker = self._take()
             if maker is None:
-                return small_jpeg(path, side_px)
+                break
             try:
                 return maker.small_jpeg(path, side_px)
-            except _EndedError:
-                # Once may be chance: somebody killed it, or it had just gone because there was nothing to do.
+            except _LeftError:
                 maker.end()
+            except _EndedError:
+                # Once may be chance: somebody killed it.
+                maker.end()
+                ended += 1
             finally:
                 self._give_back(maker)
-        raise InvalidImageFormat("Request has invalid image format")
+            if ended == _MOST_ENDED:
+                raise InvalidImageFormat("Request has invalid image format")
+        return small_jpeg(path, side_px)
 
     def close(self) -> None:
         """End them; what is asked later is made here."""
@@ -199,7 +223,8 @@ class Makers:
                 self._forget(maker)
             else:
                 self._free.append(maker)
-            self._changed.notify()
+            # All: who is woken may find that it is quicker without, and wakes nobody.
+            self._changed.notify_all()
 
     def _forget(self, maker: _Maker) -> None:
         maker.end()
@@ -231,9 +256,11 @@ def main() -> None:
         try:
             path, side_px = receive(sys.stdin.buffer)
         except EOFError:
-            return
+            break
         send(_answer(os.fsdecode(path), side_px), sys.stdout.buffer)
         sys.stdout.buffer.flush()
+    # At once: until it is gone, it is taken to be there.
+    os._exit(0)
 
 
 if __name__ == "__main__":

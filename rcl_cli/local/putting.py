@@ -32,8 +32,10 @@ def put(bucket: Bucket, key: str, data: bytes) -> str:
     Raises:
         BucketWriteError, BucketOutOfReachError: it can't be written, or what is there can't be seen.
     """
-    stem, dot, suffix = key.rpartition(".")
-    for own in (key, f"{stem}-{hashlib.blake2b(data, digest_size=6).hexdigest()}{dot}{suffix}"):
+    place, slash, name = key.rpartition("/")
+    stem, dot, suffix = name.rpartition(".") if "." in name else (name, "", "")
+    named = f"{place}{slash}{stem}-{hashlib.blake2b(data, digest_size=6).hexdigest()}{dot}{suffix}"
+    for own in (key, named):
         there = _content(bucket, own)
         if there is None:
             bucket.write(own, data)

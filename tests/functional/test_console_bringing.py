@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, expect
 
 from rcl_cli.local.labelling.lines import labelling_of
 from rcl_cli.scratch import left_behind
-from tests.conftest import Home, noisy, wait_until
+from tests.conftest import Home, image_line, noisy, wait_until
 from tests.functional.browser import needs_browser
 from tests.functional.consoling import Visitor, consoling
 from tests.functional.layouts import BOX_LAYOUTS, PICTURES, coco
@@ -93,9 +93,15 @@ def test_what_is_brought_cannot_name_other_files(home: Home, tmp_path: Path) -> 
         assert entries(home, "cats").keys() == {"own.jpg"}
         manifest: str = visitor.local("bring")["folder"]
         assert send(visitor, manifest, "a.manifest", json.dumps(lines[0]).encode()) == ""
+        # It is told before anything is made, and nothing elsewhere is looked at.
+        look = visitor.local("bring-look", folder=manifest, format="manifest")
         work = imported(visitor, manifest, "others", "manifest")
-        assert "There are no images for training that can be copied" in work["trouble"]
-        assert str(tmp_path) not in work["trouble"].replace(str(secret), "")
+        for told in (look["trouble"], work["trouble"]):
+            assert "images lie elsewhere than what was brought, and were left out" in told
+            assert str(home.path) not in told
+        yolo: str = visitor.local("bring")["folder"]
+        assert send(visitor, yolo, "set/data.yaml", f"path: {tmp_path}\ntrain: .\nnames: [cat]\n".encode()) == ""
+        assert visitor.local("bring-look", folder=yolo)["parts"] == {}
         for odd in (
             "../a.jpg",
             "/etc/a.jpg",
@@ -116,6 +122,19 @@ def test_what_is_brought_cannot_name_other_files(home: Home, tmp_path: Path) -> 
     assert not [path for path in home.buckets.rglob("*") if path.name.startswith("secret")]
     names = [one["ProjectArn"].split("/")[1] for one in home.call("DescribeProjects")["ProjectDescriptions"]]
     assert names == ["cats"]
+
+
+def test_what_is_in_buckets_already_stays_there_and_that_is_told(home: Home) -> None:
+    (home.buckets / "mine").mkdir()
+    noisy((1, 2, 3), (90, 90), 1).save(home.buckets / "mine" / "a.jpg")
+    with consoling(home) as (visitor, _):
+        assert visitor.enter()
+        folder: str = visitor.local("bring")["folder"]
+        assert send(visitor, folder, "a.manifest", json.dumps(image_line("mine", "a.jpg", "cat")).encode()) == ""
+        work = imported(visitor, folder, "cats", "manifest")
+    assert work["trouble"] == ""
+    assert any("images are in buckets already, and stay there" in line for line in work["notes"])
+    assert entries(home, "cats")["a.jpg"]["source-ref"] == "s3://mine/a.jpg"
 
 
 def test_pictures_without_labels_are_taken_as_such(home: Home, tmp_path: Path) -> None:
@@ -151,6 +170,8 @@ def test_refused_imports_change_nothing(home: Home, tmp_path: Path) -> None:
         assert visitor.enter()
         folder = brought(visitor, source)
         assert "Value 'no name'" in visitor.local("bring-import", folder=folder, project="no name", format="coco")
+        assert "choose another one" in visitor.local("bring-import", folder=folder, project="..", format="coco")
+        assert "There is no format doc." in visitor.local("bring-look", folder=folder, format="doc")
         assert "There is no format doc." in visitor.local("bring-import", folder=folder, project="a", format="doc")
         assert imported(visitor, folder, "a", "yolo")["trouble"].startswith("set has no data.yaml")
         assert home.call("DescribeProjects")["ProjectDescriptions"] == []

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import http.client
 import re
+import threading
+import time
+from contextlib import suppress
 
+import psutil
 import pytest
 from playwright.sync_api import Browser, expect
 
 from rcl_cli.errors import InvalidParameter, ResourceNotFound, UsageError
 from rcl_cli.local.models.foresight import ASKED, foresee
 from rcl_cli.local.models.watching import log_of
-from tests.conftest import Home, box_images, colour_images, image_line
+from tests.conftest import Home, box_images, colour_images, image_line, wait_until
 from tests.functional.browser import needs_browser
+from tests.functional.consoling import consoling
 from tests.functional.pages import at_console
 
 QUICK = {"rcl:epochs": "1", "rcl:weights": "none"}
@@ -60,6 +66,36 @@ def test_a_training_that_would_fail_is_told_before(home: Home) -> None:
         foresee(home.context, project, {"epochs": "none"})
     with pytest.raises(ResourceNotFound):
         foresee(home.context, project.replace("/p/", "/q/"), {})
+
+
+def test_a_newer_question_ends_an_older_one_and_so_does_the_end(home: Home) -> None:
+    project = home.project()
+    training, _ = box_images(home)
+    home.dataset(project, "TRAIN", training)
+    with consoling(home) as (visitor, process):
+        assert visitor.enter()
+
+        def ask() -> None:
+            # What is not answered before the end is broken off.
+            with suppress(OSError, http.client.HTTPException, ValueError):
+                visitor.local("plan", project=project)
+
+        asking = [threading.Thread(target=ask) for _ in range(12)]
+        for thread in asking:
+            thread.start()
+        began = time.monotonic()
+        assert visitor.local("projects")["projects"]
+        wait_until(lambda: bool(children(process.pid)))
+    # Twelve plans after each other would take a minute.
+    assert time.monotonic() - began < 30
+    for thread in asking:
+        thread.join(30)
+
+
+def children(pid: int) -> list[psutil.Process]:
+    with suppress(psutil.NoSuchProcess):
+        return psutil.Process(pid).children(recursive=True)
+    return []
 
 
 @needs_browser

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -112,6 +113,44 @@ def test_ended_processes_are_replaced(makers: Makers, picture: Path, started: li
     assert makers.small_jpeg(picture, 160) == small_jpeg(picture, 160)
     loaded(makers, picture, started)
     assert len(started) == 4
+
+
+def test_nobody_waits_for_ever_when_all_are_killed(
+    makers: Makers, picture: Path, started: list[subprocess.Popen[bytes]]
+) -> None:
+    loaded(makers, picture, started)
+    for _ in range(3):
+        found: list[bytes] = []
+
+        def ask(_: int, found: list[bytes] = found) -> None:
+            try:
+                found.append(makers.small_jpeg(picture, 160))
+            except InvalidImageFormat:
+                # Two of its processes were killed: for it, it was the picture.
+                found.append(b"")
+
+        threads = [threading.Thread(target=ask, args=(number,), daemon=True) for number in range(8)]
+        for thread in threads:
+            thread.start()
+        for one in started:
+            if one.poll() is None:
+                os.kill(one.pid, signal.SIGKILL)
+        for thread in threads:
+            thread.join(30)
+        assert len(found) == 8
+
+
+def test_those_that_are_just_leaving_harm_nobody(
+    picture: Path, started: list[subprocess.Popen[bytes]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hasty = "from rcl_cli.imaging import thumbnails; thumbnails._IDLE_S = 0.2; thumbnails.main()"
+    monkeypatch.setattr(thumbnails, "command", lambda _: [sys.executable, "-c", hasty])
+    makers = Makers(2)
+    loaded(makers, picture, started)
+    for number in range(40):
+        time.sleep(0.2 + number / 1000)
+        assert makers.small_jpeg(picture, 160) == small_jpeg(picture, 160)
+    makers.close()
 
 
 def test_a_picture_that_ends_processes_is_no_usable_one(

@@ -128,7 +128,7 @@ interface Finding {
 type Checked = { check: null; kinds?: undefined }
   | { check: string; done: number; is_over: boolean; trouble: string; kinds: FoundKind[] };
 interface OfCheck { project: string; check: string }
-interface Mended { removed: number; changed: number }
+interface Mended { removed: number; changed: number; left: number }
 
 // --- routes ----------------------------------------------------------------------------------------------------------
 

@@ -57,5 +57,8 @@ export function adder(project, changed) {
     const missing = refused.length + (files.length - done);
     if (missing) note(texts.refused(missing, refused[0] ?? ""), { seconds: 0 });
   }
-  return { node, ...dropZone(files => add(files.map(one => one.file))) };
+  return { node, ...dropZone((files, unread) => {
+    if (unread.length) note(texts.refused(unread.length, `${unread[0]}: ${texts.unread}`), { seconds: 0 });
+    add(files.map(one => one.file));
+  }) };
 }

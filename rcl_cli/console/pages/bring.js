@@ -17,7 +17,7 @@ function nameFrom(files) {
   return isFolder ? first.normalize("NFKD").replace(/[^\w.-]+/g, "-").replace(/^-+|-+$/g, "").slice(0, 255) : "";
 }
 
-async function bring(/** @type {Brought[]} */ every) {
+async function bring(/** @type {Brought[]} */ every, /** @type {string[]} */ unread) {
   const files = every.filter(isWanted);
   if (!files.length) { note(texts.nothingDropped); return; }
   const { folder, formats, plain } = await local("bring", {});
@@ -36,7 +36,7 @@ async function bring(/** @type {Brought[]} */ every) {
   dialog.showModal();
 
   async function send() {
-    const /** @type {string[]} */ refused = [];
+    const refused = unread.map(path => `${path}: ${texts.unread}`);
     let next = 0, done = 0;
     const tell = () => { said.textContent = texts.bringing(done, files.length); bar.max = files.length; bar.value = done; };
     async function sender() {
@@ -108,13 +108,19 @@ async function bring(/** @type {Brought[]} */ every) {
     form.remove();
     bar.hidden = false;
     for (;;) {
-      const work = await local("bring-progress", { folder });
-      if (work.is_over) { over(work, name); return; }
-      said.textContent = work.what ? texts.importing(work.what, work.done) : texts.looking;
+      try {
+        const work = await local("bring-progress", { folder });
+        if (!work || work.is_over) { over(work ?? { trouble: texts.importLost, notes: [] }, name); return; }
+        said.textContent = work.what ? texts.importing(work.what, work.done) : texts.looking;
+      } catch (error) {
+        // The server comes back; one that was started again knows of nothing.
+        if (error.code) { over({ trouble: error.message, notes: [] }, name); return; }
+        said.textContent = error.message;
+      }
       await pause();
     }
   }
-  /** @param {Work} work @param {string} name */
+  /** @param {{ trouble: string, notes: string[] }} work @param {string} name */
   function over(work, name) {
     isImporting = false;
     bar.hidden = true;
@@ -143,9 +149,9 @@ export function bringer() {
   const input = make("input", { type: "file", webkitdirectory: true, hidden: true, "aria-label": texts.chooseFolder, onchange: () => {
     const files = [...input.files ?? []].map(file => ({ file, path: file.webkitRelativePath || file.name }));
     input.value = "";
-    bring(files).catch(failed);
+    bring(files, []).catch(failed);
   } });
-  const zone = dropZone(files => bring(files).catch(failed));
+  const zone = dropZone((files, unread) => bring(files, unread).catch(failed));
   const node = make("p", { class: "row adder" }, texts.bringHere, make("button", { type: "button", onclick: () => input.click() }, texts.chooseFolder), input);
   return { node, ...zone };
 }

@@ -2,31 +2,33 @@
 
 const isFiles = (/** @type {DragEvent} */ event) => event.dataTransfer?.types.includes("Files");
 
-/** All files of what was dropped, each with its path. @param {DataTransfer} transfer */
+/** All files of what was dropped, each with its path; and paths of what can't be read. @param {DataTransfer} transfer */
 async function filesOf(transfer) {
   const roots = [...transfer.items].map(item => item.webkitGetAsEntry?.()).filter(one => !!one);
-  if (!roots.length) return [...transfer.files].map(file => ({ file, path: file.name }));
-  const /** @type {Brought[]} */ found = [];
+  if (!roots.length) return { files: [...transfer.files].map(file => ({ file, path: file.name })), unread: [] };
+  const /** @type {Brought[]} */ files = [], /** @type {string[]} */ unread = [];
   async function walk(/** @type {FileSystemEntry} */ entry) {
+    const path = entry.fullPath.replace(/^\/+/, "");
     if (entry.isFile) {
-      /** @type {File} */
-      const file = await new Promise(done => /** @type {FileSystemFileEntry} */ (entry).file(done, () => done(new File([], entry.name))));
-      found.push({ file, path: entry.fullPath.replace(/^\/+/, "") });
+      /** @type {File | null} */
+      const file = await new Promise(done => /** @type {FileSystemFileEntry} */ (entry).file(done, () => done(null)));
+      if (file) files.push({ file, path }); else unread.push(path);
       return;
     }
     const reader = /** @type {FileSystemDirectoryEntry} */ (entry).createReader();
     for (;;) {
-      /** @type {FileSystemEntry[]} */
-      const some = await new Promise(done => reader.readEntries(done, () => done([])));
-      if (!some.length) return;
+      /** @type {FileSystemEntry[] | null} */
+      const some = await new Promise(done => reader.readEntries(done, () => done(null)));
+      if (!some) unread.push(path);
+      if (!some?.length) return;
       for (const one of some) await walk(one);
     }
   }
   for (const root of roots) await walk(root);
-  return found;
+  return { files, unread };
 }
 
-/** Hears what is dropped onto a place. @param {(files: Brought[]) => void} take */
+/** Hears what is dropped onto a place. @param {(files: Brought[], unread: string[]) => void} take */
 export function dropZone(take) {
   let /** @type {HTMLElement | null} */ place = null;
   /** @type {["dragover" | "dragleave" | "drop", (event: DragEvent) => void][]} */
@@ -35,7 +37,9 @@ export function dropZone(take) {
     ["dragleave", event => { if (!event.relatedTarget) document.body.classList.remove("dropping"); }],
     ["drop", async event => {
       document.body.classList.remove("dropping");
-      if (event.dataTransfer && isFiles(event)) take(await filesOf(event.dataTransfer));
+      if (!event.dataTransfer || !isFiles(event)) return;
+      const { files, unread } = await filesOf(event.dataTransfer);
+      take(files, unread);
     }],
   ];
   return {

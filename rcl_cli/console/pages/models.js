@@ -72,13 +72,15 @@ export async function models(name) {
   const options = make("details", { class: "options", ontoggle: () => { if (options.open) plan().catch(failed); }, onchange: () => plan().catch(failed) }, make("summary", {}, texts.options), make("p", {}, texts.optionHint), planned, facts,
     make("div", { class: "grid" }, ...[...inputs].map(([key, { input, note: said }]) => make("label", {}, key.replaceAll("_", " "), input, said))));
   const wanted = () => Object.fromEntries([...inputs].map(([key, { input }]) => [key, input.value.trim()]).filter(([, value]) => value));
-  let plans = 0;
+  let plans = 0, planner = new AbortController();
   /** What would be chosen for these images, and why. */
   async function plan() {
     const turn = ++plans;
     planned.textContent = texts.planning;
     let found;
-    try { found = await local("plan", { project: project.arn, options: wanted() }); }
+    planner.abort();
+    planner = new AbortController();
+    try { found = await local("plan", { project: project.arn, options: wanted() }, planner.signal); }
     catch (error) {
       if (turn === plans) { planned.textContent = error.message; facts.replaceChildren(); }
       return;
@@ -108,5 +110,5 @@ export async function models(name) {
     make("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": texts.models }, make("table", {}, make("thead", {}, make("tr", {}, ...texts.versionColumns.map(text => make("th", { scope: "col" }, text || make("span", { class: "unseen" }, texts.actions))))), body)), sides, trying.node);
   await refresh();
   const timer = setInterval(() => refresh().catch(() => {}), EVERY_MS);
-  return { node, entered: () => trying.listen(), leave() { left = true; clearInterval(timer); trying.leave(); } };
+  return { node, entered: () => trying.listen(), leave() { left = true; planner.abort(); clearInterval(timer); trying.leave(); } };
 }

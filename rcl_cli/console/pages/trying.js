@@ -36,7 +36,7 @@ function lines(arn, name, least) {
 export function trial(labels) {
   const colours = new Colours(labels);
   let /** @type {VersionRow[]} */ running = [], /** @type {File[]} */ files = [], at = 0, /** @type {File | null} */ file = null, asked = 0;
-  let /** @type {CustomLabel[] | null} */ all = null, /** @type {CustomLabel[] | null} */ own = null, /** @type {MediaStream | null} */ stream = null;
+  let looks = 0, /** @type {CustomLabel[] | null} */ all = null, /** @type {CustomLabel[] | null} */ own = null, /** @type {MediaStream | null} */ stream = null;
   const model = make("select", { "aria-label": texts.model, onchange: () => ask() });
   const decides = make("input", { type: "checkbox", checked: true, onchange: () => show() });
   const slider = make("input", { type: "range", min: 0, max: 100, value: 50, "aria-label": texts.confidence, oninput: () => { decides.checked = false; show(); } });
@@ -79,7 +79,13 @@ export function trial(labels) {
 
   // --- the camera ---
   async function look() {
-    stream = await navigator.mediaDevices.getUserMedia({ video: true });
+    const turn = ++looks;
+    camera.disabled = true;
+    let found;
+    try { found = await navigator.mediaDevices.getUserMedia({ video: true }); } finally { camera.disabled = false; }
+    // Whoever asked for it has gone on meanwhile.
+    if (turn !== looks) { for (const track of found.getTracks()) track.stop(); return; }
+    stream = found;
     const video = make("video", { autoplay: true, playsinline: true, "aria-label": texts.camera });
     video.muted = true;
     video.srcObject = stream;
@@ -88,6 +94,7 @@ export function trial(labels) {
     camera.textContent = texts.takePicture;
   }
   function unlook() {
+    looks++;
     for (const track of stream?.getTracks() ?? []) track.stop();
     stream = null;
     camera.textContent = texts.camera;
@@ -151,6 +158,7 @@ export function trial(labels) {
     /** Models that can be asked now. */
     offer(/** @type {VersionRow[]} */ rows) {
       running = rows;
+      if (!rows.length) unlook();
       inside.hidden = !rows.length; needs.hidden = rows.length > 0;
       const before = model.value;
       model.replaceChildren(...rows.map(row => make("option", { value: row.arn }, row.name)));

@@ -85,6 +85,9 @@ class _Folder:
         self.work: Work | None = None
         self.stack.enter_context(scratch_at(path))
 
+    def is_at_work(self) -> bool:
+        return self.work is not None and not self.work.is_over
+
     @property
     def source(self) -> Path:
         """The folder that was brought, or all that was."""
@@ -93,6 +96,8 @@ class _Folder:
 
     def without_place(self, text: str) -> str:
         """A text that speaks of files as whoever brought them does."""
+        # What the command line would have one do.
+        text = text.replace(" --format says which it is.", " Choose the format.")
         return text.replace(f"{self.path}/", "").replace(str(self.path), "What was dropped")
 
 
@@ -102,6 +107,8 @@ class Bringing:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._folders: dict[str, _Folder] = {}
+        # What is being imported.
+        self._projects: set[str] = set()
         self._lock = threading.Lock()
 
     def begin(self) -> str:
@@ -148,6 +155,14 @@ class Bringing:
         except (FileExistsError, NotADirectoryError, IsADirectoryError) as error:
             raise InvalidParameter(f"{relative}: another file of this name was brought.") from error
 
+    def check(self, name: str) -> None:
+        """Whether there is such a folder.
+
+        Raises:
+            ResourceNotFound: there is none.
+        """
+        self._folder(name)
+
     def look(self, name: str, form: str | None) -> Look:
         """What was brought; changes nothing.
 
@@ -158,11 +173,15 @@ class Bringing:
             ResourceNotFound: there is no such folder.
         """
         folder = self._folder(name)
+        if form and form not in registry.FORMATS:
+            raise InvalidParameter(f"There is no format {form}.")
         pictures = sum(1 for _ in _pictures(folder.path))
         notes = Notes()
         try:
             form = form or registry.recognise(folder.source)
-            with collected(folder.source, form, None, None, notes, lambda _: None) as found:
+            source = folder.source
+            fence = source if source.is_dir() else source.parent
+            with collected(source, form, None, None, notes, lambda _: None, fence) as found:
                 lines = tuple(folder.without_place(line) for line in notes.lines())
                 return Look(form, "", pictures, found.parts(), lines)
         except FormatError as error:
@@ -181,13 +200,16 @@ class Bringing:
             ResourceNotFound: there is no such folder.
         """
         check_project_name(project)
+        if project in (".", ".."):
+            raise InvalidParameter("The images are put into a folder of the project's name: choose another one.")
         if form != PLAIN and form not in registry.FORMATS:
             raise InvalidParameter(f"There is no format {form}.")
         folder = self._folder(name)
         with self._lock:
-            if folder.work is not None and not folder.work.is_over:
+            if folder.is_at_work() or project in self._projects:
                 raise InvalidParameter("This is being imported already.")
             folder.work = Work()
+            self._projects.add(project)
         threading.Thread(target=self._import, args=(folder, project, form), daemon=True).start()
 
     def progress(self, name: str) -> Work | None:
@@ -202,7 +224,7 @@ class Bringing:
         """Remove what was brought, unless it is being imported."""
         with self._lock:
             folder = self._folders.get(name)
-            if folder is None or (folder.work is not None and not folder.work.is_over):
+            if folder is None or folder.is_at_work():
                 return
             del self._folders[name]
         folder.stack.close()
@@ -231,7 +253,8 @@ class Bringing:
 
         try:
             if form == PLAIN:
-                work = work._replace(notes=self._only_pictures(folder, project, tell))
+                notes = self._only_pictures(folder, project, tell)
+                work = work._replace(notes=notes)
             else:
                 place = f"s3://{BUCKET}/{project}"
                 request = Request(folder.source, project, form=form, copy_to=place, is_brought=True)
@@ -240,8 +263,9 @@ class Bringing:
             if not isinstance(error, (ServiceError, RclError, OSError)):
                 traceback.print_exc()
             work = work._replace(trouble=folder.without_place(str(error)))
-        notes = tuple(folder.without_place(line) for line in work.notes)
-        folder.work = work._replace(is_over=True, notes=notes)
+        with self._lock:
+            self._projects.discard(project)
+            folder.work = work._replace(is_over=True, notes=tuple(map(folder.without_place, work.notes)))
 
     def _only_pictures(self, folder: _Folder, project: str, tell: Tell) -> tuple[str, ...]:
         """Put the pictures into a project, without labels; what is left out, a line a reason.

@@ -66,17 +66,15 @@ class Copying:
     Args:
         found: what was read.
         roots: folders whose structure the keys keep; the first that an image is in counts.
-        only: images elsewhere than in this folder are left out: whoever brought the files may not name others.
         notes: takes what is left out.
         step: told how many are done.
     """
 
     def __init__(
-        self, context: Context, found: Manifests, place: Place, roots: Sequence[Path], only: Path | None, notes: Notes,
-        step: Step,
-    ) -> None:  # fmt: skip
+        self, context: Context, found: Manifests, place: Place, roots: Sequence[Path], notes: Notes, step: Step
+    ) -> None:
         self._context, self._found, self._place = context, found, place
-        self._roots, self._only, self._notes, self._step = roots, only, notes, step
+        self._roots, self._notes, self._step = roots, notes, step
         self._done = 0
 
     def parts(self) -> Collection[str]:
@@ -108,11 +106,9 @@ class Copying:
         document = json.loads(line)
         ref = document[SOURCE_REF]
         if not ref.startswith(_FILE):
+            self._notes.add("images are in buckets already, and stay there", ref)
             return line
         path = Path(os.fsdecode(unquote_to_bytes(ref.removeprefix(_FILE))))
-        if self._only is not None and not path.resolve().is_relative_to(self._only.resolve()):
-            self._notes.add("images lie elsewhere than what was brought, and were left out", path)
-            return ""
         try:
             with open_bytes(path) as stream:
                 data = stream.read(MAX_FILE_BYTES + 1)

@@ -17,6 +17,7 @@ from rcl_cli.buckets.base import BucketWriteError, NoSuchObjectError
 from rcl_cli.context import Context
 from rcl_cli.errors import RclError, UsageError
 from rcl_cli.formats import registry
+from rcl_cli.formats.files import ELSEWHERE, fenced, is_inside
 from rcl_cli.formats.lines import LineWriter, part_of, usable
 from rcl_cli.formats.record import FormatError, Notes, Record
 from rcl_cli.local.datasets.copying import Copying, Manifests, Place
@@ -49,8 +50,7 @@ class Request:
         images: where to look for images that lie elsewhere than the source says.
         part: `train` or `test`, what all of it is for, whatever the source says.
         copy_to: `s3://BUCKET/PREFIX` that images are copied to; None to let them stay where they are.
-        is_brought: whoever asks brought the source, and has no say about other files of this machine; images are
-            copied then.
+        is_brought: whoever asks brought the source, and has no say about other files of this machine.
     """
 
     source: Path
@@ -84,7 +84,8 @@ def import_images(context: Context, request: Request, tell: Tell) -> list[str]:
     """
     notes = Notes()
     step = counter("reading", tell)
-    with collected(request.source, request.form, request.images, request.part, notes, step) as found:
+    fence = _folder_of(request.source) if request.is_brought else None
+    with collected(request.source, request.form, request.images, request.part, notes, step, fence) as found:
         for bucket in buckets_not_there(context, found):
             notes.add(f"buckets are not there ({WHERE_BUCKETS_LIE})", bucket)
         wanted = _where_wanted(context, found, request, notes, tell)
@@ -103,10 +104,12 @@ def import_images(context: Context, request: Request, tell: Tell) -> list[str]:
 def _where_wanted(context: Context, found: Collected, request: Request, notes: Notes, tell: Tell) -> Manifests:
     if request.copy_to is None:
         return found
-    folder = request.source if request.source.is_dir() else request.source.parent
-    roots = [root.absolute() for root in (request.images, folder) if root]
-    only = folder if request.is_brought else None
-    return Copying(context, found, Place.of(request.copy_to), roots, only, notes, counter("copying images", tell))
+    roots = [root.absolute() for root in (request.images, _folder_of(request.source)) if root]
+    return Copying(context, found, Place.of(request.copy_to), roots, notes, counter("copying images", tell))
+
+
+def _folder_of(source: Path) -> Path:
+    return source if source.is_dir() else source.parent
 
 
 class Collected:
@@ -178,21 +181,40 @@ def buckets_not_there(context: Context, found: Collected) -> list[str]:
 
 @contextmanager
 def collected(
-    source: Path, form: str | None, images: Path | None, only: str | None, notes: Notes, step: Step
+    source: Path,
+    form: str | None,
+    images: Path | None,
+    only: str | None,
+    notes: Notes,
+    step: Step,
+    fence: Path | None = None,
 ) -> Iterator[Collected]:
     """Read labelled images of any format.
+
+    Args:
+        only: as of `Collected.collect`.
+        fence: images elsewhere than in this folder are not looked at, and left out.
 
     Raises:
         FormatError: the source is in no known format, or holds nothing to use.
     """
     with scratch("import") as folder:
         found = Collected(folder)
-        records = registry.read(source, form or registry.recognise(source), images, notes)
-        found.collect(usable(records, notes), only, step)
+        with fenced(fence):
+            records = registry.read(source, form or registry.recognise(source), images, notes)
+            found.collect(usable(_brought(records, notes), notes), only, step)
         if not found.counts:
             reasons = "".join(f"\n  {line}" for line in notes.lines())
             raise FormatError(f"{source} holds no images that can be used.{reasons}")
         yield found
+
+
+def _brought(records: Iterable[Record], notes: Notes) -> Iterator[Record]:
+    for record in records:
+        if isinstance(record.image, Path) and not is_inside(record.image):
+            notes.add(ELSEWHERE, record.image)
+        else:
+            yield record
 
 
 def write_manifests(found: Manifests, folder: Path) -> list[Path]:

@@ -1,4 +1,8 @@
-"""What a check found, mended where that needs nobody's eyes: entries go, boxes are cut or go, two labels become one."""
+"""What a check found, mended where that needs nobody's eyes: entries go, boxes are cut or go, two labels become one.
+
+Findings may be old: everything is looked at again, and what is another by now is left. Nothing goes that says something
+which nothing that stays says.
+"""
 
 from __future__ import annotations
 
@@ -7,24 +11,32 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from rcl_cli.buckets.base import NoSuchObjectError
+from rcl_cli.buckets.fetch import ImageFetcher
 from rcl_cli.context import Context
 from rcl_cli.domain import Box
+from rcl_cli.errors import ServiceError
 from rcl_cli.formats.lines import source_ref
 from rcl_cli.formats.record import BoxPx
+from rcl_cli.imaging.decode import read_header, verify
 from rcl_cli.local.datasets.checking.boxes import SAME_IOU, fault_of, iou
 from rcl_cli.local.datasets.checking.findings import Finding
-from rcl_cli.local.labelling.lines import Drawn, Labelling, size_in
+from rcl_cli.local.labelling.lines import Drawn, Labelling, labelling_of, size_in
 from rcl_cli.local.labelling.many import Change, change_many, rename_label
 from rcl_cli.local.labelling.parts import remove_entries
+from rcl_cli.manifest.line import bucket_of, parse_line
 from rcl_cli.operations.contents import reading
 from rcl_cli.operations.resources import find_project
+from rcl_cli.scratch import scratch
 from rcl_cli.store import datasets, entries
 
 _TRAIN, _TEST = "TRAIN", "TEST"
+# Boxes of two pictures of one thing are the same where they overlap so much.
+_ALIKE_IOU = 0.5
 
 
 class Where(NamedTuple):
-    """An entry: its dataset, and the position in it.
+    """An entry: its dataset, the position in it, and its line.
 
     Args:
         part: `TRAIN` or `TEST`.
@@ -33,14 +45,21 @@ class Where(NamedTuple):
     dataset_arn: str
     part: str
     position: int
-    is_labeled: bool
+    line: str
 
 
 class Mended(NamedTuple):
-    """How many entries were taken out, and how many say something else."""
+    """What came of it.
+
+    Args:
+        removed: entries that were taken out.
+        changed: entries that say something else.
+        left: numbers of findings of which nothing was mended: somebody has to look.
+    """
 
     removed: int
     changed: int
+    left: frozenset[int]
 
 
 # --- which entries ----------------------------------------------------------------------------------------------------
@@ -64,33 +83,108 @@ def whereabouts(context: Context, project_arn: str, findings: Iterable[Finding])
     for one in every:
         with reading(context, one.arn, lambda _: None) as (_, own):
             there = entries.positions_of(own, refs)
-            labeled = {entry.position for entry in entries.at(own, list(there.values())) if entry.is_labeled}
-            for ref, position in there.items():
-                found[ref].append(Where(one.arn, one.type, position, position in labeled))
+            lines = {entry.position: entry.line for entry in entries.at(own, list(there.values()))}
+        for ref, position in there.items():
+            found[ref].append(Where(one.arn, one.type, position, lines[position]))
     return found
+
+
+def entries_of(finding: Finding, there: dict[str, list[Where]]) -> list[Where]:
+    """The entries that a finding is about."""
+    return [
+        at
+        for image in finding.images
+        for at in there.get(ref_of(image), [])
+        if finding.part.upper() in ("", at.part)
+    ]  # fmt: skip
 
 
 # --- which go ---------------------------------------------------------------------------------------------------------
 
-Going = Callable[[list[Where]], list[Where]]
+
+class _Looking:
+    """Looks at images once more."""
+
+    def __init__(self, context: Context, folder: Path) -> None:
+        self._buckets, self._fetcher = context.buckets, ImageFetcher(context.buckets, folder)
+
+    def is_unusable(self, at: Where) -> bool:
+        """Whether an image is gone or broken; not where its whole bucket is: that may come back."""
+        ref = parse_line(at.line).source_ref
+        try:
+            verify(self._fetcher.fetch(ref))
+        except ServiceError:
+            return True
+        except NoSuchObjectError:
+            return not self._is_away(bucket_of(ref))
+        return False
+
+    def _is_away(self, bucket: str) -> bool:
+        """Whether a bucket can't be reached or has nothing, as a disk that is not mounted."""
+        if not bucket:
+            return False
+        try:
+            return next(iter(self._buckets.get(bucket).children("")), None) is None
+        except NoSuchObjectError:
+            return True
+
+    def has_size(self, line: str) -> bool:
+        """Whether an image is as large as its line says."""
+        try:
+            header = read_header(self._fetcher.fetch(parse_line(line).source_ref))
+        except (NoSuchObjectError, ServiceError):
+            return False
+        return size_in(line) == (header.width, header.height)
 
 
-def _all(there: list[Where]) -> list[Where]:
-    return there
+_Going = Callable[[list[Where], _Looking | None], list[Where]]
 
 
-def _all_but_one(there: list[Where]) -> list[Where]:
+def _unusable(own: list[Where], looking: _Looking | None) -> list[Where]:
+    return [one for one in own if looking is not None and looking.is_unusable(one)]
+
+
+def _all_but_one(own: list[Where], _looking: _Looking | None) -> list[Where]:
     """The first that somebody labelled stays, else the first."""
-    return sorted(there, key=lambda one: not one.is_labeled)[1:]
+    ranked = sorted(own, key=lambda one: not _says_something(one))
+    return _spare(ranked[1:], ranked[:1])
 
 
-def _those_for_training(there: list[Where]) -> list[Where]:
-    """Where the test set has one, still."""
-    return [one for one in there if one.part == _TRAIN] if any(one.part == _TEST for one in there) else []
+def _those_for_training(own: list[Where], _looking: _Looking | None) -> list[Where]:
+    return _spare([one for one in own if one.part == _TRAIN], [one for one in own if one.part == _TEST])
 
 
-_GOING: dict[str, Going] = {
-    "missing-image": _all, "unreadable-image": _all, "unusable-size": _all,
+def _spare(some: list[Where], staying: list[Where]) -> list[Where]:
+    """Those that can go because something stays: one that says the same, or anything where they say nothing."""
+    return [
+        one
+        for one in some
+        if staying and (not _says_something(one) or any(_agree(one, other) for other in staying))
+    ]  # fmt: skip
+
+
+def _says_something(one: Where) -> bool:
+    return labelling_of(one.line) != Labelling()
+
+
+def _agree(one: Where, other: Where) -> bool:
+    """Whether two entries have the same labels, and boxes at the same places."""
+    said, again = labelling_of(one.line), labelling_of(other.line)
+    left = list(again.boxes)
+    for box in said.boxes:
+        alike = [other for other in left if other.label == box.label and _overlap(box.box, other.box) >= _ALIKE_IOU]
+        if not alike:
+            return False
+        left.remove(alike[0])
+    return not left and set(said.labels) == set(again.labels)
+
+
+def _overlap(one: Box, other: Box) -> float:
+    return iou(BoxPx("", *one), BoxPx("", *other))
+
+
+_GOING: dict[str, _Going] = {
+    "missing-image": _unusable, "unreadable-image": _unusable, "unusable-size": _unusable,
     "duplicate-image": _all_but_one, "near-duplicate": _all_but_one,
     "duplicate-across-parts": _those_for_training, "near-duplicate-across-parts": _those_for_training,
     "same-source": _those_for_training,
@@ -111,17 +205,17 @@ def _without(kind: str) -> Change:
 
 
 def _cut(said: Labelling, _line: str) -> Labelling:
-    """Boxes end at the image's edge; those that lie beyond it go."""
-    boxes = []
-    for one in said.boxes:
-        left, top = max(0.0, one.box.left), max(0.0, one.box.top)
-        right, bottom = min(1.0, one.box.right), min(1.0, one.box.bottom)
-        is_inside = (left, top, right, bottom) == (one.box.left, one.box.top, one.box.right, one.box.bottom)
-        if is_inside:
-            boxes.append(one)
-        elif left < right and top < bottom:
-            boxes.append(one._replace(box=Box(left, top, right - left, bottom - top)))
-    return said._replace(boxes=tuple(boxes))
+    """Boxes end at the image's edge; one that lies beyond it, wholly, is for somebody to look at."""
+    return said._replace(boxes=tuple(map(_inside, said.boxes)))
+
+
+def _inside(one: Drawn) -> Drawn:
+    left, top = max(0.0, one.box.left), max(0.0, one.box.top)
+    right, bottom = min(1.0, one.box.right), min(1.0, one.box.bottom)
+    is_inside = (left, top, right, bottom) == (one.box.left, one.box.top, one.box.right, one.box.bottom)
+    if is_inside or left >= right or top >= bottom:
+        return one
+    return one._replace(box=Box(left, top, right - left, bottom - top))
 
 
 def _once(said: Labelling, line: str) -> Labelling:
@@ -158,59 +252,93 @@ _WAYS = {
     "overlapping-boxes": "Keep one of the boxes",
     **dict.fromkeys(_ONE_LABEL, "Make it one label"),
 }
+# Of these, each may be as it should be: nobody decides about all of them at once.
+_ONE_BY_ONE = frozenset({"label-typo", "near-duplicate", "near-duplicate-across-parts", "tiny-box"})
 
 
-def ways_of(findings: Sequence[Finding]) -> list[str]:
-    """What `mend` does about each finding; empty where people have to decide by looking.
+def way_of(finding: Finding) -> str:
+    """What `mend` does about a finding; empty where people have to decide by looking."""
+    return _WAYS.get(finding.kind, "")
 
-    Args:
-        findings: all of a check: of copies that are labelled differently somebody has to choose.
-    """
-    open_ = {image for one in findings if one.kind == "contradicting-duplicates" for image in one.images}
-    return [
-        "" if one.kind in _GOING and open_.intersection(one.images) and _GOING[one.kind] is not _all
-        else _WAYS.get(one.kind, "")
-        for one in findings
-    ]  # fmt: skip
+
+def is_for_all(finding: Finding) -> bool:
+    """Whether all findings of its kind may be mended at once."""
+    return bool(way_of(finding)) and finding.kind not in _ONE_BY_ONE
+
+
+def can_be_mended(finding: Finding, there: dict[str, list[Where]]) -> bool:
+    """Whether `mend` would do something, as far as entries tell; `there` as of `whereabouts`."""
+    if finding.kind not in _GOING or _GOING[finding.kind] is _unusable:
+        return bool(way_of(finding))
+    return bool(_GOING[finding.kind](entries_of(finding, there), None))
 
 
 def mend(context: Context, project_arn: str, findings: Sequence[Finding]) -> Mended:
-    """Do about findings what `ways_of` says; where that is nothing, nothing.
-
-    What was found is looked for anew: where it is another by now, it is left.
+    """Do about findings what `way_of` says, where that takes away nothing but what is wrong.
 
     Raises:
         ResourceNotFound: there is no such project.
         ServiceError: a dataset can't be changed now; what was mended before stays so.
     """
-    findings = [one for one, way in zip(findings, ways_of(findings), strict=True) if way]
-    removed = _remove(context, project_arn, [one for one in findings if one.kind in _GOING])
-    changed = sum(
-        _change(context, project_arn, [one for one in findings if one.kind == kind], change)
-        for kind, change in _CHANGES.items()
-    )
-    for one in findings:
-        if one.kind in _ONE_LABEL:
-            changed += sum(rename_label(context, project_arn, label, one.labels[0]) for label in one.labels[1:])
-    return Mended(removed, changed)
+    done = set[int]()
+    with scratch("mending") as folder:
+        looking = _Looking(context, folder)
+        removed = _remove(context, project_arn, findings, looking, done)
+        changed = sum(
+            _change(context, project_arn, findings, kind, looking, done)
+            for kind in _CHANGES
+            if any(one.kind == kind for one in findings)
+        )
+    for number, finding in enumerate(findings):
+        if finding.kind in _ONE_LABEL:
+            first, *others = finding.labels
+            count = sum(rename_label(context, project_arn, label, first) for label in others)
+            changed += count
+            done |= {number} if count else set()
+    return Mended(removed, changed, frozenset(range(len(findings))) - done)
 
 
-def _remove(context: Context, project_arn: str, findings: Sequence[Finding]) -> int:
-    there = whereabouts(context, project_arn, findings)
+def _remove(context: Context, project_arn: str, findings: Sequence[Finding], looking: _Looking, done: set[int]) -> int:
+    """
+    Args:
+        done: takes the numbers of findings about which something was done.
+    """
+    there = whereabouts(context, project_arn, [one for one in findings if one.kind in _GOING])
     gone = set[Where]()
-    for finding in findings:
+    for number, finding in enumerate(findings):
+        if finding.kind not in _GOING:
+            continue
+        every = entries_of(finding, there)
         # An image that another finding takes away is none to keep.
-        own = [one for image in finding.images for one in there.get(ref_of(image), []) if one not in gone]
-        gone |= set(_GOING[finding.kind]([one for one in own if finding.part.upper() in ("", one.part)]))
-    chosen: dict[str, list[int]] = defaultdict(list)
+        going = _GOING[finding.kind]([one for one in every if one not in gone], looking)
+        if going or any(one in gone for one in every):
+            done.add(number)
+        gone |= set(going)
+    chosen: dict[str, dict[int, str]] = defaultdict(dict)
     for one in gone:
-        chosen[one.dataset_arn].append(one.position)
+        chosen[one.dataset_arn][one.position] = one.line
     return remove_entries(context, project_arn, chosen) if chosen else 0
 
 
-def _change(context: Context, project_arn: str, findings: Sequence[Finding], change: Change) -> int:
-    there = whereabouts(context, project_arn, findings) if findings else {}
+def _change(
+    context: Context, project_arn: str, findings: Sequence[Finding], kind: str, looking: _Looking, done: set[int]
+) -> int:
+    """
+    Args:
+        done: as of `_remove`.
+    """
+
+    def change(said: Labelling, line: str) -> Labelling:
+        # Where the size is another, so are all boxes.
+        return _CHANGES[kind](said, line) if looking.has_size(line) else said
+
+    wanted = {number: one for number, one in enumerate(findings) if one.kind == kind}
+    before = whereabouts(context, project_arn, wanted.values())
     chosen: dict[str, set[int]] = defaultdict(set)
-    for one in (one for every in there.values() for one in every):
-        chosen[one.dataset_arn].add(one.position)
-    return sum(change_many(context, arn, sorted(every), change) for arn, every in chosen.items())
+    for one in wanted.values():
+        for at in entries_of(one, before):
+            chosen[at.dataset_arn].add(at.position)
+    changed = sum(change_many(context, arn, sorted(every), change) for arn, every in chosen.items())
+    after = whereabouts(context, project_arn, wanted.values())
+    done |= {number for number, one in wanted.items() if entries_of(one, before) != entries_of(one, after)}
+    return changed

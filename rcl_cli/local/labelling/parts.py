@@ -105,11 +105,11 @@ def split(context: Context, project_arn: str) -> int:
     return found.state.total_entries
 
 
-def remove_entries(context: Context, project_arn: str, chosen: Mapping[str, Sequence[int]]) -> int:
+def remove_entries(context: Context, project_arn: str, chosen: Mapping[str, Sequence[int] | Mapping[int, str]]) -> int:
     """Take entries out of their datasets; their pictures stay where they are. Returns how many were there.
 
     Args:
-        chosen: positions by dataset.
+        chosen: positions by dataset; where they come with lines, those whose line is another by now stay.
 
     Raises:
         ResourceNotFound: there is no such project or dataset.
@@ -124,7 +124,13 @@ def remove_entries(context: Context, project_arn: str, chosen: Mapping[str, Sequ
     def change(new: list[sqlite3.Connection]) -> None:
         nonlocal removed
         for dataset, db in zip(found, new, strict=True):
-            there = [entry.position for entry in entries.at(db, sorted(set(chosen[dataset.arn])))]
+            wanted = chosen[dataset.arn]
+            found_now = entries.at(db, sorted(set(wanted)))
+            there = [
+                entry.position
+                for entry in found_now
+                if not isinstance(wanted, Mapping) or wanted[entry.position] == entry.line
+            ]
             entries.remove(db, there)
             removed += len(there)
 
@@ -141,7 +147,7 @@ def _parts(context: Context, project_arn: str) -> dict[str, str]:
         return {one.type: one.arn for one in datasets.of_project(db, find_project(db, project_arn).id)}
 
 
-def _check_own(arns: Collection[str], chosen: Mapping[str, Sequence[int]]) -> None:
+def _check_own(arns: Collection[str], chosen: Mapping[str, Collection[int]]) -> None:
     """
     Raises:
         InvalidParameter: something is chosen in a dataset of another project.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,6 +21,7 @@ from rcl_cli.training.job import TrainingJob
 from rcl_cli.training.options import from_tags, resolve_options
 
 _LONGEST_S = 300
+Foreseer = subprocess.Popen[bytes]
 ASKED = "Asked for, here or in the settings."
 
 
@@ -49,11 +50,14 @@ class Foresight(NamedTuple):
     choices: tuple[Choice, ...]
 
 
-def foresee(context: Context, project_arn: str, given: Mapping[str, str]) -> Foresight:
+def foresee(
+    context: Context, project_arn: str, given: Mapping[str, str], begun: Callable[[Foreseer], None] = lambda _: None
+) -> Foresight:
     """Plan, as a training that began now would.
 
     Args:
         given: options for this training.
+        begun: given the process, for who may want to end it.
 
     Raises:
         ResourceNotFound: there is no such project.
@@ -79,7 +83,7 @@ def foresee(context: Context, project_arn: str, given: Mapping[str, str]) -> For
                 with (folder / name).open("w", encoding="utf-8", newline="\n") as out:
                     out.writelines(f"{line}\n" for line in lines_of(context, there[kind]))
         (folder / "job.json").write_text(json.dumps(job.as_json()), encoding="utf-8")
-        document = _told(folder)
+        document = _told(folder, begun)
     if "refused" in document:
         raise UsageError(document["refused"])
     named = {name for source in sources for name in source}
@@ -89,7 +93,7 @@ def foresee(context: Context, project_arn: str, given: Mapping[str, str]) -> For
     return Foresight(document["trouble"], choices)
 
 
-def _told(folder: Path) -> dict[str, Any]:
+def _told(folder: Path, begun: Callable[[Foreseer], None]) -> dict[str, Any]:
     """What the process says of a folder.
 
     Raises:
@@ -97,13 +101,20 @@ def _told(folder: Path) -> dict[str, Any]:
     """
     words = command("rcl_cli.training.foreseer", str(folder))
     try:
-        done = subprocess.run(
-            words, env=environment(), stdin=subprocess.DEVNULL, capture_output=True, check=True, timeout=_LONGEST_S
+        process = subprocess.Popen(
+            words, env=environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
         )
-        document: dict[str, Any] = json.loads(done.stdout)
-    except subprocess.CalledProcessError as error:
-        said = error.stderr.decode("utf-8", "replace").strip().splitlines() or [f"it ended with {error.returncode}"]
-        raise RclError(f"The plan could not be made: {said[-1]}.") from error
+        with process:
+            begun(process)
+            try:
+                out, err = process.communicate(timeout=_LONGEST_S)
+            except BaseException:
+                process.kill()
+                raise
+        if process.returncode:
+            said = err.decode("utf-8", "replace").strip().splitlines() or [f"it ended with {process.returncode}"]
+            raise RclError(f"The plan could not be made: {said[-1]}.")
+        document: dict[str, Any] = json.loads(out)
     except (OSError, ValueError, subprocess.TimeoutExpired) as error:
         raise RclError(f"The plan could not be made: {error}.") from error
     return document

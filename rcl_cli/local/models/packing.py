@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import secrets
+import signal
 import subprocess
 import threading
 import zipfile
 from collections import OrderedDict
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -81,7 +83,9 @@ class _Export:
 
     def end(self) -> None:
         if self._process.poll() is None:
-            self._process.kill()
+            # With the script that tries it.
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
         self.stack.close()
 
