@@ -14,7 +14,7 @@ from rcl_cli.backends.exports.names import FORMS
 from rcl_cli.console.answering import guarded, routes_of
 from rcl_cli.console.given import given_numbers, given_text
 from rcl_cli.context import Context
-from rcl_cli.errors import InvalidParameter, UsageError
+from rcl_cli.errors import InvalidParameter, RclError, UsageError
 from rcl_cli.evaluation.evidence import Judged
 from rcl_cli.local.home.overview import versions_of
 from rcl_cli.local.models.comparison import compare, page_data
@@ -49,13 +49,16 @@ class ModelRoutes:
             "exported": self._exported,
         }  # fmt: skip
         self._exports, self._lock = Exports(context), threading.Lock()
-        self._planning: Foreseer | None = None
+        self._planning: dict[str, Foreseer] = {}
         self.all = [Route("/local/export-file", self._file), *routes_of(context.layout.home, answers)]
 
     def close(self) -> None:
         """End exports, and remove them; end what plans."""
         self._exports.close()
-        self._plan_instead(None)
+        with self._lock:
+            planning, self._planning = self._planning, {}
+        for process in planning.values():
+            process.kill()
 
     def _versions(self, given: Mapping[str, Any]) -> Any:
         rows = versions_of(self._context, given_text(given.get("project")))
@@ -67,15 +70,25 @@ class ModelRoutes:
         return {"options": TRAINING_OPTIONS}
 
     def _plan(self, given: Mapping[str, Any]) -> Any:
-        """What a training would be like, and why; a newer question ends an older one."""
-        found = foresee(self._context, given_text(given.get("project")), _given_options(given), self._plan_instead)
-        return {"trouble": found.trouble, "choices": [one._asdict() for one in found.choices]}
+        """What a training would be like, and why; a newer question about a project ends an older one."""
+        project, own = given_text(given.get("project")), list[Foreseer]()
 
-    def _plan_instead(self, process: Foreseer | None) -> None:
-        with self._lock:
-            before, self._planning = self._planning, process
-        if before is not None:
-            before.kill()
+        def begun(process: Foreseer) -> None:
+            own.append(process)
+            with self._lock:
+                before = self._planning.get(project)
+                self._planning[project] = process
+            if before is not None:
+                before.kill()
+
+        try:
+            found = foresee(self._context, project, _given_options(given), begun)
+        except RclError:
+            if own and self._planning.get(project) is not own[0]:
+                # Nobody waits for it any more.
+                return {"trouble": "", "choices": []}
+            raise
+        return {"trouble": found.trouble, "choices": [one._asdict() for one in found.choices]}
 
     def _train(self, given: Mapping[str, Any]) -> Any:
         options = _given_options(given)

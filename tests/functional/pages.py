@@ -38,7 +38,7 @@ def at_console(browser: Browser, home: Home, *, may_complain: bool = False, **mo
         page.goto(visitor.url)
         try:
             yield page, process
-            assert may_complain or complaints.said == []
+            assert may_complain or complaints.said == [], complaints.said
         finally:
             page.close()
 
