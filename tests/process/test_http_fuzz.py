@@ -1,4 +1,5 @@
-"""Mutated HTTP requests against `rcl serve`; `RCL_FUZZ_REQUESTS` sets how many, `RCL_FUZZ_SEED` which."""
+"""Mutated HTTP requests against `rcl serve`; `RCL_FUZZ_REQUESTS` sets how many, `RCL_FUZZ_SEED` which,
+`RCL_FUZZ_CONNECTIONS` how many at once."""
 
 from __future__ import annotations
 
@@ -29,7 +30,8 @@ from tests.process.mutations import Case, Valid, make_case
 
 REQUESTS = int(os.environ.get("RCL_FUZZ_REQUESTS", "600"))
 SEED = os.environ.get("RCL_FUZZ_SEED", "1")
-CONNECTIONS = 32
+# Cases on their way at once; alone, each shows how long it takes by itself.
+CONNECTIONS = int(os.environ.get("RCL_FUZZ_CONNECTIONS", "32"))
 ANSWER_TIMEOUT_S = 30
 # A server may wait for the rest of a broken request: it could still come.
 PATIENCE_S = 0.15
