@@ -147,8 +147,8 @@ def test_those_that_are_just_leaving_harm_nobody(
     monkeypatch.setattr(thumbnails, "command", lambda _: [sys.executable, "-c", hasty])
     makers = Makers(2)
     loaded(makers, picture, started)
-    for number in range(40):
-        time.sleep(0.2 + number / 1000)
+    for number in range(12):
+        time.sleep(0.2 + number / 300)
         assert makers.small_jpeg(picture, 160) == small_jpeg(picture, 160)
     makers.close()
 

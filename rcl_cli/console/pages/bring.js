@@ -19,7 +19,7 @@ function nameFrom(files) {
 
 async function bring(/** @type {Brought[]} */ every, /** @type {string[]} */ unread) {
   const files = every.filter(isWanted);
-  if (!files.length) { note(texts.nothingDropped); return; }
+  if (!files.length) { note(unread.length ? `${unread[0]}: ${texts.unread}` : texts.nothingDropped); return; }
   const { folder, formats, plain } = await local("bring", {});
   const broken = new AbortController();
   let isImporting = false;
@@ -35,8 +35,8 @@ async function bring(/** @type {Brought[]} */ every, /** @type {string[]} */ unr
   document.body.append(dialog);
   dialog.showModal();
 
+  const refused = unread.map(path => `${path}: ${texts.unread}`);
   async function send() {
-    const refused = unread.map(path => `${path}: ${texts.unread}`);
     let next = 0, done = 0;
     const tell = () => { said.textContent = texts.bringing(done, files.length); bar.max = files.length; bar.value = done; };
     async function sender() {
@@ -54,7 +54,6 @@ async function bring(/** @type {Brought[]} */ every, /** @type {string[]} */ unr
     }
     tell();
     await Promise.all(Array.from({ length: AT_ONCE }, sender));
-    return refused;
   }
 
   // --- what it is ---
@@ -75,8 +74,8 @@ async function bring(/** @type {Brought[]} */ every, /** @type {string[]} */ unr
   }
   const leftOut = (/** @type {string[]} */ notes) => notes.length ? [make("h3", {}, texts.leftOutTitle), make("ul", {}, ...notes.map(one => make("li", {}, one)))] : [];
 
-  /** @param {string} [wanted] @param {string[]} refused */
-  async function look(wanted, refused = []) {
+  /** @param {string} [wanted] */
+  async function look(wanted) {
     said.textContent = texts.looking;
     bar.removeAttribute("value");
     bar.hidden = false;
@@ -137,8 +136,8 @@ async function bring(/** @type {Brought[]} */ every, /** @type {string[]} */ unr
   }
 
   try {
-    const refused = await send();
-    if (!broken.signal.aborted) await look(undefined, refused);
+    await send();
+    if (!broken.signal.aborted) await look(undefined);
   } catch (error) {
     if (dialog.open) dialog.close();
     throw error;
