@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from rcl_cli.imaging.decode import decode_picture
 _QUALITY = 80
 # A picture of the largest size takes a second.
 _LONGEST_S = 60.0
-_IDLE_S = 60.0
+_IDLE_S, _LOOK_S = 60.0, 0.05
 # Between its last look whether there is something to do, and its end.
 _LEAVING_S = 2.0
 # Of processes that came to nothing: there is no room for them here.
@@ -74,11 +75,15 @@ class _Maker:
             command(__name__), stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment(**more)
         )
         self.is_ready = self.is_over = False
+        self._began = time.monotonic()
 
     def look(self) -> None:
         """See how it is."""
         self.is_over = self.is_over or self._process.poll() is not None
-        if self.is_ready or self.is_over or not self._says_something_within(0):
+        if self.is_ready or self.is_over:
+            return
+        if not self._says_something_within(0):
+            self.is_over = time.monotonic() - self._began > _LONGEST_S
             return
         try:
             self.is_ready = self._said()[0] == _READY
@@ -163,7 +168,8 @@ class Makers:
         """
         ended = 0
         for _ in range(_MOST_TRIES):
-            maker = self._take()
+            # What ended a process is not tried in this one.
+            maker = self._take(is_patient=ended > 0)
             if maker is None:
                 break
             try:
@@ -174,6 +180,8 @@ class Makers:
                 # Once may be chance: somebody killed it.
                 maker.end()
                 ended += 1
+                # Whoever ended it may have ended others with it, of which that is seen a moment later.
+                time.sleep(_LOOK_S)
             finally:
                 self._give_back(maker)
             if ended == _MOST_ENDED:
@@ -189,8 +197,12 @@ class Makers:
             self._all, self._free = [], []
             self._changed.notify_all()
 
-    def _take(self) -> _Maker | None:
-        """One that is free; None where the picture is there sooner without."""
+    def _take(self, *, is_patient: bool) -> _Maker | None:
+        """One that is free; None where there can be none.
+
+        Args:
+            is_patient: else None as well while one is being loaded: the picture is there sooner without.
+        """
         with self._changed:
             while True:
                 for maker in list(self._free):
@@ -203,10 +215,9 @@ class Makers:
                     return ready
                 if len(self._all) < self._most and self._failures < _MOST_FAILURES:
                     self._start()
-                # While one is being loaded, or where there can be none.
-                if self._free or not self._all:
+                if not self._all or (self._free and not is_patient):
                     return None
-                self._changed.wait()
+                self._changed.wait(_LOOK_S if self._free else None)
 
     def _start(self) -> None:
         try:

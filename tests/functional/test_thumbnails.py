@@ -106,6 +106,26 @@ def test_what_is_wrong_with_a_picture_arrives(
     assert [one.poll() for one in started] == [None, None]
 
 
+def test_what_ended_a_process_is_not_tried_here(
+    makers: Makers, picture: Path, started: list[subprocess.Popen[bytes]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a picture would that a library of C trips over: each process that is given it ends."""
+    dying = "import os; from rcl_cli.imaging import thumbnails as t; t.small_jpeg = lambda *_: os._exit(9); t.main()"
+    monkeypatch.setattr(thumbnails, "command", lambda _: [sys.executable, "-c", dying])
+    monkeypatch.setattr(thumbnails, "small_jpeg", lambda *_: b"here")
+    one = Makers(1)
+
+    def is_tried() -> bool:
+        try:
+            return one.small_jpeg(picture, 160) != b"here"
+        except InvalidImageFormat:
+            return True
+
+    wait_until(is_tried, 30)
+    assert len(started) == 2
+    one.close()
+
+
 def test_ended_processes_are_replaced(makers: Makers, picture: Path, started: list[subprocess.Popen[bytes]]) -> None:
     loaded(makers, picture, started)
     for one in started:

@@ -42,7 +42,7 @@ export async function labeller(name, first) {
   let mode = query.get("mode") ?? (known.some(one => one.boxes) || !known.length ? "boxes" : "image");
   let /** @type {string | null} */ active = colours.names[0] ?? null;
   // Images that were asked for and are not there yet, and keys pressed meanwhile.
-  let /** @type {Promise<void> | null} */ arriving = null, coming = 0;
+  let /** @type {Promise<void> | null} */ arriving = null, coming = 0, hasArrived = false;
   const /** @type {KeyboardEvent[]} */ early = [];
 
   query.delete("at");
@@ -90,7 +90,7 @@ export async function labeller(name, first) {
     const isThere = picture && await picture.ready;
     if (left) return;
     last = sheet ?? last;
-    [index, sheet, chosen] = [to, next && desk.sheet(next), null];
+    [index, sheet, chosen, hasArrived] = [to, next && desk.sheet(next), null, true];
     if (isThere) stage.put(picture.image);
     else stage.picture.replaceChildren(...(next ? [make("p", { class: "gone" }, texts.noPicture)] : []));
     history.replaceState(null, "", `#/p/${encodeURIComponent(name)}/label/${index}?${query}`);
@@ -236,7 +236,7 @@ export async function labeller(name, first) {
     stage.canDraw = mode === "boxes";
     for (const one of /** @type {Iterable<HTMLElement>} */ (modes.children)) one.setAttribute("aria-pressed", String(one.dataset.mode === mode));
     where.textContent = total ? texts.position(index + 1, total) : texts.empty;
-    file.textContent = sheet ? sheet.source_ref.split("/").pop() : total ? texts.gone : "";
+    file.textContent = sheet ? sheet.source_ref.split("/").pop() : total && hasArrived ? texts.gone : "";
     const unsaved = desk.unsaved;
     state.textContent = unsaved ? (desk.isLost ? texts.queued(unsaved, desk.trouble) : texts.saving) : sheet ? texts.saved : "";
     state.dataset.state = unsaved ? (desk.isLost ? "lost" : "saving") : "saved";
