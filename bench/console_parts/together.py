@@ -230,7 +230,9 @@ class Tab:
         dialogs = self.page.locator("dialog.conflict[open]")
         while dialogs.count():
             self.asked += 1
-            dialogs.last.get_by_role("button").nth(self.chance.randint(0, 1)).click()
+            # The one on top, which has the focus: one that Escape was pressed on came up again.
+            top = self.page.locator("dialog.conflict[open]:focus-within")
+            (top if top.count() else dialogs).last.get_by_role("button").nth(self.chance.randint(0, 1)).click()
 
     def settle(self) -> None:
         until = time.monotonic() + _LONGEST_S
