@@ -17,7 +17,7 @@ from rcl_cli.manifest.split import CannotSplitError, stratified_split
 from rcl_cli.operations.contents import changing, discard_orphans
 from rcl_cli.operations.resources import find_dataset
 from rcl_cli.status import CHANGING, DatasetStatus
-from rcl_cli.store import datasets, entries
+from rcl_cli.store import datasets, entries, entry_changes
 from rcl_cli.store.datasets import Dataset
 from rcl_cli.store.entries import State
 
@@ -57,7 +57,7 @@ def update(
             reader = DatasetReader(
                 io.BytesIO(changes), len(changes), bucket, lambda ref: context.names_files or entries.has(db, ref)
             )
-            counts = dataset.state.counts.plus(entries.put(db, reader))
+            counts = dataset.state.counts.plus(entry_changes.put(db, reader))
             reader.check()
             if entries.label_count(db) > MAX_LABELS:
                 raise TerminalManifestError(codes.MANIFEST_TOO_MANY_LABELS)
@@ -67,7 +67,7 @@ def update(
             counts = dataset.state.counts
             outcome = (DatasetStatus.UPDATE_FAILED, error.code.message, "CLIENT_ERROR")
         db.execute("RELEASE changes")
-        return entries.settle(db, *outcome, context.now_ms(), counts)
+        return entry_changes.settle(db, *outcome, context.now_ms(), counts)
 
 
 def check_updatable(dataset: Dataset) -> None:
@@ -90,7 +90,7 @@ def distribute_dataset_entries(context: Context, params: dict[str, Any]) -> dict
             message = codes.INSUFFICIENT_IMAGES_FOR_DISTRIBUTE.message
             for dataset, db in locked:
                 failed = DatasetStatus.UPDATE_FAILED
-                entries.settle(db, failed, message, "CLIENT_ERROR", context.now_ms(), dataset.state.counts)
+                entry_changes.settle(db, failed, message, "CLIENT_ERROR", context.now_ms(), dataset.state.counts)
     discard_orphans(context)
     return {}
 
@@ -134,7 +134,7 @@ def _distribute(context: Context, train: Dataset, test: Dataset) -> None:
     positions = list(labels)
     chosen = stratified_split([labels[p] for p in positions], _TEST_SHARE, _SPLIT_SEED)
     moved = [positions[i] for i in chosen]
-    rewrite(context, (train, test), lambda new: entries.move(new[0], new[1], moved), DISTRIBUTED)
+    rewrite(context, (train, test), lambda new: entry_changes.move(new[0], new[1], moved), DISTRIBUTED)
 
 
 def rewrite(
@@ -156,7 +156,9 @@ def rewrite(
         states = []
         for draft in drafts:
             counts, now_ms = entries.count(draft.db), context.now_ms()
-            states.append(entries.settle(draft.db, DatasetStatus.UPDATE_COMPLETE, message, "SUCCESS", now_ms, counts))
+            states.append(
+                entry_changes.settle(draft.db, DatasetStatus.UPDATE_COMPLETE, message, "SUCCESS", now_ms, counts)
+            )
             draft.finish()
         with context.database.write() as db:
             for dataset, draft, state in zip(found, drafts, states, strict=True):

@@ -17,7 +17,7 @@ from rcl_cli.operations.contents import discard_orphans, reading
 from rcl_cli.operations.resources import arn, find_project, unused_ms
 from rcl_cli.operations.tagging import given_tags
 from rcl_cli.status import COPYABLE, DatasetStatus
-from rcl_cli.store import datasets, entries, tags
+from rcl_cli.store import datasets, entries, entry_changes, tags
 from rcl_cli.store.datasets import Dataset
 from rcl_cli.store.entries import Counts
 from rcl_cli.store.entry_files import Draft
@@ -49,7 +49,7 @@ def create_dataset(context: Context, params: dict[str, Any]) -> dict[str, Any]:
             outcome = (*_CREATED, _copy(context, source["DatasetArn"], made))
         else:
             outcome = (*_CREATED, Counts())
-        state = entries.settle(made.db, *outcome[:-1], context.now_ms(), outcome[-1])
+        state = entry_changes.settle(made.db, *outcome[:-1], context.now_ms(), outcome[-1])
         made.finish()
         with context.database.write() as db:
             project = _project_for(db, params["ProjectArn"], kind)
@@ -110,7 +110,7 @@ def _import(made: Draft, stream: BinaryIO, size_bytes: int, *, takes_files: bool
     """Read a manifest into a new dataset; what is wrong with the file ends up in the dataset's status."""
     try:
         reader = reader_of(stream, size_bytes, takes_files=takes_files)
-        counts = entries.put(made.db, reader)
+        counts = entry_changes.put(made.db, reader)
         reader.check()
         if entries.label_count(made.db) > MAX_LABELS:
             raise TerminalManifestError(codes.MANIFEST_TOO_MANY_LABELS)

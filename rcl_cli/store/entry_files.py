@@ -22,7 +22,7 @@ from rcl_cli.store.trouble import code_of, is_full
 _FILE = "entries.db"
 _NEW, _GONE = ".new-", ".gone-"
 
-# Keys that hold more than one thing are explained in entries.py.
+# Keys that hold more than one thing are explained in entry_labels.py.
 _INITIAL = (
     """CREATE TABLE entries (
         id INTEGER PRIMARY KEY,

@@ -154,7 +154,7 @@ def test_who_dies_before_the_store_knows_has_changed_the_dataset(home: Home, mon
     assert datasets.behind(home.context.database.connection) == []
     # And before the file: nothing has changed, and the row says so again.
     with monkeypatch.context() as patch:
-        patch.setattr("rcl_cli.store.entries.put", lambda *_: 1 / 0)
+        patch.setattr("rcl_cli.store.entry_changes.put", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             put(home, dataset, 15, 5)
     assert len(datasets.behind(home.context.database.connection)) == 1

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rcl_cli.manifest.line import Line, parse_line
-from rcl_cli.store import datasets, entries
+from rcl_cli.store import datasets, entries, entry_changes
 from rcl_cli.store.database import Database
 from rcl_cli.store.entries import Counts, EntryFilter
 from rcl_cli.store.entry_files import Draft, EntryFiles
@@ -95,7 +95,7 @@ def test_pages_are_those_of_a_plain_list(
 ) -> None:
     texts = [some_line(number, *row) for number, row in enumerate(rows)]
     with new_files(tmp_path_factory.mktemp("entries")) as (file,):
-        entries.put(file.db, map(parse_line, texts))
+        entry_changes.put(file.db, map(parse_line, texts))
         assert all_pages(file.db, conditions, limit) == [text for text in texts if fits(parse_line(text), conditions)]
 
 
@@ -107,8 +107,8 @@ def test_changes_keep_order_counts_and_labels(
     texts = {number: some_line(number, *row) for number, row in enumerate(first)}
     changes = {number: some_line(number, *row) for number, row in second.items()}
     with new_files(tmp_path_factory.mktemp("entries"), 3) as (one, copied, other):
-        before = entries.put(one.db, map(parse_line, texts.values()))
-        after = before.plus(entries.put(one.db, map(parse_line, changes.values())))
+        before = entry_changes.put(one.db, map(parse_line, texts.values()))
+        after = before.plus(entry_changes.put(one.db, map(parse_line, changes.values())))
         expected = list((texts | changes).values())
         check(one.db, expected)
         assert after == entries.count(one.db)
@@ -116,7 +116,7 @@ def test_changes_keep_order_counts_and_labels(
         copied.replace_by(one.db)
         check(copied.db, expected)
         positions = list(entries.labels_by_position(copied.db))[::3]
-        entries.move(copied.db, other.db, positions)
+        entry_changes.move(copied.db, other.db, positions)
         check(other.db, [text for number, text in enumerate(expected) if number % 3 == 0])
         check(copied.db, [text for number, text in enumerate(expected) if number % 3])
         copied.empty()
@@ -200,7 +200,7 @@ def test_a_page_of_one_takes_no_more_statements_than_a_long_one(tmp_path: Path, 
     texts += [json.dumps(image_line("data", "rare.jpg", "cat"))]
     statements: list[str] = []
     with new_files(tmp_path) as (made,):
-        entries.put(made.db, map(parse_line, texts))
+        entry_changes.put(made.db, map(parse_line, texts))
         made.db.set_trace_callback(statements.append)
         found = entries.page(made.db, EntryFilter(labels=("cat",), source_ref_contains="rare"), 0, limit)
     assert [one.line for one in found] == texts[-1:]

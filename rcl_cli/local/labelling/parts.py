@@ -15,7 +15,7 @@ from rcl_cli.operations.contents import described, discard_orphans, reading
 from rcl_cli.operations.entries import check_updatable, held, rewrite
 from rcl_cli.operations.resources import find_project
 from rcl_cli.status import DatasetStatus
-from rcl_cli.store import datasets, entries
+from rcl_cli.store import datasets, entries, entry_changes
 
 _MOVED, _REMOVED = "Entries were moved between the datasets.", "Entries were taken out of the dataset."
 
@@ -66,8 +66,8 @@ def move_entries(context: Context, project_arn: str, chosen: Mapping[str, Sequen
         lines = [(entry.position, parse_line(entry.line)) for entry in entries.at(new[0], sorted(set(chosen[source])))]
         known = entries.positions_of(new[1], [line.source_ref for _, line in lines])
         going = [(position, line) for position, line in lines if line.source_ref not in known]
-        entries.put(new[1], (line for _, line in going))
-        entries.remove(new[0], [position for position, _ in going])
+        entry_changes.put(new[1], (line for _, line in going))
+        entry_changes.remove(new[0], [position for position, _ in going])
         moved, there_already = len(going), len(lines) - len(going)
 
     with held(context, [source, target], check_updatable) as locked:
@@ -131,7 +131,7 @@ def remove_entries(context: Context, project_arn: str, chosen: Mapping[str, Sequ
                 for entry in found_now
                 if not isinstance(wanted, Mapping) or wanted[entry.position] == entry.line
             ]
-            entries.remove(db, there)
+            entry_changes.remove(db, there)
             removed += len(there)
 
     with held(context, arns, check_updatable) as locked:
