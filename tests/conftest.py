@@ -188,6 +188,20 @@ class Home:
         return {**clean, "RCL_HOME": str(self.path), "RCL_OFFLINE": "1", **more}
 
 
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> list[subprocess.Popen[bytes]]:
+    """The processes that are started."""
+    found: list[subprocess.Popen[bytes]] = []
+    popen = subprocess.Popen
+
+    def remembering(*words: Any, **options: Any) -> subprocess.Popen[bytes]:
+        found.append(popen(*words, **options))
+        return found[-1]
+
+    monkeypatch.setattr(subprocess, "Popen", remembering)
+    return found
+
+
 @pytest.fixture(scope="session", autouse=True)
 def clean_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """No setting of the developer's reaches a test."""

@@ -11,7 +11,6 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
@@ -22,20 +21,6 @@ from rcl_cli.imaging import thumbnails
 from rcl_cli.imaging.thumbnails import Makers, small_jpeg
 from tests.conftest import Home, image_line, in_threads, noisy, wait_until
 from tests.functional.consoling import consoling
-
-
-@pytest.fixture
-def started(monkeypatch: pytest.MonkeyPatch) -> list[subprocess.Popen[bytes]]:
-    """The processes that are started."""
-    found: list[subprocess.Popen[bytes]] = []
-    popen = subprocess.Popen
-
-    def remembering(*words: Any, **options: Any) -> subprocess.Popen[bytes]:
-        found.append(popen(*words, **options))
-        return found[-1]
-
-    monkeypatch.setattr(thumbnails.subprocess, "Popen", remembering)
-    return found
 
 
 @pytest.fixture
@@ -50,6 +35,12 @@ def picture(tmp_path: Path) -> Path:
     path = tmp_path / "näme \udcff.jpg"
     noisy((200, 30, 30), (400, 300), 1).save(path)
     return path
+
+
+def be_hasty(monkeypatch: pytest.MonkeyPatch, idle_s: float) -> None:
+    """Let processes end that had nothing to do for so long."""
+    hasty = f"from rcl_cli.imaging import thumbnails; thumbnails._IDLE_S = {idle_s}; thumbnails.main()"
+    monkeypatch.setattr(thumbnails, "command", lambda _: [sys.executable, "-c", hasty])
 
 
 def loaded(makers: Makers, picture: Path, started: list[subprocess.Popen[bytes]], count: int = 2) -> None:
@@ -163,8 +154,7 @@ def test_nobody_waits_for_ever_when_all_are_killed(
 def test_those_that_are_just_leaving_harm_nobody(
     picture: Path, started: list[subprocess.Popen[bytes]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    hasty = "from rcl_cli.imaging import thumbnails; thumbnails._IDLE_S = 0.2; thumbnails.main()"
-    monkeypatch.setattr(thumbnails, "command", lambda _: [sys.executable, "-c", hasty])
+    be_hasty(monkeypatch, 0.2)
     makers = Makers(2)
     loaded(makers, picture, started)
     for number in range(12):
@@ -204,8 +194,7 @@ def test_where_processes_cannot_be_had_they_are_made_here(
 def test_they_end_without_work_and_without_whoever_asked(
     picture: Path, started: list[subprocess.Popen[bytes]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    hasty = "from rcl_cli.imaging import thumbnails; thumbnails._IDLE_S = 0.3; thumbnails.main()"
-    monkeypatch.setattr(thumbnails, "command", lambda _: [sys.executable, "-c", hasty])
+    be_hasty(monkeypatch, 0.3)
     makers = Makers(1)
     loaded(makers, picture, started, 1)
     assert started[0].wait(10) == 0

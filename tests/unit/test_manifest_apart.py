@@ -88,20 +88,6 @@ def test_small_manifests_and_streams_are_read_here(tmp_path: Path, monkeypatch: 
         assert isinstance(reader_of(stream, 2**25), DatasetReader)
 
 
-@pytest.fixture
-def started(monkeypatch: pytest.MonkeyPatch) -> list[subprocess.Popen[bytes]]:
-    """The processes that are started."""
-    found: list[subprocess.Popen[bytes]] = []
-    popen = subprocess.Popen
-
-    def remembering(*words: Any, **options: Any) -> subprocess.Popen[bytes]:
-        found.append(popen(*words, **options))
-        return found[-1]
-
-    monkeypatch.setattr(apart.subprocess, "Popen", remembering)
-    return found
-
-
 def test_a_reader_that_dies_is_an_error_of_the_service(tmp_path: Path, started: list[subprocess.Popen[bytes]]) -> None:
     path = write(tmp_path / "m", [image_line(number) for number in range(20_000)])
     with path.open("rb") as stream:
