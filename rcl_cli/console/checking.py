@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import secrets
 import threading
-import traceback
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from rcl_cli.console.answering import routes_of
 from rcl_cli.console.given import given_count, given_text
 from rcl_cli.context import Context
-from rcl_cli.errors import InvalidParameter, RclError, ResourceNotFound, ServiceError
+from rcl_cli.errors import InvalidParameter, ResourceNotFound
 from rcl_cli.local.datasets.checking.findings import Finding
 from rcl_cli.local.datasets.checks import Request, check_images
 from rcl_cli.local.datasets.mending import can_be_mended, entries_of, is_for_all, mend, way_of, whereabouts
 from rcl_cli.local.events import Counted, Event
 from rcl_cli.local.labelling.gallery import PARTS
+from rcl_cli.local.works import trouble_of
 from rcl_cli.manifest.line import parse_line
 from rcl_cli.operations.resources import find_project
 from rcl_cli.store import datasets
@@ -77,9 +77,7 @@ class CheckingRoutes:
         try:
             check = check._replace(findings=tuple(check_images(self._context, Request(sources), tell)))
         except Exception as error:  # noqa: BLE001 - whatever ends it must be told
-            if not isinstance(error, (ServiceError, RclError, OSError)):
-                traceback.print_exc()
-            check = check._replace(trouble=str(error))
+            check = check._replace(trouble=trouble_of(self._context, error))
         self._checks[project] = check._replace(done=self._checks[project].done, is_over=True)
 
     def _standing(self, given: Mapping[str, Any]) -> Any:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import traceback
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import PurePath
@@ -16,12 +15,13 @@ from starlette.routing import Route
 from rcl_cli.console.answering import as_json, body_of, guarded, routes_of
 from rcl_cli.console.given import given_count, given_text, given_texts
 from rcl_cli.context import Context
-from rcl_cli.errors import InvalidParameter, RclError, ServiceError
+from rcl_cli.errors import InvalidParameter
 from rcl_cli.local.events import Counted, Event
 from rcl_cli.local.feedback.adding import Outcome, Request, add
 from rcl_cli.local.feedback.overview import status
 from rcl_cli.local.feedback.verifying import Queued, verify, waiting
 from rcl_cli.local.models.judging import entries_of
+from rcl_cli.local.works import trouble_of
 from rcl_cli.operations.resources import find_project
 from rcl_cli.scratch import scratch
 from rcl_cli.status import FeedbackState
@@ -110,9 +110,7 @@ class FeedbackRoutes:
             with kept:
                 told = _outcome_json(add(self._context, request, tell))
         except Exception as error:  # noqa: BLE001 - whatever ends it must be told
-            if not isinstance(error, (ServiceError, RclError, OSError)):
-                traceback.print_exc()
-            told = {"trouble": str(error)}
+            told = {"trouble": trouble_of(self._context, error)}
         self._adding[project] = {**told, "is_over": True}
 
     def _progress(self, given: Mapping[str, Any]) -> Any:

@@ -6,7 +6,6 @@ import secrets
 import shutil
 import threading
 import time
-import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from itertools import islice
@@ -18,9 +17,7 @@ from rcl_cli.errors import (
     ImageTooLarge,
     InvalidImageFormat,
     InvalidParameter,
-    RclError,
     ResourceNotFound,
-    ServiceError,
 )
 from rcl_cli.formats import registry
 from rcl_cli.formats.files import is_image
@@ -30,6 +27,7 @@ from rcl_cli.local.datasets.imports import Request, check_project_name, collecte
 from rcl_cli.local.datasets.sources import Count
 from rcl_cli.local.events import Counted, Event, Tell, Understood
 from rcl_cli.local.labelling.adding import BUCKET, add_pictures, store_picture
+from rcl_cli.local.works import trouble_of
 from rcl_cli.operations.invoke import invoke
 from rcl_cli.regular import read_bytes
 from rcl_cli.scratch import place_of, scratch_at
@@ -260,9 +258,7 @@ class Bringing:
                 request = Request(folder.source, project, form=form, copy_to=place, is_brought=True)
                 import_images(self._context, request, tell)
         except Exception as error:  # noqa: BLE001 - whatever ends it must be told
-            if not isinstance(error, (ServiceError, RclError, OSError)):
-                traceback.print_exc()
-            work = work._replace(trouble=folder.without_place(str(error)))
+            work = work._replace(trouble=folder.without_place(trouble_of(self._context, error)))
         with self._lock:
             self._projects.discard(project)
             folder.work = work._replace(is_over=True, notes=tuple(map(folder.without_place, work.notes)))

@@ -6,9 +6,7 @@ Kept in a file a version below the home's cache: it can be made anew by asking a
 from __future__ import annotations
 
 import json
-import sqlite3
 import threading
-import traceback
 from array import array
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing
@@ -17,13 +15,13 @@ from typing import NamedTuple
 
 from rcl_cli.context import Context
 from rcl_cli.domain import Detection
-from rcl_cli.errors import RclError, ServiceError
 from rcl_cli.evaluation.sureness import disagreement, unsure
 from rcl_cli.local.detecting.asking import Answer, detect_all
 from rcl_cli.local.detecting.detectors import detector_of
 from rcl_cli.local.feedback.answers import answerer_of, detection_of
 from rcl_cli.local.labelling.gallery import Listing, part_of, place, position_of
 from rcl_cli.local.labelling.lines import labelling_of
+from rcl_cli.local.works import trouble_of
 from rcl_cli.operations.contents import reading
 from rcl_cli.store import answers, entries
 from rcl_cli.store.versions import Version
@@ -199,9 +197,7 @@ class Asking:
                     if arn in self._stopped:
                         break
         except Exception as error:  # noqa: BLE001 - whatever ends it must be told
-            if not isinstance(error, (ServiceError, RclError, sqlite3.Error, OSError)):
-                traceback.print_exc()
-            trouble = str(error)
+            trouble = trouble_of(self._context, error)
         with self._lock:
             self._standing[arn] = self._standing[arn]._replace(is_over=True, trouble=trouble)
 
