@@ -88,6 +88,24 @@ def new_file(folder: Path, suffix: str = "") -> Iterator[Path]:
         os.close(descriptor)
 
 
+@contextmanager
+def alone(path: Path) -> Iterator[None]:
+    """One at a time, of all processes and threads; where files can't be locked, all at once.
+
+    Args:
+        path: a file that is there for this; made if need be.
+
+    Raises:
+        OSError: it can't be made.
+    """
+    import fcntl
+
+    with path.open("w") as lock:
+        with suppress(OSError):
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 def abandoned_files(folder: Path) -> list[Path]:
     """New files of a folder whose writers died; where files can't be locked, that can't be told."""
     found = []

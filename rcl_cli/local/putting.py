@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
 from rcl_cli.buckets.base import Bucket, BucketOutOfReachError, BucketWriteError, NoSuchObjectError
 from rcl_cli.context import Context
+from rcl_cli.durable import alone
 from rcl_cli.imaging.limits import MAX_FILE_BYTES
 
 _PUTTING = threading.Lock()
@@ -17,12 +18,8 @@ _PUTTING = threading.Lock()
 @contextmanager
 def putting_alone(context: Context) -> Iterator[None]:
     """Pictures that come at one moment may have one name: from looking to writing one at a time, of all processes."""
-    import fcntl
-
-    with _PUTTING, (context.layout.home / "pictures.lock").open("w") as lock:
-        # Where files can't be locked, threads take turns still.
-        with suppress(OSError):
-            fcntl.flock(lock, fcntl.LOCK_EX)
+    # Where files can't be locked, threads take turns still.
+    with _PUTTING, alone(context.layout.home / "pictures.lock"):
         yield
 
 

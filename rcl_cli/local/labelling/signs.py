@@ -5,17 +5,16 @@ Kept in a file a project beside the store: AWS has no place for them, and nothin
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
 from rcl_cli.context import Context
-from rcl_cli.durable import write_durably
+from rcl_cli.durable import alone, write_durably
 from rcl_cli.errors import InvalidParameter
 from rcl_cli.operations.resources import find_project
 from rcl_cli.store import projects
@@ -88,22 +87,12 @@ def rename_sign(context: Context, project_arn: str, label: str, to: str | None) 
 def _change(context: Context, project_arn: str, change: Callable[[Signs], Signs]) -> None:
     path = _path(context, project_arn)
     path.parent.mkdir(mode=0o700, exist_ok=True)
-    with _alone(path.parent), context.database.read() as db:
+    with alone(path.parent / "lock"), context.database.read() as db:
         find_project(db, project_arn)
         signs = {name: sign for name, sign in change(_read(path, project_arn)).items() if sign != Sign()}
         document = {"project": project_arn, "labels": {name: sign._asdict() for name, sign in signs.items()}}
         write_durably(path, json.dumps(document, ensure_ascii=False).encode("utf-8", "surrogatepass"))
         _sweep(path.parent, lambda arn: projects.by_arn(db, arn) is not None)
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """One at a time, of all processes."""
-    with (folder / "lock").open("w") as lock:
-        # Where files can't be locked, the last one's stay.
-        with suppress(OSError):
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def _path(context: Context, project_arn: str) -> Path:
