@@ -6,7 +6,7 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,7 +21,7 @@ from rcl_cli.config import (
     load_config,
     read_document,
 )
-from rcl_cli.durable import new_file, replace_durably
+from rcl_cli.durable import alone, new_file, replace_durably
 from rcl_cli.errors import ConfigError, InvalidParameter, RclError, UsageError
 from rcl_cli.local.home.yaml_edit import edited
 from rcl_cli.regular import read_bytes
@@ -195,7 +195,8 @@ def change(key: str, value: str | None, environment: Mapping[str, str]) -> Chang
     path = layout.config
     wanted = None if value is None else _scalar(key, value)
     try:
-        with _alone(layout):
+        # Two changes at once would lose one of them.
+        with alone(layout.home / ".config.lock"):
             # What is wrong with it already is not this change's fault.
             load_config(layout.home, {})
             # As bytes: line ends are people's own too.
@@ -213,16 +214,6 @@ def change(key: str, value: str | None, environment: Mapping[str, str]) -> Chang
     with suppress(RclError):
         winner = None if value is None else setting_of(key, environment).winner
     return Changed(path, winner if winner is not None and winner.place != str(path) else None)
-
-
-@contextmanager
-def _alone(layout: Layout) -> Iterator[None]:
-    """Two changes at once would lose one of them."""
-    import fcntl
-
-    with (layout.home / ".config.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def _replace(path: Path, text: str) -> None:
