@@ -7,12 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Route, expect
 
 from rcl_cli.errors import InvalidParameter
 from rcl_cli.local.labelling.parts import Moved, move_entries, remove_entries, split
 from rcl_cli.store import entries
-from tests.conftest import Home, box_images, image_line
+from tests.conftest import Home, box_images, image_line, wait_until
 from tests.functional.browser import needs_browser
 from tests.functional.consoling import consoling
 from tests.functional.pages import at_console
@@ -159,6 +159,29 @@ def test_parts_in_the_browser(browser: Browser, home: Home) -> None:
         expect(page.locator("#notes")).to_contain_text("8 removed.")
         expect(page.locator(".choose:visible")).to_have_count(1)
         assert len(refs(home, train)) == 1
+
+
+def test_what_is_done_waits_until_a_range_is_chosen(browser: Browser, home: Home) -> None:
+    training, _ = box_images(home, 6, 0)
+    train = home.dataset(home.project(), "TRAIN", training)
+    with at_console(browser, home) as (page, _):
+        page.locator(".card a").click()
+        boxes = page.locator(".choose:visible")
+        expect(boxes).to_have_count(6)
+        boxes.nth(1).check(force=True)
+        # Which images lie between is long in coming.
+        held: list[Route] = []
+        page.route("**/local/gallery", lambda route: held.append(route))
+        boxes.nth(4).click(modifiers=["Shift"], force=True)
+        page.get_by_role("button", name="Remove").click()
+        wait_until(lambda: bool(held or page.wait_for_timeout(50)))
+        for one in held:
+            one.continue_()
+        page.unroute("**/local/gallery")
+        expect(page.locator("dialog")).to_contain_text("Take 4 images out of the project?")
+        page.locator("dialog").get_by_role("button", name="Remove").click()
+        expect(page.locator("#notes")).to_contain_text("4 removed.")
+    assert refs(home, train) == ["box-0.jpg", "box-5.jpg"]
 
 
 def test_a_split_that_can_not_be_locks_nothing(home: Home) -> None:

@@ -220,16 +220,22 @@ export async function gallery(name) {
     }
   }
   // --- choosing ---
+  // What is done with those that are chosen waits until it is known which they are.
+  let choosing = Promise.resolve();
   /** @param {Tile} tile @param {boolean} isRange from the one that was chosen before to this one */
-  async function chosen(tile, isRange) {
+  function chosen(tile, isRange) {
+    const marked = mark(tile, isRange);
+    choosing = choosing.then(() => marked);
+  }
+  /** @param {Tile} tile @param {boolean} isRange */
+  async function mark(tile, isRange) {
     const isChosen = tile.box.checked, from = isRange && choice.last !== null ? choice.last : tile.index;
     choice.last = tile.index;
     choice.revision ||= listing.revision;
     const [first, last] = [Math.min(from, tile.index), Math.max(from, tile.index)];
     try {
       for (let start = first; start <= last; start += 500) {
-        // A tile has no entry while it is asked for.
-        const found = isRange || !tile.entry ? (await local("gallery", { project: project.arn, filter: listing.filter, revision: listing.revision, offset: start, limit: Math.min(500, last - start + 1) })).entries : [tile.entry];
+        const found = isRange ? (await local("gallery", { project: project.arn, filter: listing.filter, revision: listing.revision, offset: start, limit: Math.min(500, last - start + 1) })).entries : [tile.entry];
         for (const entry of found) if (entry) choice.set(entry, isChosen);
       }
     } catch (error) { failed(error); }
@@ -240,6 +246,8 @@ export async function gallery(name) {
     many.hidden = !count;
     said.textContent = texts.chosen(count);
     every.textContent = texts.chooseAll(listing.total);
+    // At once: a frame later somebody may have pressed the next one.
+    for (const one of tiles.values()) if (one.entry) one.box.checked = choice.has(one.entry);
     paint();
   }
   /** How the server is told what is chosen. */
@@ -256,6 +264,7 @@ export async function gallery(name) {
   }
   async function act(/** @type {() => Promise<unknown>} */ what) {
     try {
+      await choosing;
       if (await what() === false) return;
       choice.none();
       await listing.look();
@@ -283,6 +292,7 @@ export async function gallery(name) {
   });
   async function download() {
     try {
+      await choosing;
       const { queue } = await local("choose", named());
       make("a", { href: `/local/manifest?${new URLSearchParams({ queue })}`, download: true }).click();
     } catch (error) { failed(error); }
