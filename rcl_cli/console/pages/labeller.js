@@ -239,7 +239,7 @@ export async function labeller(name, first) {
     file.textContent = sheet ? sheet.source_ref.split("/").pop() : total && hasArrived ? texts.gone : "";
     const unsaved = desk.unsaved;
     state.textContent = unsaved ? (desk.isLost ? texts.queued(unsaved, desk.trouble) : texts.saving) : sheet ? texts.saved : "";
-    state.dataset.state = unsaved ? (desk.isLost ? "lost" : "saving") : "saved";
+    state.dataset.state = unsaved ? (desk.isLost ? "lost" : "saving") : sheet ? "saved" : "";
     /** @type {Map<string, number>} */
     const counts = new Map();
     for (const one of own()) counts.set(one.label, (counts.get(one.label) ?? 0) + 1);
