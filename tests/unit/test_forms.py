@@ -125,7 +125,7 @@ def test_a_form_that_takes_longer_is_found_out(tmp_path: Path, probes: list[str]
     forms.export_onnx(card, tmp_path)
     plain, slow = registry.on_onnx(card, tmp_path, 1), registry.on_onnx(card, tmp_path, 1)
     really = slow.forward
-    slow.forward = lambda pixels: [really(pixels) for _ in range(4)][0]  # type: ignore[method-assign]
+    slow.forward = lambda pixels: [really(pixels) for _ in range(40)][0]  # type: ignore[method-assign]
     assert forms._time_share(slow, plain, probes) > 2
     assert forms._time_share(plain, slow, probes) < 0.5
 
