@@ -55,17 +55,17 @@ def asked(client: Address, server: Address) -> int | None:
             return None
         raise OSError(-number, os.strerror(-number))
     body = answer[_HEADER.size :]
-    found_family, state = body[0], body[1]
+    internet, state = body[0], body[1]
     uid, inode = struct.unpack_from("=II", body, 64)
     # For want of one a socket that listens there is told. One without an inode is nobody's any more, and called root's.
-    is_it = _told(found_family, body[4:]) == (client[1], server[1], *packed)
+    is_it = _told(internet, body[4:]) == (client[1], server[1], *packed)
     return uid if is_it and state in _OWNED and inode else None
 
 
-def _told(family: int, ends: bytes) -> tuple[int, int, bytes, bytes]:
+def _told(internet: int, ends: bytes) -> tuple[int, int, bytes, bytes]:
     """Ports and addresses of an answer; a socket of IPv6 that speaks IPv4 is told as the former."""
     port, other_port, *addresses = _ENDS.unpack_from(ends)
-    length = 4 if family == socket.AF_INET else 16
+    length = 4 if internet == socket.AF_INET else 16
     ours, theirs = (_packed((str(ipaddress.ip_address(one[:length])), None)) for one in addresses)
     return port, other_port, ours, theirs
 

@@ -195,7 +195,8 @@ def listed(home: Home, dataset: str) -> set[str]:
 
 
 def _lines_of(texts: list[str]) -> list[str]:
-    return [line for line in "\n".join(texts).split("\n") if line.strip()]
+    """As a file of them is read; a mark of the byte order at its beginning is none of the first line."""
+    return [line for line in "\n".join(texts).removeprefix("\ufeff").split("\n") if line.strip()]
 
 
 # --- annotations ------------------------------------------------------------------------------------------------------
