@@ -56,9 +56,9 @@ def main() -> None:
 
     from rcl_cli.backends import registry
     from rcl_cli.backends.base import ONNX_FILE
+    from rcl_cli.backends.boxes.predictor import BoxPredictor
     from rcl_cli.backends.predictors import predict
     from rcl_cli.backends.runtimes.onnx_runner import OnnxRunner
-    from rcl_cli.backends.yolo.predictor import YoloPredictor
     from rcl_cli.domain import Box, Sample
     from rcl_cli.evaluation.metrics import evaluate, match_image
 
@@ -97,7 +97,7 @@ def main() -> None:
                 activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8,
                 calibrate_method=method,
             )  # fmt: skip
-            integers = YoloPredictor(OnnxRunner(path), card)
+            integers = BoxPredictor(OnnxRunner(path), card)
             found = [f"{what} {f:.4f}" for what, f in zip(("AP50", "F1"), figures(integers), strict=True)]
             ratio = speed(integers, ours, calibration[0][None])
             print(f"8-bit integers, {name}: {', '.join(found)}, a forward pass takes {ratio:.2f} of float32's time")

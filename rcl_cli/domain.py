@@ -72,7 +72,8 @@ class TrainingPlan:
         image_size: longer side in pixels that images are resized to.
         weights: `auto`, `none`, or a local file with pretrained weights.
         precision: of the model that serves: `auto`, or `float32` for single precision only.
-        time_budget_s: stop the training stage after this many seconds, keeping the best so far.
+        time_budget_s: how long the training stage takes; `epochs` are then a first guess, unless they were asked for.
+        is_epochs_asked: somebody wants so many epochs, and no more where there is time for them.
         offline: never open a network connection.
     """
 
@@ -92,6 +93,7 @@ class TrainingPlan:
     time_budget_s: float | None
     offline: bool
     precision: str = "auto"
+    is_epochs_asked: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,7 +71,7 @@ def copying(bench: Bench) -> None:
 
 def decoding_rate(paths: list[object], size_px: int) -> float:
     """Images a second, decoded and brought to their canvas as a detector's predictor does it, on all cores."""
-    from rcl_cli.backends.yolo.family import STRIDE
+    from rcl_cli.backends.boxes.planning import STRIDE
     from rcl_cli.config import cpu_cores
     from rcl_cli.imaging.decode import decode
     from rcl_cli.imaging.geometry import letterbox

@@ -11,6 +11,9 @@ if TYPE_CHECKING:
 
 # What is found in an image: boxes, or labels of the whole.
 Task = Literal["detection", "classification"]
+# What trained weights may fall under.
+Licence = Literal["any", "permissive"]
+_PERMISSIVE = ("Apache-2.0", "BSD-3-Clause", "CC0-1.0", "MIT")
 
 
 class Data(NamedTuple):
@@ -75,3 +78,8 @@ class Family:
     knows: Callable[[str], bool]
     defaults: Callable[[Data], Defaults]
     reasons: Callable[[Data, Defaults], Mapping[str, str]] = _no_reasons
+
+    @property
+    def is_permissive(self) -> bool:
+        """Whether who uses its models need not give anything away."""
+        return self.licence in _PERMISSIVE

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from importlib import import_module
 from pathlib import Path
@@ -21,7 +21,7 @@ from rcl_cli.backends.base import (
     Trainer,
     lacks_memory,
 )
-from rcl_cli.backends.family import Family, Task
+from rcl_cli.backends.family import Family, Licence, Task
 from rcl_cli.domain import ModelCard
 from rcl_cli.errors import ConfigError
 
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 # The first family of a task is its default.
 FAMILIES = {
     "yolo": "rcl_cli.backends.yolo.family",
+    "litedet": "rcl_cli.backends.litedet.family",
     "classifier": "rcl_cli.backends.classifier.family",
 }
 
@@ -48,10 +49,22 @@ def family(name: str) -> Family:
     return found
 
 
-def family_for(task: Task, model: str) -> str:
-    """The name of the family that an architecture is of; of `auto`, and of what nobody knows, the task's first one."""
+def families_for(task: Task, model: str, licence: Licence) -> list[str]:
+    """The names of the families that may train: of `auto` all of the task, the preferred one first.
+
+    Args:
+        model: an architecture, `auto`, or what nobody knows: that is the preferred family's to refuse.
+
+    Raises:
+        ConfigError: the architecture falls under another licence.
+    """
     names = [name for name in FAMILIES if family(name).task == task]
-    return next((name for name in names if model != "auto" and family(name).knows(model)), names[0])
+    known = [name for name in names if model != "auto" and family(name).knows(model)]
+    allowed = [name for name in known or names if licence == "any" or family(name).is_permissive]
+    if not allowed:
+        others = ", ".join(f"{name} ({family(name).licence})" for name in known or names)
+        raise ConfigError(f"Only permissive licences are asked for; for {task} by {model} there is {others}.")
+    return allowed if model == "auto" else allowed[:1]
 
 
 def trainer(name: str) -> Trainer:
@@ -59,9 +72,11 @@ def trainer(name: str) -> Trainer:
     return made
 
 
-def offers(name: str, model: str, device: str, images: int) -> list[Offer]:
-    """Architectures with their weights, best first; `model` is `auto` or one architecture's name."""
-    found: list[Offer] = import_module(family(name).network).offers(model, device, images)
+def offers(names: Sequence[str], model: str, device: str, images: int) -> list[Offer]:
+    """Architectures of families with their weights, best first; `model` is `auto` or one architecture's name."""
+    found: list[Offer] = []
+    for name in names:
+        found += import_module(family(name).network).offers(model, device, images)
     return found
 
 

@@ -44,19 +44,25 @@ def resize(image: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint
     return np.asarray(Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR), dtype=np.uint8)
 
 
+def framed(height: int, width: int, size_px: int, stride: int) -> tuple[tuple[int, int], Letterbox]:
+    """(height, width) of the canvas that `letterbox` gives an image of a size, and where the image lies on it."""
+    fitted_h, fitted_w = fitted_size(height, width, size_px)
+    canvas_h, canvas_w = (math.ceil(side / stride + 0.5) * stride for side in (fitted_h, fitted_w))
+    return (canvas_h, canvas_w), Letterbox((canvas_w - fitted_w) // 2, (canvas_h - fitted_h) // 2, fitted_w, fitted_h)
+
+
 def letterbox(image: NDArray[np.uint8], size_px: int, stride: int) -> tuple[NDArray[np.uint8], Letterbox]:
     """Fit an image to `size_px` and centre it on a grey canvas with sides that are multiples of `stride`.
 
     The canvas is at least half a stride larger than the image each way, as in Ultralytics' validation: objects at the
     edge are found much better with some margin around them (bench/RESULTS.md).
     """
-    fitted = fit_longer_side(image, size_px)
-    height, width = fitted.shape[:2]
-    canvas_h, canvas_w = (math.ceil(side / stride + 0.5) * stride for side in (height, width))
-    top, left = (canvas_h - height) // 2, (canvas_w - width) // 2
-    canvas = np.full((canvas_h, canvas_w, 3), PADDING_GREY, dtype=np.uint8)
-    canvas[top : top + height, left : left + width] = fitted
-    return canvas, Letterbox(left, top, width, height)
+    height, width = image.shape[:2]
+    shape, frame = framed(height, width, size_px, stride)
+    canvas = np.full((*shape, 3), PADDING_GREY, dtype=np.uint8)
+    rows, columns = slice(frame.top, frame.top + frame.height), slice(frame.left, frame.left + frame.width)
+    canvas[rows, columns] = fit_longer_side(image, size_px)
+    return canvas, frame
 
 
 def stretch(image: NDArray[np.uint8], size_px: int) -> NDArray[np.uint8]:

@@ -10,6 +10,9 @@ import random
 from collections import Counter
 from collections.abc import Collection, Sequence
 
+# Of small groups that may be taken, and how many images more than wanted may be.
+_MOST_SHARE, _MOST_OF_WANTED = 0.9, 1.5
+
 
 class CannotSplitError(Exception):
     """A label has too few images to stand in both parts."""
@@ -49,6 +52,48 @@ def stratified_split(labels: Sequence[Collection[str]], share: float, seed: int,
     if strict and (missing := _one_sided(sets, totals, chosen)):
         raise CannotSplitError(missing)
     return sorted(chosen)
+
+
+def grouped_split(
+    labels: Sequence[Collection[str]], groups: Sequence[int], share: float, seed: int
+) -> list[int] | None:
+    """As `stratified_split`, as far as can be, of groups of images that stay together.
+
+    Args:
+        groups: of each image, the number of its group.
+
+    Returns:
+        Sorted indices of the smaller part; None where the groups are too large for it to have half of what it should,
+        as where all images are one scene.
+    """
+    members: dict[int, list[int]] = {}
+    for index, group in enumerate(groups):
+        members.setdefault(group, []).append(index)
+    wanted = part_size(len(labels), share)
+    # Of a large one most says little that the rest of it doesn't; where there is nothing else it must do.
+    for most in (max(1, wanted // 2), 2 * wanted):
+        small = [images for images in members.values() if len(images) <= most]
+        images = sum(map(len, small))
+        if images >= wanted and len(small) > 1:
+            break
+    else:
+        return None
+    each = [set().union(*(labels[index] for index in one)) for one in small]
+    chosen = [small[number] for number in stratified_split(each, min(wanted / images, _MOST_SHARE), seed, strict=False)]
+    # Groups are dealt out by their number, which may come to too many images, or to too few.
+    chosen.sort(key=len)
+    while len(chosen) > 1 and sum(map(len, chosen)) > _MOST_OF_WANTED * wanted:
+        chosen.pop()
+    found = {index for one in chosen for index in one}
+    left = Counter(label for index, one in enumerate(labels) if index not in found for label in set(one))
+    for one in sorted(small, key=len, reverse=True):
+        theirs = Counter(label for index in one for label in set(labels[index]))
+        is_spare = all(left[label] > count for label, count in theirs.items())
+        fits = len(found) < wanted and len(found) + len(one) <= _MOST_OF_WANTED * wanted
+        if found.isdisjoint(one) and is_spare and fits:
+            found.update(one)
+            left -= theirs
+    return sorted(found) if len(found) >= wanted / 2 else None
 
 
 def _deal(

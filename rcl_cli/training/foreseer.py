@@ -32,6 +32,7 @@ from rcl_cli.manifest.split import CannotSplitError
 from rcl_cli.manifest.training import CheckedLine, FileCheck, TrainingCheck, check_pair
 from rcl_cli.training import job as jobs
 from rcl_cli.training.job import TrainingJob
+from rcl_cli.training.plan import MOST_EPOCHS
 from rcl_cli.training.prepare import samples_of, split_lines
 from rcl_cli.training.stages import decide
 
@@ -109,11 +110,20 @@ def _choices(job: TrainingJob, check: TrainingCheck, *, is_split: bool) -> Itera
     yield "held out", f"{len(plan.holdout):,} images", "They tell which epoch is best, and are not trained on."
     yield "device", plan.device, "The fastest that torch sees here."
     yield "model", plan.model, reasons.get("model", "")
-    yield "weights", weights.source, "" if weights.path else "Nothing to start from was found."
+    yield (
+        "weights",
+        weights.source,
+        "" if weights.path else "Nothing to start from was found; rcl-cli[weights] brings some.",
+    )
+    is_open = plan.time_budget_s is not None and not plan.is_epochs_asked
     # How large things are in scenes shows when they are composed.
     for name in ("epochs", "batch") if check.brand else ("image_size", "epochs", "batch"):
-        yield name, f"{getattr(plan, name):,}", reasons.get(name, "")
-    yield "patience", f"{plan.patience:,}", "Epochs without anything better before it ends early."
+        if name == "epochs" and is_open:
+            yield name, "as many as fit", f"You give it {plan.time_budget_s:,.0f} seconds."
+        else:
+            yield name, f"{getattr(plan, name):,}", reasons.get(name, "")
+    if plan.patience < MOST_EPOCHS:
+        yield "patience", f"{plan.patience:,}", "Epochs without anything better before it ends early."
 
 
 def _not_fetched(offer: Offer, _cache: Path, _report: Report) -> Path:

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rcl_cli.backends.family import Licence
 from rcl_cli.errors import InvalidParameter
+from rcl_cli.training.plan import MOST_EPOCHS
 
 TAG_PREFIX = "rcl:"
 
@@ -22,11 +24,12 @@ class TrainingOptions:
         model: `auto` or an architecture.
         image_size: longer side in pixels, 32..4096.
         device: `auto`, `cpu`, `cuda`, `cuda:N`, `mps`.
-        time_budget_s: seconds for the training stage.
+        time_budget_s: seconds that the training stage takes: as many epochs as fit, at most `epochs`.
         weights: `auto`, `none` or a file.
         precision: `auto`, of the fastest form that agrees with the reference; `float32`, single precision only.
         retries: how often a training whose process died is started again.
         parallel: trainings on one device at once; more wait.
+        license: `any`, or `permissive`: of models that fall under a licence which asks nothing of who uses them.
     """
 
     model: str = "auto"
@@ -41,6 +44,7 @@ class TrainingOptions:
     precision: str = "auto"
     retries: int = 1
     parallel: int = 1
+    license: Licence = "any"
 
 
 def _whole(low: int, high: int) -> Callable[[str], int]:
@@ -76,6 +80,13 @@ def _precision(text: str) -> str:
     return text
 
 
+def _license(text: str) -> str:
+    """Any or permissive"""
+    if text not in ("any", "permissive"):
+        raise ValueError
+    return text
+
+
 def _word(text: str) -> str:
     """A name of letters, digits, _, - and ."""
     if not re.fullmatch(r"[\w.\-]+", text):
@@ -93,17 +104,18 @@ def _weights(text: str) -> str:
 
 _PARSERS: dict[str, Callable[[str], Any]] = {
     "model": _word,
-    "epochs": _whole(1, 10_000),
+    "epochs": _whole(1, MOST_EPOCHS),
     "image_size": _whole(32, 4096),
     "batch": _whole(1, 4096),
     "device": _device,
     "seed": _whole(0, 2**31 - 1),
     "time_budget_s": _positive,
     "weights": _weights,
-    "patience": _whole(1, 10_000),
+    "patience": _whole(1, MOST_EPOCHS),
     "precision": _precision,
     "retries": _whole(0, 100),
     "parallel": _whole(1, 64),
+    "license": _license,
 }
 
 

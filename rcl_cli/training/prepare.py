@@ -17,7 +17,7 @@ from rcl_cli.manifest import codes
 from rcl_cli.manifest.checks import Problem
 from rcl_cli.manifest.line import Line, bucket_of, parse_line, refused
 from rcl_cli.manifest.reader import read_rows
-from rcl_cli.manifest.split import CannotSplitError, stratified_split
+from rcl_cli.manifest.split import CannotSplitError, grouped_split, stratified_split
 from rcl_cli.manifest.training import CheckedLine, FileCheck, TrainingCheck, check_pair, choose_use_case
 from rcl_cli.training.plan import HOLDOUT_SHARE
 
@@ -150,12 +150,17 @@ class Parts:
     holdout: tuple[Sample, ...]
 
 
-def hold_out(samples: Sequence[Sample], seed: int) -> Parts:
-    """Set a tenth of the training data aside, stratified; very small sets judge themselves."""
+def hold_out(samples: Sequence[Sample], seed: int, groups: Sequence[int] | None = None) -> Parts:
+    """Set a tenth of the training data aside, stratified; very small sets judge themselves.
+
+    Args:
+        groups: of each image, the number of those that look the same; they stay together, where there is more to a set.
+    """
     if len(samples) < _MIN_FOR_HOLDOUT:
         return Parts(tuple(samples), tuple(samples))
     labels = [set(s.labels) | {label for label, _ in s.boxes} for s in samples]
-    chosen = set(stratified_split(labels, HOLDOUT_SHARE, seed, strict=False))
+    found = grouped_split(labels, groups, HOLDOUT_SHARE, seed) if groups else None
+    chosen = set(found if found is not None else stratified_split(labels, HOLDOUT_SHARE, seed, strict=False))
     if not chosen:
         # Every image is the only one of some label: none can be spared.
         return Parts(tuple(samples), tuple(samples))

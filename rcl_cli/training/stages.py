@@ -27,10 +27,12 @@ from rcl_cli.domain import Detection, ModelCard, Progress, Sample, TrainingPlan,
 from rcl_cli.durable import sync_tree, write_durably
 from rcl_cli.errors import ConfigError
 from rcl_cli.evaluation import evidence
+from rcl_cli.evaluation.expected import Expected, expected
 from rcl_cli.evaluation.metrics import Evaluation, Match, confusion, evaluate, match_image
 from rcl_cli.training import plan as planning
 from rcl_cli.training import results
 from rcl_cli.training.job import TrainingJob
+from rcl_cli.training.likeness import groups_of
 from rcl_cli.training.options import TrainingOptions
 from rcl_cli.training.prepare import fingerprint, hold_out
 from rcl_cli.training.writing import ResultFiles
@@ -96,7 +98,12 @@ def make_plan(
     def find(offers: Sequence[Offer]) -> WeightsChoice:
         return choose_weights(job.options.weights, offers, job.weights_cache, report, offline=job.offline)
 
-    decision = decide(use_case, training, original, job.options, find, offline=job.offline)
+    def step(done: int, total: int) -> None:
+        report(Progress("preparing", done, total, note="looking for images that look the same"))
+
+    # Composed scenes are all different.
+    groups = groups_of([sample.path for sample in training], step) if training is original else None
+    decision = decide(use_case, training, original, job.options, find, offline=job.offline, groups=groups)
     return decision.plan, decision.weights
 
 
@@ -108,20 +115,23 @@ def decide(
     find: Callable[[Sequence[Offer]], WeightsChoice],
     *,
     offline: bool,
+    groups: Sequence[int] | None = None,
 ) -> Decision:
     """As `make_plan`; does nothing else.
 
     Args:
         find: chooses among ways to have weights.
+        groups: see `hold_out`.
     """
     device = pick_device(options.device)
     on_gpu = device != "cpu"
     detects = use_case == "OBJECT_LOCALIZATION"
-    name = registry.family_for("detection" if detects else "classification", options.model)
-    family = registry.family(name)
-    parts = hold_out(training, options.seed)
+    names = registry.families_for("detection" if detects else "classification", options.model, options.license)
+    parts = hold_out(training, options.seed, groups)
     images = len(parts.train)
-    weights = find(registry.offers(name, options.model, device, images))
+    weights = find(registry.offers(names, options.model, device, images))
+    name = next(name for name in names if len(names) == 1 or registry.family(name).knows(weights.model))
+    family = registry.family(name)
     multi_label = any(len(s.labels) > 1 for s in original)
     data = Data(training, images, multi_label, weights.path is not None, on_gpu, _memory_gib(device))
     defaults = family.defaults(data)
@@ -140,12 +150,13 @@ def decide(
         image_size=family.whole_size(options.image_size or defaults.image_size),
         batch=options.batch or defaults.batch,
         epochs=epochs,
-        patience=options.patience or planning.default_patience(epochs),
+        patience=planning.patience(options.patience, epochs, options.time_budget_s),
         seed=options.seed,
         weights=options.weights,
         time_budget_s=options.time_budget_s,
         offline=offline,
         precision=options.precision,
+        is_epochs_asked=options.epochs is not None,
     )
     return Decision(plan, weights, data, defaults)
 
@@ -257,7 +268,8 @@ def evaluate_and_save(
         files.write(results.TRAINING_TRUTH, results.json_lines([snapshots.line(s) for s in train_samples])),
         files.write(results.TESTING_TRUTH, results.json_lines(_test_lines(snapshots, test_samples, matched))),
     )
-    _complete_card(model_dir, card, evaluation, train_samples, test_samples)
+    on_new_images = expected(list(evidence.read(model_dir)), card.labels)
+    _complete_card(model_dir, card, evaluation, on_new_images, train_samples, test_samples)
 
 
 def _test_lines(snapshots: results.Snapshots, samples: Sequence[Sample], matched: Sequence[list[Match]]) -> list[str]:
@@ -265,7 +277,12 @@ def _test_lines(snapshots: results.Snapshots, samples: Sequence[Sample], matched
 
 
 def _complete_card(
-    model_dir: Path, card: ModelCard, evaluation: Evaluation, training: Sequence[Sample], testing: Sequence[Sample]
+    model_dir: Path,
+    card: ModelCard,
+    evaluation: Evaluation,
+    on_new_images: Expected | None,
+    training: Sequence[Sample],
+    testing: Sequence[Sample],
 ) -> None:
     """Add what is needed to run and to understand the model years later."""
     _, extra = registry.read_card(model_dir)
@@ -273,6 +290,7 @@ def _complete_card(
         "thresholds": evaluation.thresholds,
         "served_thresholds": evaluation.served,
         "f1": evaluation.f1,
+        "expected": on_new_images and on_new_images._asdict(),
         "average_precision": evaluation.mean("average_precision"),
         "data": {
             "training_images": len(training),

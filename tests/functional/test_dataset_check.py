@@ -19,10 +19,11 @@ import pytest
 from PIL import Image, ImageEnhance
 
 from rcl_cli.formats.record import BoxPx, Notes, Record
-from rcl_cli.local.datasets.checking import clusters, names, run
-from rcl_cli.local.datasets.checking.clusters import Album
+from rcl_cli.imaging import clusters
+from rcl_cli.imaging.clusters import Album
+from rcl_cli.imaging.looks import Look
+from rcl_cli.local.datasets.checking import names, run
 from rcl_cli.local.datasets.checking.labels import check_labels
-from rcl_cli.local.datasets.checking.looks import Look
 from tests.conftest import Home, write_manifest
 
 Run = Callable[..., subprocess.CompletedProcess[str]]

@@ -33,23 +33,28 @@ def test_a_family_says_what_it_is_and_plans(name: str) -> None:
         assert found.whole_size(size_px) == size_px
         assert epochs > 0
         assert batch > 1
-        offered = registry.offers(name, "auto", "cuda" if on_gpu else "cpu", 36)
+        offered = registry.offers([name], "auto", "cuda" if on_gpu else "cpu", 36)
         assert all(found.knows(offer.model) for offer in offered)
-        assert registry.family_for(found.task, offered[0].model) == name
+        assert registry.families_for(found.task, offered[0].model, "any") == [name]
     assert (ROOT / "rcl_cli/backends/exports/runners" / found.script).is_file()
     assert found.canvas_px(64) >= 64
     assert found.free[0] == "batch"
 
 
 def test_the_first_family_of_a_task_is_its_default() -> None:
-    assert registry.family_for("detection", "auto") == registry.family_for("detection", "nonsense") == "yolo"
-    assert registry.family_for("classification", "auto") == "classifier"
+    assert registry.families_for("detection", "auto", "any") == ["yolo", "litedet"]
+    assert registry.families_for("detection", "nonsense", "any") == ["yolo"]
+    assert registry.families_for("classification", "auto", "any") == ["classifier"]
+    assert registry.families_for("detection", "auto", "permissive") == ["litedet"]
+    assert registry.families_for("classification", "auto", "permissive") == ["classifier"]
+    with pytest.raises(ConfigError, match=r"detection by yolo11n there is yolo \(AGPL-3.0-only\)"):
+        registry.families_for("detection", "yolo11n", "permissive")
     with pytest.raises(ConfigError, match="no model family 'x'"):
         registry.family("x")
 
 
 def test_nobody_outside_asks_for_a_family_by_name() -> None:
-    named = re.compile(r"family\s*[!=]=|[!=]=\s*[\"'](yolo|classifier)[\"']")
+    named = re.compile(r"family\s*[!=]=|[!=]=\s*[\"'](yolo|litedet|classifier)[\"']")
     for path in (ROOT / "rcl_cli").rglob("*.py"):
         assert not named.search(path.read_text("utf-8")), path
 

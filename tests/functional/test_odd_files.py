@@ -19,7 +19,7 @@ from rcl_cli.errors import ServiceError
 from rcl_cli.formats import registry
 from rcl_cli.formats.record import FormatError, Notes, Record
 from rcl_cli.imaging.decode import decode
-from rcl_cli.local.datasets.checking.looks import Unusable, look_at
+from rcl_cli.imaging.looks import Unusable, look_at
 from rcl_cli.local.detecting.sources import find_images, read_image
 from rcl_cli.regular import open_bytes, open_text, read_bytes
 from rcl_cli.training.prepare import check_images

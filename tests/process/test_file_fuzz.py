@@ -23,7 +23,7 @@ from PIL import Image
 
 from rcl_cli.errors import RclError, ServiceError
 from rcl_cli.imaging.decode import decode, orientation_of, read_header, verify
-from rcl_cli.local.datasets.checking.looks import Look, look_at
+from rcl_cli.imaging.looks import Look, look_at
 from rcl_cli.local.datasets.imports import Request, import_images
 from rcl_cli.manifest.line import MAX_LINE_CHARS, parse_line
 from rcl_cli.manifest.listing import listing, validation

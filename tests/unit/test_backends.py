@@ -11,10 +11,10 @@ from PIL import Image
 
 from rcl_cli.backends import registry
 from rcl_cli.backends.base import Prepared
+from rcl_cli.backends.boxes.predictor import MAX_DETECTIONS, NMS_IOU, BoxPredictor, suppress
 from rcl_cli.backends.classifier.augment import Augmentation, augmented
 from rcl_cli.backends.classifier.backbones import LITE0, build, quicken_statistics
 from rcl_cli.backends.runtimes.forms import disagreement
-from rcl_cli.backends.yolo.predictor import MAX_DETECTIONS, NMS_IOU, YoloPredictor, suppress
 from rcl_cli.domain import Detection, ModelCard, Sample
 from rcl_cli.errors import ConfigError, InvalidImageFormat
 from rcl_cli.imaging.decode import decode
@@ -34,7 +34,7 @@ def test_networks_end_in_the_head_that_is_trained(name: str) -> None:
 @pytest.mark.parametrize("device", ["cpu", "cuda"])
 @pytest.mark.parametrize("images", [10, 5000])
 def test_what_is_offered_has_a_source(family: str, device: str, images: int) -> None:
-    for offer in registry.offers(family, "auto", device, images):
+    for offer in registry.offers([family], "auto", device, images):
         assert offer.url or offer.package
 
 
@@ -51,11 +51,11 @@ def test_what_is_offered_has_a_source(family: str, device: str, images: int) -> 
 )
 def test_models_that_cannot_be_trained_are_refused(family: str, model: str) -> None:
     with pytest.raises(ConfigError, match=model):
-        registry.offers(family, model, "cpu", 10)
+        registry.offers([family], model, "cpu", 10)
 
 
 def test_yolo26_comes_from_its_own_release() -> None:
-    assert "/v8.4.0/yolo26n.pt" in (registry.offers("yolo", "yolo26n", "cpu", 10)[0].url or "")
+    assert "/v8.4.0/yolo26n.pt" in (registry.offers(["yolo"], "yolo26n", "cpu", 10)[0].url or "")
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
@@ -81,7 +81,7 @@ def test_a_tenth_is_held_out_and_the_rest_has_every_label() -> None:
 
 
 def test_ultralytics_leaves_pillow_alone() -> None:
-    registry.offers("yolo", "auto", "cpu", 10)
+    registry.offers(["yolo"], "auto", "cpu", 10)
     assert Image.open.__module__ == "PIL.Image"
     with pytest.raises(InvalidImageFormat):
         decode(b"no picture")
@@ -96,7 +96,7 @@ def test_suppression_keeps_the_best_of_each_class() -> None:
 def test_a_box_that_is_no_number_keeps_no_others() -> None:
     card = ModelCard("yolo", "yolo11n", ("a",), False, 64, {"size_px": 64}, {}, "none", "none")
     output = np.array([[20, 20, 20], [20, 20, 20], [10, 10, 10], [10, 10, 10], [0.9, 0.8, 0.7]], np.float32)
-    predictor = YoloPredictor(SimpleNamespace(run=None, rest=None), card)
+    predictor = BoxPredictor(SimpleNamespace(run=None, rest=None), card)
     prepared = Prepared(np.zeros((64, 64, 3), np.uint8), Letterbox(0, 0, 64, 64))
     for odd in (np.nan, np.inf):
         output[2, 1] = odd

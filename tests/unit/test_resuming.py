@@ -32,11 +32,14 @@ def samples(folder: Path, boxes: bool) -> tuple[Sample, ...]:
     return tuple(found)
 
 
-@pytest.fixture(params=["yolo", "classifier"])
+MODELS = {"yolo": "yolo11n", "litedet": "litedet0", "classifier": "mobilenet_v3_small"}
+
+
+@pytest.fixture(params=MODELS)
 def plan(request: pytest.FixtureRequest, tmp_path: Path) -> TrainingPlan:
-    found = samples(tmp_path, request.param == "yolo")
+    found = samples(tmp_path, request.param != "classifier")
     return TrainingPlan(
-        family=request.param, model={"yolo": "yolo11n", "classifier": "mobilenet_v3_small"}[request.param],
+        family=request.param, model=MODELS[request.param],
         labels=("green", "red"), train=found[:16], holdout=found[16:], multi_label=False, device="cpu", image_size=64,
         batch=8, epochs=EPOCHS, patience=50, seed=0, weights="none", time_budget_s=None, offline=True,
     )  # fmt: skip

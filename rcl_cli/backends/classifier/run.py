@@ -131,6 +131,8 @@ class Run:
         self.device = torch.device(plan.device)
         self.generator = torch.Generator().manual_seed(plan.seed)
         self.started = time.monotonic()
+        # What it took to get back to where a checkpoint was taken.
+        self.begun_again_s = 0.0
         self.history: list[dict[str, Any]] = []
         cache_px = round(plan.image_size * _CACHE_SCALE)
         self.train = resident(load_samples(plan, "train", cache_px, out_dir, report), self.device)
@@ -149,6 +151,7 @@ class Run:
     def go_on(self, state: dict[str, Any]) -> Best | None:
         """Go on where a state was taken; what the first stage had found."""
         self.history = list(state["history"])
+        self.begun_again_s = self.spent_s
         self.started -= state["taken_s"]
         self.generator.set_state(state["generator"])
         restore_random_state(state["random"], self.device)
@@ -160,9 +163,13 @@ class Run:
             raise TrainingCancelled
 
     @property
+    def spent_s(self) -> float:
+        return time.monotonic() - self.started
+
+    @property
     def over_budget(self) -> bool:
         budget = self.plan.time_budget_s
-        return budget is not None and time.monotonic() - self.started > budget
+        return budget is not None and self.spent_s > budget
 
     def quality(self, scores: torch.Tensor) -> tuple[float, float]:
         """(metric, -loss) of holdout scores; the loss settles ties of a saturated metric."""

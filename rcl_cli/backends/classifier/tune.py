@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import time
 from collections.abc import Callable
 from functools import partial
@@ -12,10 +11,12 @@ import numpy as np
 import torch
 from torch import nn
 
+from rcl_cli.backends.averaging import Average
 from rcl_cli.backends.classifier.augment import augmented
 from rcl_cli.backends.classifier.backbones import Backbone
 from rcl_cli.backends.classifier.run import Best, ClassifierNet, Run, class_weights, loss_of, score_all
-from rcl_cli.backends.yolo.quiet import has_native_bf16
+from rcl_cli.backends.devices import has_native_bf16
+from rcl_cli.backends.pacing import Pace, warm_then_cosine
 from rcl_cli.domain import Progress
 
 # At a batch of 8; it grows with the square root of the batch.
@@ -23,26 +24,6 @@ LEARNING_RATE = 1e-3
 _SCRATCH_LEARNING_RATE = 2e-3
 WEIGHT_DECAY = 0.02
 EMA_DECAY = 0.98
-
-
-class _Average:
-    """Exponential moving average of a network's weights, warmed up so that early steps do not linger."""
-
-    def __init__(self, network: nn.Module) -> None:
-        self.network = copy.deepcopy(network).eval()
-        self.steps = 0
-
-    @torch.no_grad()
-    def update(self, source: nn.Module) -> None:
-        self.steps += 1
-        decay = min(EMA_DECAY, (1 + self.steps) / (10 + self.steps))
-        pairs = list(zip(self.network.state_dict().values(), source.state_dict().values(), strict=True))
-        averaged = [(mine, theirs) for mine, theirs in pairs if mine.dtype.is_floating_point]
-        # All at once: on a GPU starting hundreds of small steps takes longer than they do.
-        torch._foreach_lerp_([mine for mine, _ in averaged], [theirs for _, theirs in averaged], 1 - decay)
-        for mine, theirs in pairs:
-            if not mine.dtype.is_floating_point:
-                mine.copy_(theirs)
 
 
 def _optimizer(network: nn.Module, rate: float) -> torch.optim.Optimizer:
@@ -59,40 +40,51 @@ def _epoch_order(count: int, batch: int, generator: torch.Generator) -> list[tor
 
 
 class FineTune:
-    """Fine-tuning with a one-cycle schedule that a time budget may shorten after the first epoch."""
+    """Fine-tuning with a one-cycle schedule, over the planned epochs or over the time that is left."""
 
     def __init__(self, run: Run, net: ClassifierNet, *, pretrained: bool) -> None:
         self.run, self.net = run, net
         plan = run.plan
-        self.epochs = plan.epochs
         self.rate = LEARNING_RATE if pretrained else _SCRATCH_LEARNING_RATE
         self.rate *= float(np.sqrt(min(plan.batch, 64) / 8))
         self.optimizer = _optimizer(net.network, self.rate)
-        self.average = _Average(net.network)
+        self.average = Average(net.network, EMA_DECAY)
         self.weights = class_weights(run.train.targets, multi_label=plan.multi_label).to(run.device)
         self.steps_per_epoch = len(_epoch_order(len(run.train), plan.batch, torch.Generator().manual_seed(0)))
         self.step = 0
+        left_s = None if plan.time_budget_s is None else plan.time_budget_s - run.spent_s
+        self.pace = Pace(plan.epochs * self.steps_per_epoch, left_s, is_bounded=plan.is_epochs_asked)
+        # What an epoch takes after its last step.
+        self.judging_s = 0.0
         self.autocast = torch.autocast(
             run.device.type, torch.bfloat16, enabled=run.device.type == "cuda" and has_native_bf16()
         )
 
     def _set_rate(self) -> None:
-        """Linear warm-up over a tenth of the steps, then half a cosine down to 1 %."""
-        total = max(1, self.epochs * self.steps_per_epoch)
-        warm = max(1, total // 10)
-        done = min(1.0, (self.step - warm) / max(1, total - warm))
-        factor = (self.step + 1) / warm if self.step < warm else 0.01 + 0.99 * 0.5 * (1 + np.cos(np.pi * done))
+        factor = warm_then_cosine(self.pace.share(self.step))
         for group in self.optimizer.param_groups:
-            group["lr"] = self.rate * float(factor)
+            group["lr"] = self.rate * factor
+
+    def epochs(self, done: int) -> int:
+        """How many there will be, as far as that can be told after so many."""
+        share = self.pace.share(self.step)
+        return max(done, round(done / share)) if share > 0 else self.run.plan.epochs
+
+    @property
+    def is_over(self) -> bool:
+        return self.pace.is_over(self.step, self.judging_s)
 
     def run_epoch(self) -> float:
         run = self.run
         # Added up where it is: reading it would wait for the GPU at every step.
         total = torch.zeros((), device=run.device)
         self.net.network.train()
-        order = _epoch_order(len(run.train), run.plan.batch, run.generator)
-        for rows in order:
+        begun = self.step
+        for rows in _epoch_order(len(run.train), run.plan.batch, run.generator):
             run.check_cancelled()
+            # A first step there is always: what has none has no loss.
+            if self.step > begun and self.is_over:
+                break
             self._set_rate()
             images = run.train.images[rows.to(run.train.images.device)].to(run.device).float() / 255
             images = augmented(images, run.plan.image_size, run.generator, run.augmentation)
@@ -107,26 +99,23 @@ class FineTune:
             self.average.update(self.net.network)
             self.step += 1
             total += loss.detach()
-        return float(total) / len(order)
+        return float(total) / (self.step - begun)
 
     def state(self) -> dict[str, Any]:
         """What `go_on` needs, after an epoch."""
         return {
             "network": self.net.network.state_dict(), "average": self.average.network.state_dict(),
             "averaged_steps": self.average.steps, "optimizer": self.optimizer.state_dict(), "step": self.step,
-            "epochs": self.epochs,
+            "pace": self.pace.state(),
         }  # fmt: skip
 
     def go_on(self, state: dict[str, Any]) -> None:
         """Go on where a state was taken."""
         self.net.network.load_state_dict(state["network"])
         self.average.network.load_state_dict(state["average"])
-        self.average.steps, self.step, self.epochs = state["averaged_steps"], state["step"], state["epochs"]
+        self.average.steps, self.step = state["averaged_steps"], state["step"]
+        self.pace.go_on(state["pace"], self.run.begun_again_s)
         self.optimizer.load_state_dict(state["optimizer"])
-
-    def shorten(self, epoch_s: float, left_s: float) -> None:
-        """Plan as many epochs as the time left allows, at least one more."""
-        self.epochs = min(self.epochs, 1 + max(1, int(left_s / epoch_s)))
 
 
 def fine_tune(
@@ -154,28 +143,30 @@ def fine_tune(
     if resumed is not None:
         found, stale, epoch = Best.of(resumed["found"]), resumed["stale"], resumed["epoch"]
         tuning.go_on(resumed)
-        run.report(Progress("training", epoch, tuning.epochs, note=f"goes on after epoch {epoch}"))
-    while epoch < tuning.epochs:
+        run.report(Progress("training", epoch, tuning.epochs(epoch), note=f"goes on after epoch {epoch}"))
+    while epoch == 0 or not tuning.is_over:
         began = time.monotonic()
         loss = tuning.run_epoch()
+        trained = time.monotonic()
         quality = run.quality(score_all(run, averaged, run.holdout))
         epoch += 1
+        tuning.judging_s = time.monotonic() - trained
         took = time.monotonic() - began
-        if epoch == 1 and run.plan.time_budget_s is not None:
-            tuning.shorten(took, run.plan.time_budget_s - (time.monotonic() - run.started))
+        epochs = tuning.epochs(epoch)
         figures = {"loss": loss, run.metric_name: quality[0], "holdout_loss": -quality[1]}
         run.history.append({"epoch": epoch, **figures, "seconds": took})
-        left = took * (tuning.epochs - epoch)
-        run.report(Progress("training", epoch, tuning.epochs, loss, run.metric_name, quality[0], left))
+        left = took * (epochs - epoch)
+        run.report(Progress("training", epoch, epochs, loss, run.metric_name, quality[0], left))
         if found is None or quality >= found.quality:
             state = {k: v.detach().cpu().clone() for k, v in averaged.network.state_dict().items()}
-            found, stale = Best(state, quality, f"fine-tuned, epoch {epoch} of {tuning.epochs}"), 0
+            found, stale = Best(state, quality, f"fine-tuned, epoch {epoch}"), 0
         else:
             stale += 1
-        if stale >= run.plan.patience or run.over_budget:
+        if stale >= run.plan.patience:
             break
         keep(partial(_state, tuning, found, stale, epoch))
     assert found is not None
+    found.choice += f" of {epoch}"
     return found if best is None or found.quality >= best.quality else best
 
 

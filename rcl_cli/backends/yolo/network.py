@@ -9,9 +9,10 @@ from typing import Any
 import torch
 from torch import nn
 
+from rcl_cli.backends.boxes.planning import STRIDE
 from rcl_cli.backends.weights.checkpoints import load_tensors
 from rcl_cli.backends.weights.choice import Offer
-from rcl_cli.backends.yolo.family import STRIDE, knows
+from rcl_cli.backends.yolo.family import knows
 from rcl_cli.backends.yolo.quiet import quieted
 from rcl_cli.domain import ModelCard
 from rcl_cli.errors import ConfigError

@@ -13,13 +13,6 @@ from rcl_cli.config import cpu_cores
 _INTEGRATIONS = ("clearml", "comet", "dvc", "mlflow", "raytune", "tensorboard", "wandb", "neptune", "hub")
 
 
-def has_native_bf16() -> bool:
-    """Whether the GPU computes in bfloat16 itself; older ones only emulate it, slowly, and Ultralytics refuses that."""
-    import torch
-
-    return torch.cuda.is_bf16_supported(including_emulation=False)
-
-
 @cache
 def quieted() -> None:
     """Import Ultralytics quietly, once; whoever imports something of it calls this before."""

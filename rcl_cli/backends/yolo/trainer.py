@@ -6,11 +6,13 @@ from rcl's own decoder, so training sees exactly what serving will see.
 
 from __future__ import annotations
 
+import math
 import multiprocessing
 import shutil
 import sys
 import time
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import numpy as np
@@ -18,12 +20,13 @@ import torch
 from safetensors.torch import save_file
 
 from rcl_cli.backends.base import WEIGHTS_FILE, Cancelled, Report, TrainingCancelled, WeightsChoice
+from rcl_cli.backends.boxes.planning import STRIDE
+from rcl_cli.backends.devices import has_native_bf16
 from rcl_cli.backends.resuming import NO_CHECKPOINTS, Checkpoints, random_state, restore_random_state
 from rcl_cli.backends.weights.checkpoints import load_matching, load_tensors
-from rcl_cli.backends.yolo.family import STRIDE
 from rcl_cli.backends.yolo.images import ManifestDataset
 from rcl_cli.backends.yolo.network import detector
-from rcl_cli.backends.yolo.quiet import has_native_bf16, quieted
+from rcl_cli.backends.yolo.quiet import quieted
 from rcl_cli.config import cpu_cores
 from rcl_cli.domain import ModelCard, Progress, TrainingPlan
 from rcl_cli.errors import ConfigError, TrainingFailed
@@ -39,6 +42,10 @@ _MIN_FILLED = 0.5
 _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - the system's own
 _BATCHES_UNDER_WAY = 5
 _ALL_OOM_RETRIES = 3
+# From so many steps on Ultralytics takes another optimizer too.
+_MANY_STEPS, _ULTRALYTICS_STEP_IMAGES = 10_000, 64
+# By which the length of the next ones is told, and the least part of an epoch that is begun.
+_RECENT_EPOCHS, _LEAST_PART, _FEW_EPOCHS = 3, 0.1, 4
 
 
 def _nothing_to_unset() -> None:
@@ -172,7 +179,8 @@ class _Watch:
         # Reading images and building the network are paid from the budget too, and so is what an earlier start took.
         self.began = self.epoch_began = self.batch_ended = time.monotonic()
         self.began -= resumed["taken_s"] if resumed else 0.0
-        self.waited_s = 0.0
+        # What an epoch takes after its last batch.
+        self.waited_s = self.judging_s = 0.0
 
     def attach(self, loop: ManifestDetection) -> None:
         loop.add_callback("on_train_start", self.on_start)
@@ -199,19 +207,21 @@ class _Watch:
         if self.cancelled():
             raise TrainingCancelled
         budget = self.plan.time_budget_s
-        if budget is not None and time.monotonic() - self.began > budget and loop.epoch > 0:
+        # Only what comes after the batches is still to be paid. Without one whole epoch there is no model.
+        if budget is not None and self.batch_ended - self.began > budget - self.judging_s and loop.epoch > 0:
             loop.stop = True
 
     def on_epoch(self, loop: ManifestDetection) -> None:
         now = time.monotonic()
         took, self.epoch_began = now - self.epoch_began, now
-        if loop.epoch == 0 and self.plan.time_budget_s is not None:
-            self._shorten(loop, took)
+        self.judging_s = now - self.batch_ended
         loss = sum(float(v) for v in loop.tloss.values())
         ap50 = float(loop.metrics.get("metrics/mAP50(B)", 0.0))
         figures = {k.replace("(B)", ""): float(v) for k, v in loop.metrics.items()}
         times = {"seconds": took, "waiting_s": self.waited_s}
         self.history.append({"epoch": loop.epoch + 1, "loss": loss, **figures, **times})
+        if self.plan.time_budget_s is not None and not loop.stop:
+            self._fill_budget(loop, self.plan.time_budget_s - (now - self.began))
         left = took * (loop.epochs - loop.epoch - 1)
         self.report(Progress("training", loop.epoch + 1, loop.epochs, loss, "AP50", ap50, left))
         # After the last one the training is done, and kept as such.
@@ -220,13 +230,24 @@ class _Watch:
             self.checkpoints.save({"loop": loop.state(), "history": self.history, "taken_s": taken_s})
             self.epoch_began = time.monotonic()
 
-    def _shorten(self, loop: ManifestDetection, epoch_s: float) -> None:
-        """Plan the epochs that the budget has time for, and lay the learning rate schedule over them."""
-        left_s = (self.plan.time_budget_s or 0) - (time.monotonic() - self.began)
-        affordable = loop.epoch + 1 + max(0, int(left_s / epoch_s))
-        if affordable < loop.epochs:
+    def _fill_budget(self, loop: ManifestDetection, left_s: float) -> None:
+        """Plan the epochs that the budget has time for, and lay the learning rate schedule over them.
+
+        Done after every epoch, as the first ones tell little. Of the last one a part will do: it ends with the budget.
+        """
+        # The first one also warms up: it tells only as long as there is no other.
+        recent = self.history[max(1, len(self.history) - _RECENT_EPOCHS) :] or self.history
+        more = math.ceil(left_s / median(one["seconds"] for one in recent) - _LEAST_PART)
+        if more < 1:
+            loop.stop = True
+            return
+        affordable = loop.epoch + 1 + more
+        if self.plan.is_epochs_asked:
+            affordable = min(affordable, self.plan.epochs)
+        if affordable != loop.epochs:
             loop.epochs = loop.args.epochs = affordable
-            loop.args.close_mosaic = _close_mosaic(loop.epochs)
+            # Mosaic ends once and for all, which one slow epoch must not bring about.
+            loop.args.close_mosaic = _close_mosaic(loop.epochs) if loop.epoch or loop.epochs > _FEW_EPOCHS else 0
             loop._setup_scheduler()
             loop.scheduler.last_epoch = loop.epoch
 
@@ -234,6 +255,15 @@ class _Watch:
 def _close_mosaic(epochs: int) -> int:
     """How many last epochs see plain images. Ultralytics' fixed 10 would leave short trainings without any mosaic."""
     return min(10, max(1, epochs // 2))
+
+
+def _step_images(plan: TrainingPlan) -> int:
+    """Images a step. Ultralytics adds up the gradients of 64, which leaves small sets a few steps an epoch.
+
+    Where there are many all the same, its own rates, which are for that, have been tried by others.
+    """
+    steps = plan.epochs * math.ceil(len(plan.train) / plan.batch)
+    return plan.batch if steps < _MANY_STEPS else max(plan.batch, _ULTRALYTICS_STEP_IMAGES)
 
 
 def _loader_workers(plan: TrainingPlan, report: Report) -> int:
@@ -259,6 +289,7 @@ def _overrides(plan: TrainingPlan, run_dir: Path, report: Report) -> dict[str, A
         "seed": plan.seed, "close_mosaic": _close_mosaic(plan.epochs), "deterministic": False,
         # bf16 needs no check against a downloaded model, which plain AMP does.
         "amp": "bf16" if on_gpu and torch.cuda.is_available() and has_native_bf16() else False,
+        "nbs": _step_images(plan),
         # A warm-up that outlasts a short training would be all of it.
         "warmup_epochs": 1.0 if plan.time_budget_s is not None else 3.0,
         "workers": _loader_workers(plan, report) if on_gpu else 0,
@@ -304,7 +335,7 @@ class YoloTrainer:
     @staticmethod
     def _card(plan: TrainingPlan, weights: WeightsChoice, loop: ManifestDetection, watch: _Watch) -> ModelCard:
         hyperparameters = {
-            "epochs": loop.epochs, "batch": loop.batch_size, "patience": plan.patience, "seed": plan.seed,
+            "epochs": len(watch.history), "batch": loop.batch_size, "patience": plan.patience, "seed": plan.seed,
             "optimizer": type(loop.optimizer).__name__, "time_budget_s": plan.time_budget_s, "device": plan.device,
             "close_mosaic": loop.args.close_mosaic,
         }  # fmt: skip
@@ -318,6 +349,7 @@ class YoloTrainer:
             preprocessing=preprocessing,
             hyperparameters=hyperparameters,
             weights_source=weights.source,
-            choice=f"epoch {loop.best_epoch} of {loop.epochs}; best AP50:95 on {len(plan.holdout)} held-out images",
+            choice=f"epoch {loop.best_epoch} of {len(watch.history)}; "
+            f"best AP50:95 on {len(plan.holdout)} held-out images",
             history=tuple(watch.history),
         )

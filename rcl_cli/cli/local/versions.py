@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 def versions(settings: Any, project: str, as_json: bool) -> None:
     """Show the versions of a project, the newest first: how good they are, what they are, where they stand.
 
-    PROJECT is a name or an ARN.
+    PROJECT is a name or an ARN. F1 is the API's, with thresholds that fit the test images; on new images expect one in
+    the span beside it (95 %).
 
     Example: rcl versions circuits
     """
@@ -42,16 +43,21 @@ def _show_versions(rows: Sequence[VersionRow]) -> None:
     from rich.text import Text
 
     table = Table()
-    for heading in ("version", "status", "F1", "model", "trained on", "made", "MB"):
-        table.add_column(heading, justify="right" if heading in ("F1", "MB") else "left")
+    for heading in ("version", "status", "F1", "on new images", "model", "trained on", "made", "MB"):
+        table.add_column(heading, justify="right" if heading in ("F1", "on new images", "MB") else "left")
     for row in rows:
         table.add_row(
             row.name,
             Text(row.status, style=STATUS_COLOURS.get(row.status, "")),
             "" if row.f1 is None else f"{row.f1:.3f}",
+            _span(row.expected),
             row.model,
             "" if row.training_images is None else f"{row.training_images} images",
             time.strftime("%Y-%m-%d %H:%M", time.localtime(row.created_ms / 1000)),
             f"{row.size_bytes / 1e6:.0f}" if row.size_bytes else "",
         )
     console().print(table)
+
+
+def _span(expected: dict[str, float] | None) -> str:
+    return "" if expected is None else f"{expected['low']:.2f}–{expected['high']:.2f}"

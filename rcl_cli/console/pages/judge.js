@@ -1,6 +1,6 @@
 // What a trained model said of its test images: figures at any threshold, and every answer; from each, on to its labels.
 import { make, shot } from "/pages/drawing.js";
-import { Figures, confusionParts, curveChart, figure, historyCharts } from "/pages/charts.js";
+import { Figures, confusionParts, curveChart, figure, historyCharts, spanOf } from "/pages/charts.js";
 import { local, thumbnailUrl } from "./server.js";
 import { failed, note } from "./notes.js";
 import { takeAway } from "./export.js";
@@ -141,6 +141,7 @@ export async function judge(name, version) {
     const all = figures.overall(thresholdOf), counts = judging.summary.EvaluationDetails;
     /** @type {[string, string | number][]} */
     const facts = [["F1", figure(all.f1)], [texts.precision, figure(all.precision)], [texts.recall, figure(all.recall)]];
+    if (judging.expected) facts.push([texts.expected, spanOf(judging.expected)]);
     if (judging.is_detector) facts.push([texts.averagePrecision, figure(judging.summary.AggregatedEvaluationResults.AveragePrecision)]);
     facts.push([texts.trainingImages, counts.NumberOfTrainingImages], [texts.testImages, counts.NumberOfTestingImages]);
     tiles.replaceChildren(...facts.map(([title, value]) => make("div", { class: "fact" }, make("b", { "data-figure": title }, String(value)), make("span", {}, title))));

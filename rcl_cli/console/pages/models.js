@@ -1,4 +1,5 @@
 // The versions of a project: trained, started, stopped, tried.
+import { spanOf } from "/pages/charts.js";
 import { make } from "/pages/drawing.js";
 import { invoke, local, projectNamed } from "./server.js";
 import { asked } from "./dialogs.js";
@@ -44,7 +45,7 @@ export async function models(name) {
       if (await asked(texts.sure(row.name), texts.yes) !== null) await invoke("DeleteProjectVersion", { ProjectVersionArn: row.arn });
     }, row.name));
     const named = make("a", { href: `#/p/${encodeURIComponent(name)}/${row.f1 === null ? "training" : "judge"}/${encodeURIComponent(row.name)}` }, row.name);
-    const cells = [named, told, row.f1 === null ? "" : row.f1.toFixed(3), row.model, row.training_images === null ? "" : texts.images(row.training_images),
+    const cells = [named, told, row.f1 === null ? "" : row.f1.toFixed(3), row.expected ? spanOf(row.expected) : "", row.model, row.training_images === null ? "" : texts.images(row.training_images),
       new Date(row.created_ms).toLocaleString(), row.size_bytes ? (row.size_bytes / 1e6).toFixed(0) : "", [make("span", { class: "row" }, ...buttons)]];
     return make("tr", {}, ...cells.map(cell => make("td", {}, ...[cell].flat())));
   }

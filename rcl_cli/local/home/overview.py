@@ -29,6 +29,7 @@ class VersionRow(NamedTuple):
 
     Args:
         f1: of its evaluation, None where it has none.
+        expected: F1 to expect on new images, `f1`, `low` and `high`; None where that can't be told.
         model: the architecture, empty where it is not trained.
         size_bytes: of its files.
     """
@@ -38,6 +39,7 @@ class VersionRow(NamedTuple):
     status: str
     message: str
     f1: float | None
+    expected: dict[str, float] | None
     model: str
     training_images: int | None
     created_ms: int
@@ -83,17 +85,19 @@ class ProjectRow(NamedTuple):
 
 def _row(context: Context, version: Version) -> VersionRow:
     folder = context.layout.model(version.id)
-    model, images = "", None
+    model, images, on_new_images = "", None, None
     try:
         card, extra = read_card(folder)
         model, images = card.model, extra.get("data", {}).get("training_images")
+        on_new_images = extra.get("expected")
     except ConfigError:
         pass
     size = sum(path.stat().st_size for path in folder.iterdir()) if folder.is_dir() else 0
     f1 = version.result.get("EvaluationResult", {}).get("F1Score")
     return VersionRow(
-        version.name, version.arn, version.status, version.message, f1, model, images, version.created_ms, size
-    )
+        version.name, version.arn, version.status, version.message, f1, on_new_images, model, images,
+        version.created_ms, size,
+    )  # fmt: skip
 
 
 def versions_of(context: Context, project: str) -> list[VersionRow]:

@@ -31,7 +31,9 @@ from rcl_cli.training.options import TRAINING_OPTIONS, resolve_options
 
 _DEFAULT = "default"
 _PLANNED = "planned from the data"
-_TRAINING_DEFAULTS = {"model": "auto", "device": "auto", "weights": "auto", "seed": "0", "time_budget_s": "none"}
+_TRAINING_DEFAULTS = {
+    "model": "auto", "device": "auto", "weights": "auto", "seed": "0", "time_budget_s": "none", "license": "any",
+}  # fmt: skip
 _MEANINGS = {
     "home": "where projects, models and logs are kept",
     "account": "the account in ARNs, 12 digits",

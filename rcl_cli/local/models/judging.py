@@ -10,7 +10,7 @@ from rcl_cli.backends.registry import family, read_card, read_thresholds
 from rcl_cli.context import Context
 from rcl_cli.evaluation import evidence
 from rcl_cli.evaluation.evidence import Judged
-from rcl_cli.local.models.report import settings_of
+from rcl_cli.local.models.report import expected_of, settings_of
 from rcl_cli.local.models.thresholds import folder_of
 from rcl_cli.local.models.watching import evaluation_of
 from rcl_cli.operations.contents import reading
@@ -54,6 +54,7 @@ def judging_of(context: Context, version: Version) -> dict[str, Any]:
         "assumed": extra["thresholds"],
         "own": read_thresholds(folder),
         "summary": evaluation_of(context, version.arn),
+        "expected": expected_of(judged, card, extra),
         "images": [_image(image, where.get(image.source_ref), least) for image in judged],
         "least_score": least,
         "left_out": sum(score < least for score in scores),

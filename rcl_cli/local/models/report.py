@@ -18,6 +18,7 @@ from rcl_cli.domain import ModelCard
 from rcl_cli.errors import ServiceError
 from rcl_cli.evaluation import evidence
 from rcl_cli.evaluation.evidence import Judged
+from rcl_cli.evaluation.expected import expected
 from rcl_cli.evaluation.metrics import iou
 from rcl_cli.imaging.decode import decode
 from rcl_cli.imaging.geometry import fit_longer_side
@@ -75,6 +76,7 @@ def report_of(context: Context, version: Version) -> dict[str, Any]:
         "labels": list(card.labels),
         "thresholds": thresholds,
         "summary": evaluation_of(context, version.arn),
+        "expected": expected_of(judged, card, extra),
         "events": _events(judged, card.labels),
         "confusion": _confusion(judged, card.labels, thresholds),
         "galleries": galleries,
@@ -86,10 +88,20 @@ def report_of(context: Context, version: Version) -> dict[str, Any]:
     }
 
 
+def expected_of(judged: Sequence[Judged], card: ModelCard, extra: Mapping[str, Any]) -> dict[str, float] | None:
+    """F1 to expect on new images; computed for models that are older than that."""
+    if "expected" in extra:
+        found: dict[str, float] | None = extra["expected"]
+        return found
+    told = expected(judged, card.labels)
+    return told and told._asdict()
+
+
 def settings_of(card: ModelCard, extra: Mapping[str, Any]) -> dict[str, Any]:
     """What a model was made with, as people read it."""
     return {
         "model": card.model,
+        "licence": family(card.family).licence,
         "weights": card.weights_source,
         "chosen": card.choice,
         "image size": f"{card.image_size} px",

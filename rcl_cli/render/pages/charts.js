@@ -3,6 +3,8 @@ import { draw, make } from "/pages/drawing.js";
 
 /** @param {number} value */
 export const figure = value => value.toFixed(3);
+/** What to expect, as people read it. @param {Expected} one */
+export const spanOf = one => `${one.low.toFixed(2)}–${one.high.toFixed(2)}`;
 const CURVES = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8a6d00", "#6a3d9a"];
 
 /** Scores stand highest first: those that reach a threshold are the first so many. @param {number[]} scores @param {number} threshold */

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from rcl_cli.formats.record import TEST, TRAIN, BoxPx
+from rcl_cli.imaging.clusters import Album
 from rcl_cli.local.datasets.checking import names
-from rcl_cli.local.datasets.checking.clusters import Album
 from rcl_cli.local.datasets.checking.findings import Finding
 
 _SHOWN_NAMES = 5

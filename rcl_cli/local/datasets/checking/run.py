@@ -10,12 +10,12 @@ from pathlib import Path
 from rcl_cli.config import cpu_cores
 from rcl_cli.formats.files import MISSING, OTHER_SIZE, UNUSABLE
 from rcl_cli.formats.record import Notes, Record
+from rcl_cli.imaging.clusters import Album
+from rcl_cli.imaging.looks import Look, Unusable, look_at
 from rcl_cli.local.datasets.checking.boxes import check_boxes
-from rcl_cli.local.datasets.checking.clusters import Album
 from rcl_cli.local.datasets.checking.copies import Seen, check_copies
 from rcl_cli.local.datasets.checking.findings import KINDS, Finding
 from rcl_cli.local.datasets.checking.labels import check_labels
-from rcl_cli.local.datasets.checking.looks import Look, Unusable, look_at
 
 # What readers note, as a finding; manifests' errors by their codes.
 _OF_NOTES = {

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from rcl_cli.local.datasets.checking.looks import HASH_BYTES, THUMBNAIL_PX, Look
+from rcl_cli.imaging.looks import HASH_BYTES, THUMBNAIL_PX, Look
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -1,4 +1,4 @@
-"""From an image to the boxes of a YOLO detector, around any runner: canvas, decoding, suppression of doubles.
+"""From an image to the boxes of a detector, around any runner: canvas, decoding, suppression of doubles.
 
 Needs numpy and Pillow, never torch.
 """
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rcl_cli.backends.base import Prepared, Runner
-from rcl_cli.backends.yolo.family import STRIDE
+from rcl_cli.backends.boxes.planning import STRIDE
 from rcl_cli.domain import Box, Detection, ModelCard
 from rcl_cli.imaging.decode import decode
 from rcl_cli.imaging.geometry import Letterbox, letterbox
@@ -28,8 +28,8 @@ _MAX_CANDIDATES = 3000
 _BLOCK = 64
 
 
-class YoloPredictor:
-    """Boxes of a YOLO detector."""
+class BoxPredictor:
+    """Boxes of a detector of any family: all answer in the same shape."""
 
     def __init__(self, runner: Runner, card: ModelCard) -> None:
         self.forward, self.rest = runner.run, runner.rest
