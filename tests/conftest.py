@@ -22,6 +22,9 @@ from PIL import Image
 from rcl_cli.context import Context, make_context
 from rcl_cli.operations.invoke import invoke
 
+# Before anything loads torch: where tests train side by side its threads would spin, and take each other's cores.
+os.environ.setdefault("GOMP_SPINCOUNT", "3000")
+
 COLOURS = {"red": (200, 40, 40), "green": (40, 180, 60), "blue": (40, 60, 210)}
 
 

