@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from rcl_cli.local.labelling.answers import Answers, least_sure
 from rcl_cli.local.labelling.gallery import Gallery
@@ -268,6 +268,29 @@ def _said(label: str, confidence: float, left: float) -> dict[str, Any]:
 def _names(line: dict[str, Any]) -> list[str]:
     said = labelling_of(json.dumps(line))
     return [one.label for one in said.boxes]
+
+
+def test_an_order_that_is_chosen_before_models_are_known_waits_for_them(browser: Browser, classifier: Trained) -> None:
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        if "DescribeProjectVersions" in json.dumps([route.request.url, dict(route.request.headers)]):
+            held.append(route)
+        else:
+            route.continue_()
+
+    with at_console(browser, classifier.home) as (page, _):
+        page.locator(".card").wait_for()
+        page.route("**/*", hold)
+        go(page, "#/p/p")
+        page.get_by_label("Order", exact=True).select_option("unsure")
+        wait_until(lambda: page.wait_for_timeout(20) is None and bool(held))
+        expect(page.get_by_label("Order", exact=True)).to_have_value("unsure")
+        for route in held:
+            route.continue_()
+        expect(page.get_by_role("button", name="Ask the model about these")).to_be_visible()
+        assert "sort=unsure" in page.url
+        page.unroute("**/*")
 
 
 def test_images_in_the_order_of_what_a_model_says(browser: Browser, own_detector: Trained) -> None:

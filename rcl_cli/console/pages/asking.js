@@ -14,14 +14,17 @@ const EVERY_MS = 1000, BY_MODEL = new Set(["unsure", "disagrees"]);
 export function asker(project, listing, chosen, query) {
   const short = () => (query.get("version") ?? "").split("/").pop();
   let /** @type {{ name: string, status: string }[]} */ versions = [], timer = 0;
-  const order = make("select", { "aria-label": texts.sort, onchange: () => tell() },
+  const order = make("select", { "aria-label": texts.sort, onchange: () => tell().catch(failed) },
     ...Object.entries(texts.sorts).map(([value, text]) => make("option", { value, selected: value === (query.get("sort") ?? "") }, text)));
-  const model = make("select", { "aria-label": texts.askedOf, hidden: true, onchange: () => tell() });
+  const model = make("select", { "aria-label": texts.askedOf, hidden: true, onchange: () => tell().catch(failed) });
   const button = make("button", { type: "button", hidden: true, onclick: () => press().catch(failed) }), said = make("span", { class: "count", role: "status" });
   const version = () => `${project.name}/${model.value}`;
   let isAsking = false, left = false, about = "";
+  // Which models there are, once somebody wants to know.
+  let /** @type {Promise<void> | null} */ offering = null;
 
-  function tell() {
+  async function tell() {
+    if (BY_MODEL.has(order.value)) await offer();
     const isByModel = BY_MODEL.has(order.value);
     if (isByModel && !model.value) { note(texts.needsRunning); order.value = ""; }
     chosen(order.value, BY_MODEL.has(order.value) ? model.value : "");
@@ -61,7 +64,11 @@ export function asker(project, listing, chosen, query) {
     }
     if (isAsking) timer = setTimeout(() => look().catch(failed), EVERY_MS);
   }
-  async function offer() {
+  function offer() {
+    offering ??= find().catch(error => { offering = null; throw error; });
+    return offering;
+  }
+  async function find() {
     const { ProjectVersionDescriptions: all } = await invoke("DescribeProjectVersions", { ProjectArn: project.arn });
     versions = all.filter(one => one.EvaluationResult).map(one => ({ name: nameOf(one), status: one.Status }));
     versions.sort((a, b) => Number(b.status === "RUNNING") - Number(a.status === "RUNNING"));
