@@ -27,7 +27,7 @@ step rcl create-dataset --project-arn "$PROJECT" --dataset-type TEST \
 
 # From the ImageNet weights that `make setup` installs. Without the tags it would train longer, on larger images.
 step rcl create-project-version --project-arn "$PROJECT" --version-name v1 \
-    --output-config S3Bucket=circuits,S3KeyPrefix=output --tags rcl:image_size=256,rcl:epochs=10 --wait
+    --output-config S3Bucket=circuits,S3KeyPrefix=output --tags rcl:image_size=256,rcl:epochs=12 --wait
 VERSION=$(rcl describe-project-versions --project-arn "$PROJECT" \
     --query 'ProjectVersionDescriptions[0].ProjectVersionArn' --output text)
 

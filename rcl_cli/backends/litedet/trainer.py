@@ -33,7 +33,7 @@ from rcl_cli.errors import ConfigError, TrainingFailed
 from rcl_cli.imaging.geometry import framed
 
 # Of what is new, at a batch of 16; what comes pretrained learns slower.
-LEARNING_RATE, BODY_SHARE = 2e-3, 0.25
+LEARNING_RATE, BODY_SHARE = 3e-3, 0.25
 WEIGHT_DECAY, EMA_DECAY, MOST_GRADIENT = 0.05, 0.998, 10.0
 # The first stages, whose large maps cost most, know what they need from ImageNet.
 _FROZEN_STAGES = 3
