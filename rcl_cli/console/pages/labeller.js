@@ -235,7 +235,8 @@ export async function labeller(name, first) {
   function show() {
     stage.canDraw = mode === "boxes";
     for (const one of /** @type {Iterable<HTMLElement>} */ (modes.children)) one.setAttribute("aria-pressed", String(one.dataset.mode === mode));
-    where.textContent = total ? texts.position(index + 1, total) : texts.empty;
+    // Which one it is, once it is there: models that are known before have the page shown too.
+    where.textContent = !total ? texts.empty : hasArrived ? texts.position(index + 1, total) : "";
     file.textContent = sheet ? sheet.source_ref.split("/").pop() : total && hasArrived ? texts.gone : "";
     const unsaved = desk.unsaved;
     state.textContent = unsaved ? (desk.isLost ? texts.queued(unsaved, desk.trouble) : texts.saving) : sheet ? texts.saved : "";
