@@ -137,6 +137,8 @@ def test_many_pictures_and_the_camera_are_tried(browser: Browser, detector: Trai
         trial = page.locator(".trial")
         trial.locator("input[type=file]").set_input_files(sorted(tmp_path.iterdir()))
         expect(trial.locator(".count")).to_have_text("1 of 3")
+        # However little the model is sure of.
+        page.get_by_label("From this confidence on").fill("0")
         expect(trial.locator("li").first).to_be_visible()
         trial.get_by_role("button", name="Next image").click()
         expect(trial.locator(".count")).to_have_text("2 of 3")
