@@ -15,6 +15,8 @@ import numpy as np
 import psutil
 
 from rcl_cli.config import cpu_cores
+from rcl_cli.domain import Sample
+from rcl_cli.imaging.decode import read_header
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -87,6 +89,14 @@ class ResizedImages:
     def __getitem__(self, index: int) -> NDArray[np.uint8]:
         """The image of an index, (height, width, 3) uint8, read-only; decoded again where there was no room."""
         return self._load(index) if self._block is None else self._slot(self._block, index)
+
+
+def size_of(sample: Sample) -> tuple[int, int]:
+    """(height, width) in pixels of a sample's upright image."""
+    if sample.height:
+        return sample.height, sample.width
+    header = read_header(sample.path)
+    return header.height, header.width
 
 
 def fill(count: int, load: Callable[[int], None], step: Callable[[int, int], None]) -> None:

@@ -37,6 +37,14 @@ def _truth(sample: Sample) -> tuple[tuple[str, Box | None], ...]:
     return sample.boxes or tuple((label, None) for label in sample.labels)
 
 
+def judged_of(samples: Iterable[Sample], matched: Iterable[Sequence[Match]]) -> list[Judged]:
+    """What `write` writes, as `read` reads it."""
+    return [
+        Judged(sample.source_ref, sample.width, sample.height, _truth(sample), tuple(matches))
+        for sample, matches in zip(samples, matched, strict=True)
+    ]
+
+
 def write(folder: Path, samples: Iterable[Sample], matched: Iterable[Sequence[Match]]) -> None:
     """Write what the test images' predictions came to.
 

@@ -14,15 +14,14 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from rcl_cli.evaluation.evidence import Judged
-from rcl_cli.evaluation.metrics import DEFAULT_THRESHOLD
-from rcl_cli.evaluation.paired import figures_of
+from rcl_cli.evaluation.metrics import threshold_of
+from rcl_cli.evaluation.paired import INTERVAL_PCT, drawn_anew, mean_f1
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _FOLDS, _PARTITIONS = 10, 5
-_RESAMPLINGS, _AT_ONCE = 1000, 100
-_INTERVAL_PCT = (2.5, 97.5)
+_RESAMPLINGS = 1000
 LEAST_IMAGES = 10
 _FEW_ERRING = 6
 # Standard deviations to each side that have 95 %.
@@ -38,11 +37,11 @@ class Expected(NamedTuple):
 
 
 class _Events(NamedTuple):
-    """Predictions of one label, best first: the image of each, its score, whether it is true; (N,)."""
+    """Predictions of one label, best first: the image of each, its score, 1 where it is true; (N,)."""
 
     images: NDArray[np.int64]
     scores: NDArray[np.float64]
-    hits: NDArray[np.bool_]
+    hits: NDArray[np.float64]
 
 
 def expected(judged: Sequence[Judged], labels: Sequence[str]) -> Expected | None:
@@ -68,8 +67,10 @@ def expected(judged: Sequence[Judged], labels: Sequence[str]) -> Expected | None
         for number, one in enumerate(events):
             counts[:, number] += _counted(one, truths[:, number], folds)
     counts /= _PARTITIONS
-    f1 = float(_mean_f1(counts.sum(0)[None])[0])
-    low, high = map(float, np.percentile(_resampled(counts, random), _INTERVAL_PCT))
+    f1 = float(mean_f1(counts.sum(0)[None])[0])
+    flat = counts.reshape(len(judged), -1)
+    anew = [mean_f1((often @ flat).reshape(-1, len(labels), 3)) for often in drawn_anew(len(judged), _RESAMPLINGS)]
+    low, high = map(float, np.percentile(np.concatenate(anew), INTERVAL_PCT))
     erring = int((counts[..., 1:].sum((1, 2)) > 0).sum())
     if erring < _FEW_ERRING:
         # Drawn anew from hardly any errors, they would hardly be more.
@@ -95,7 +96,7 @@ def _by_label(judged: Sequence[Judged], numbers: dict[str, int]) -> list[_Events
     for one in found:
         one.sort(key=lambda event: -event[1])
         images, scores, hits = zip(*one, strict=True) if one else ((), (), ())
-        events.append(_Events(np.array(images, np.int64), np.array(scores, float), np.array(hits, bool)))
+        events.append(_Events(np.array(images, np.int64), np.array(scores, float), np.array(hits, float)))
     return events
 
 
@@ -104,38 +105,9 @@ def _counted(events: _Events, truths: NDArray[np.int64], folds: NDArray[np.int64
     counts = np.zeros((len(truths), 3))
     for fold in range(int(folds.max()) + 1):
         inside = folds[events.images] == fold
-        threshold = _best_threshold(events.scores[~inside], events.hits[~inside], int(truths[folds != fold].sum()))
+        threshold, *_ = threshold_of(events.scores[~inside], events.hits[~inside], int(truths[folds != fold].sum()))
         claimed = inside & (events.scores >= threshold)
-        np.add.at(counts[:, 0], events.images[claimed & events.hits], 1)
-        np.add.at(counts[:, 1], events.images[claimed & ~events.hits], 1)
+        np.add.at(counts[:, 0], events.images[claimed & (events.hits > 0)], 1)
+        np.add.at(counts[:, 1], events.images[claimed & (events.hits == 0)], 1)
     counts[:, 2] = truths - counts[:, 0]
     return counts
-
-
-def _best_threshold(scores: NDArray[np.float64], hits: NDArray[np.bool_], positives: int) -> float:
-    """As `metrics.best_threshold` has it; scores fall."""
-    if not len(scores) or not positives:
-        return DEFAULT_THRESHOLD
-    last_of_tie = np.append(scores[1:] != scores[:-1], True)
-    true, claimed = np.cumsum(hits)[last_of_tie], np.arange(1.0, len(scores) + 1)[last_of_tie]
-    f1 = 2 * true / (claimed + positives)
-    best = len(f1) - 1 - int(np.argmax(f1[::-1]))
-    return float(scores[last_of_tie][best]) if f1[best] else DEFAULT_THRESHOLD
-
-
-def _mean_f1(counts: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(N,): over the labels that occur, of (N, labels, 3)."""
-    found = figures_of(counts)
-    occurring = found["positives"] > 0
-    mean: NDArray[np.float64] = np.where(occurring, found["f1"], 0).sum(1) / np.maximum(1, occurring.sum(1))
-    return mean
-
-
-def _resampled(counts: NDArray[np.float64], random: np.random.Generator) -> NDArray[np.float64]:
-    images, labels, _ = counts.shape
-    flat = counts.reshape(images, -1)
-    found = []
-    for _ in range(_RESAMPLINGS // _AT_ONCE):
-        weights = random.multinomial(images, np.full(images, 1 / images), size=_AT_ONCE).astype(float)
-        found.append(_mean_f1((weights @ flat).reshape(_AT_ONCE, labels, 3)))
-    return np.concatenate(found)

@@ -136,9 +136,10 @@ def collect(
     return events
 
 
-def _counts(events: LabelEvents) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+def _counts(
+    scores: NDArray[np.float64], hits: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """(scores, true predictions, predictions) at every distinct score, falling; one counts from its own score on."""
-    scores, hits = np.array(events.scores), np.array(events.hits, dtype=float)
     order = np.argsort(-scores, kind="stable")
     ranked, true = scores[order], np.cumsum(hits[order])
     last_of_tie = np.append(ranked[1:] != ranked[:-1], True)
@@ -147,15 +148,22 @@ def _counts(events: LabelEvents) -> tuple[NDArray[np.float64], NDArray[np.float6
 
 def best_threshold(events: LabelEvents) -> tuple[float, float, float, float]:
     """(threshold, precision, recall, F1) where F1 is best; of equally good thresholds the lowest."""
-    if not events.scores or not events.positives:
+    return threshold_of(np.array(events.scores), np.array(events.hits, dtype=float), events.positives)
+
+
+def threshold_of(
+    scores: NDArray[np.float64], hits: NDArray[np.float64], positives: int
+) -> tuple[float, float, float, float]:
+    """As `best_threshold`, of scores and whether each is true, 1 or 0, (N,), and how many there should be."""
+    if not len(scores) or not positives:
         return DEFAULT_THRESHOLD, 0.0, 0.0, 0.0
-    scores, true, claimed = _counts(events)
+    scores, true, claimed = _counts(scores, hits)
     # 2PR / (P + R) as one division of whole numbers, so that equally good thresholds compare as equal.
-    f1 = 2 * true / (claimed + events.positives)
+    f1 = 2 * true / (claimed + positives)
     best = len(f1) - 1 - int(np.argmax(f1[::-1]))
     if f1[best] == 0:
         return DEFAULT_THRESHOLD, 0.0, 0.0, 0.0
-    return float(scores[best]), float(true[best] / claimed[best]), float(true[best] / events.positives), float(f1[best])
+    return float(scores[best]), float(true[best] / claimed[best]), float(true[best] / positives), float(f1[best])
 
 
 def _room(events: LabelEvents, threshold: float) -> float:
@@ -172,7 +180,7 @@ def average_precision(events: LabelEvents) -> float:
     """Area under the precision-recall curve after COCO: precision made monotone, sampled at 101 recalls."""
     if not events.scores or not events.positives:
         return 0.0
-    _, true, claimed = _counts(events)
+    _, true, claimed = _counts(np.array(events.scores), np.array(events.hits, dtype=float))
     recall = true / events.positives
     envelope = np.maximum.accumulate((true / claimed)[::-1])[::-1]
     places = np.searchsorted(recall, _RECALL_POINTS, side="left")

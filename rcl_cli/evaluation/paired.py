@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 RESAMPLINGS = 2000
-_INTERVAL_PCT = (2.5, 97.5)
+INTERVAL_PCT = (2.5, 97.5)
 # Resamplings at once: their counts must fit into memory.
 _AT_ONCE = 100
 _FEW_IMAGES, _FEW_CHANGED = 30, 6
@@ -67,6 +67,21 @@ def figures_of(counts: NDArray[np.int64] | NDArray[np.float64]) -> dict[str, NDA
     }
 
 
+def mean_f1(counts: NDArray[np.int64] | NDArray[np.float64]) -> NDArray[np.float64]:
+    """(N,): F1 over the labels that occur, of (N, labels, 3)."""
+    found = figures_of(counts)
+    occurring = found["positives"] > 0
+    mean: NDArray[np.float64] = np.where(occurring, found["f1"], 0).sum(axis=1) / np.maximum(1, occurring.sum(axis=1))
+    return mean
+
+
+def drawn_anew(images: int, times: int) -> Iterator[NDArray[np.float64]]:
+    """How often each image is there where as many are drawn from them: (some, images), `times` rows in all."""
+    rng = np.random.default_rng(0)
+    for _ in range(times // _AT_ONCE):
+        yield rng.multinomial(images, np.full(images, 1 / images), size=_AT_ONCE).astype(np.float64)
+
+
 def is_enough(images: int, changed: int) -> bool:
     """Whether an interval over so many images, of which so many differ, means something.
 
@@ -88,15 +103,9 @@ def f1_interval(first: NDArray[np.int64], second: NDArray[np.int64]) -> tuple[fl
     images, labels, _ = first.shape
     # Products of whole numbers are exact in floats too, and have a fast implementation there.
     sides = [counts.reshape(images, -1).astype(np.float64) for counts in (first, second)]
-    rng = np.random.default_rng(0)
     found = []
-    for _ in range(RESAMPLINGS // _AT_ONCE):
-        weights = rng.multinomial(images, np.full(images, 1 / images), size=_AT_ONCE).astype(np.float64)
-        means = []
-        for counts in sides:
-            drawn = figures_of((weights @ counts).reshape(_AT_ONCE, labels, 3))
-            occurring = drawn["positives"] > 0
-            means.append(np.where(occurring, drawn["f1"], 0).sum(axis=1) / np.maximum(1, occurring.sum(axis=1)))
+    for weights in drawn_anew(images, RESAMPLINGS):
+        means = [mean_f1((weights @ counts).reshape(-1, labels, 3)) for counts in sides]
         found.append(means[1] - means[0])
-    low, high = np.percentile(np.concatenate(found), _INTERVAL_PCT)
+    low, high = np.percentile(np.concatenate(found), INTERVAL_PCT)
     return float(low), float(high)

@@ -268,7 +268,7 @@ def evaluate_and_save(
         files.write(results.TRAINING_TRUTH, results.json_lines([snapshots.line(s) for s in train_samples])),
         files.write(results.TESTING_TRUTH, results.json_lines(_test_lines(snapshots, test_samples, matched))),
     )
-    on_new_images = expected(list(evidence.read(model_dir)), card.labels)
+    on_new_images = expected(evidence.judged_of(test_samples, matched), card.labels)
     _complete_card(model_dir, card, evaluation, on_new_images, train_samples, test_samples)
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from statistics import median
 
-from rcl_cli.backends.family import Data, Defaults
+from rcl_cli.backends.family import Data, Defaults, Family
 from rcl_cli.backends.planning import clip, steps_of, why_batch
 from rcl_cli.domain import Sample
 
@@ -50,6 +50,15 @@ def canvas_px(size_px: int) -> int:
     return math.ceil(size_px / STRIDE + 0.5) * STRIDE
 
 
+def defaults(data: Data, epochs: int) -> Defaults:
+    """A detector's plan but for its epochs, which are each family's own."""
+    return Defaults(
+        image_size(data.samples, on_gpu=data.on_gpu),
+        epochs,
+        batch_size(data.images, on_gpu=data.on_gpu, memory_gib=data.memory_gib),
+    )
+
+
 def reasons(data: Data, found: Defaults) -> dict[str, str]:
     """Why a detector's plan is as it is, by option."""
     longer = round(median(max(s.width, s.height) for s in data.samples))
@@ -64,3 +73,34 @@ def reasons(data: Data, found: Defaults) -> dict[str, str]:
         "epochs": steps_of(data.images, found.epochs, found.batch),
         "batch": why_batch(data.images, on_gpu=data.on_gpu),
     }
+
+
+def detectors(
+    *,
+    package: str,
+    trainer: str,
+    licence: str,
+    knows: Callable[[str], bool],
+    defaults: Callable[[Data], Defaults],
+    reasons: Callable[[Data, Defaults], Mapping[str, str]],
+) -> Family:
+    """A family of detectors: all take images of any size in whole strides and answer alike.
+
+    Args:
+        package: with the modules `network` and `trainer`.
+        trainer: its class.
+    """
+    return Family(
+        task="detection",
+        licence=licence,
+        network=f"{package}.network",
+        trainer=f"{package}.trainer:{trainer}",
+        predictor="rcl_cli.backends.boxes.predictor:BoxPredictor",
+        free={0: "batch", 1: "height", 2: "width"},
+        whole_size=whole_strides,
+        canvas_px=canvas_px,
+        script="detector.txt",
+        knows=knows,
+        defaults=defaults,
+        reasons=reasons,
+    )

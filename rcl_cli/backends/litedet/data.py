@@ -13,10 +13,10 @@ import torch
 
 from rcl_cli.backends.litedet.losses import Truth
 from rcl_cli.backends.litedet.scenes import Change, Labelled, alone, four
-from rcl_cli.backends.pixels import ResizedImages
+from rcl_cli.backends.pixels import ResizedImages, size_of
 from rcl_cli.config import cpu_cores
 from rcl_cli.domain import Sample
-from rcl_cli.imaging.decode import decode, read_header
+from rcl_cli.imaging.decode import decode
 from rcl_cli.imaging.geometry import fitted_size, resize
 
 if TYPE_CHECKING:
@@ -106,11 +106,3 @@ def _corners(sample: Sample, height: int, width: int) -> NDArray[Any]:
     boxes = [(box.left, box.top, box.right, box.bottom) for _, box in sample.boxes]
     scaled = np.array(boxes, np.float32).reshape(-1, 4) * np.array([width, height] * 2, np.float32)
     return scaled.astype(np.float32)
-
-
-def size_of(sample: Sample) -> tuple[int, int]:
-    """(height, width) of a sample's upright image."""
-    if sample.height:
-        return sample.height, sample.width
-    header = read_header(sample.path)
-    return header.height, header.width

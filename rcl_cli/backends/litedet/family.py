@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rcl_cli.backends.boxes import planning
-from rcl_cli.backends.family import Data, Defaults, Family
+from rcl_cli.backends.family import Data, Defaults
 from rcl_cli.backends.planning import clip
 
 STRIDES = (8, 16, planning.STRIDE)
@@ -25,11 +25,8 @@ def epochs(images: int, *, pretrained: bool, on_gpu: bool) -> int:
 
 
 def _defaults(data: Data) -> Defaults:
-    return Defaults(
-        min(_MOST_PX, planning.image_size(data.samples, on_gpu=data.on_gpu)),
-        epochs(data.images, pretrained=data.pretrained, on_gpu=data.on_gpu),
-        planning.batch_size(data.images, on_gpu=data.on_gpu, memory_gib=data.memory_gib),
-    )
+    found = planning.defaults(data, epochs(data.images, pretrained=data.pretrained, on_gpu=data.on_gpu))
+    return found._replace(image_size=min(_MOST_PX, found.image_size))
 
 
 def _reasons(data: Data, found: Defaults) -> dict[str, str]:
@@ -37,16 +34,10 @@ def _reasons(data: Data, found: Defaults) -> dict[str, str]:
     return {"model": f"Under a permissive licence, and {begins}.", **planning.reasons(data, found)}
 
 
-FAMILY = Family(
-    task="detection",
+FAMILY = planning.detectors(
+    package="rcl_cli.backends.litedet",
+    trainer="LiteDetTrainer",
     licence="Apache-2.0",
-    network="rcl_cli.backends.litedet.network",
-    trainer="rcl_cli.backends.litedet.trainer:LiteDetTrainer",
-    predictor="rcl_cli.backends.boxes.predictor:BoxPredictor",
-    free={0: "batch", 1: "height", 2: "width"},
-    whole_size=planning.whole_strides,
-    canvas_px=planning.canvas_px,
-    script="detector.txt",
     knows=knows,
     defaults=_defaults,
     reasons=_reasons,

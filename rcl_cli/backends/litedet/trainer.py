@@ -18,13 +18,13 @@ from rcl_cli.backends.base import WEIGHTS_FILE, Cancelled, Prepared, Report, Tra
 from rcl_cli.backends.boxes.precision import average_precisions
 from rcl_cli.backends.boxes.predictor import BoxPredictor
 from rcl_cli.backends.devices import has_native_bf16
-from rcl_cli.backends.litedet.data import Batch, Images, ahead, size_of
+from rcl_cli.backends.litedet.data import Batch, Images, ahead
 from rcl_cli.backends.litedet.family import STRIDES
 from rcl_cli.backends.litedet.losses import Truth, loss_of
 from rcl_cli.backends.litedet.network import Detector, LiteDetNet, cells, load_pretrained
 from rcl_cli.backends.litedet.scenes import recoloured
 from rcl_cli.backends.pacing import Pace, warm_then_cosine
-from rcl_cli.backends.pixels import ResizedImages
+from rcl_cli.backends.pixels import ResizedImages, size_of
 from rcl_cli.backends.predictors import same_shape
 from rcl_cli.backends.resuming import NO_CHECKPOINTS, Checkpoints
 from rcl_cli.backends.weights.checkpoints import load_tensors

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from rcl_cli.backends.boxes import planning
-from rcl_cli.backends.family import Data, Defaults, Family
+from rcl_cli.backends.family import Data, Defaults
 from rcl_cli.backends.planning import clip
 
 _MODELS = re.compile(r"yolo(v8|v9|v10|11|12|26)[a-z]")
@@ -23,11 +23,7 @@ def epochs(images: int, *, pretrained: bool, on_gpu: bool) -> int:
 
 
 def _defaults(data: Data) -> Defaults:
-    return Defaults(
-        planning.image_size(data.samples, on_gpu=data.on_gpu),
-        epochs(data.images, pretrained=data.pretrained, on_gpu=data.on_gpu),
-        planning.batch_size(data.images, on_gpu=data.on_gpu, memory_gib=data.memory_gib),
-    )
+    return planning.defaults(data, epochs(data.images, pretrained=data.pretrained, on_gpu=data.on_gpu))
 
 
 def _reasons(data: Data, found: Defaults) -> dict[str, str]:
@@ -35,16 +31,10 @@ def _reasons(data: Data, found: Defaults) -> dict[str, str]:
     return {"model": few if data.on_gpu else "The smallest, for this CPU.", **planning.reasons(data, found)}
 
 
-FAMILY = Family(
-    task="detection",
+FAMILY = planning.detectors(
+    package="rcl_cli.backends.yolo",
+    trainer="YoloTrainer",
     licence="AGPL-3.0-only",
-    network="rcl_cli.backends.yolo.network",
-    trainer="rcl_cli.backends.yolo.trainer:YoloTrainer",
-    predictor="rcl_cli.backends.boxes.predictor:BoxPredictor",
-    free={0: "batch", 1: "height", 2: "width"},
-    whole_size=planning.whole_strides,
-    canvas_px=planning.canvas_px,
-    script="detector.txt",
     knows=knows,
     defaults=_defaults,
     reasons=_reasons,

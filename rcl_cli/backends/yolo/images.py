@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from rcl_cli.backends.pixels import ResizedImages
+from rcl_cli.backends.pixels import ResizedImages, size_of
 from rcl_cli.backends.yolo.quiet import quieted
 from rcl_cli.domain import Sample
-from rcl_cli.imaging.decode import decode, read_header
+from rcl_cli.imaging.decode import decode
 from rcl_cli.imaging.geometry import fitted_size, resize
 
 quieted()
@@ -40,7 +40,7 @@ class ManifestDataset(YOLODataset):
         self._class_ids = {name: i for i, name in enumerate(labels)}
         super().__init__(img_path=[s.path for s in samples], data={"names": dict(enumerate(labels))}, **kwargs)
         # Only now: rectangular batches bring the files into an order of their own.
-        self._originals = [_size_of(self._samples[path]) for path in self.im_files]
+        self._originals = [size_of(self._samples[path]) for path in self.im_files]
         self._fitted = [fitted_size(height, width, self.imgsz) for height, width in self._originals]
         self._images = ResizedImages(self._fitted, self._read, folder, step)
 
@@ -55,7 +55,7 @@ class ManifestDataset(YOLODataset):
         xywh = [(b.left + b.width / 2, b.top + b.height / 2, b.width, b.height) for _, b in boxes]
         return {
             "im_file": sample.path,
-            "shape": _size_of(sample),
+            "shape": size_of(sample),
             "cls": np.array([[c] for c, _ in boxes], dtype=np.float32).reshape(-1, 1),
             "bboxes": np.array(xywh, dtype=np.float32).reshape(-1, 4),
             "segments": [],
@@ -78,11 +78,3 @@ class ManifestDataset(YOLODataset):
         """The image resized to the training size in BGR, its original and its resized (h, w)."""
         image = self._images[i]
         return image, self._originals[i], image.shape[:2]
-
-
-def _size_of(sample: Sample) -> tuple[int, int]:
-    """(height, width) of a sample's upright image."""
-    if sample.height:
-        return sample.height, sample.width
-    header = read_header(sample.path)
-    return header.height, header.width
