@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from rcl_cli.backends.boxes.precision import area_under
 from rcl_cli.domain import Box, Detection, Sample
 
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 MATCH_IOU = 0.5
 _MOST_ROOM = 0.005
 DEFAULT_THRESHOLD = 0.5
-_RECALL_POINTS = np.linspace(0, 1, 101)
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,11 +181,7 @@ def average_precision(events: LabelEvents) -> float:
     if not events.scores or not events.positives:
         return 0.0
     _, true, claimed = _counts(np.array(events.scores), np.array(events.hits, dtype=float))
-    recall = true / events.positives
-    envelope = np.maximum.accumulate((true / claimed)[::-1])[::-1]
-    places = np.searchsorted(recall, _RECALL_POINTS, side="left")
-    padded = np.append(envelope, 0.0)
-    return float(padded[np.minimum(places, len(envelope))].mean())
+    return area_under(true, claimed, events.positives)
 
 
 def evaluate(labels: Sequence[str], samples: Sequence[Sample], matched: Sequence[Sequence[Match]]) -> Evaluation:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -72,11 +72,17 @@ def _precisions(hits: NDArray[np.bool_], positives: int) -> NDArray[np.float64]:
     """(overlaps,): areas under the curves of ranked hits, (overlaps, N), made monotone, at 101 recalls."""
     if not hits.shape[1]:
         return np.zeros(len(hits))
-    true = hits.cumsum(1)
-    precision = np.maximum.accumulate((true / np.arange(1, hits.shape[1] + 1))[:, ::-1], 1)[:, ::-1]
-    recall = true / positives
-    areas = []
-    for one, envelope in zip(recall, precision, strict=True):
-        places = np.searchsorted(one, _RECALL_POINTS, side="left")
-        areas.append(np.append(envelope, 0.0)[np.minimum(places, len(envelope))].mean())
-    return np.array(areas)
+    claimed = np.arange(1, hits.shape[1] + 1)
+    return np.array([area_under(true, claimed, positives) for true in hits.cumsum(1)])
+
+
+def area_under(true: NDArray[Any], claimed: NDArray[Any], positives: int) -> float:
+    """Area under a precision-recall curve after COCO: precision made monotone, sampled at 101 recalls.
+
+    Args:
+        true, claimed: true predictions and predictions down to each score, falling; (N,), N > 0.
+        positives: how many there should be.
+    """
+    envelope = np.maximum.accumulate((true / claimed)[::-1])[::-1]
+    places = np.searchsorted(true / positives, _RECALL_POINTS, side="left")
+    return float(np.append(envelope, 0.0)[np.minimum(places, len(envelope))].mean())
