@@ -12,8 +12,10 @@ _rcl_option() {
         *" --feature") choices="CONTENT_MODERATION CUSTOM_LABELS" ;;
         *" --auto-update") choices="ENABLED DISABLED" ;;
         *" --dataset-type") choices="TRAIN TEST" ;;
+        *" --for") choices="accuracy speed" ;;
         *" --cli-binary-format") choices="base64 raw-in-base64-out" ;;
         *" --fail-on") choices="error warning never" ;;
+        *" --quality") choices="fast auto best" ;;
         *" --generate-cli-skeleton") choices="input output yaml-input" ;;
         *" --output") choices="json yaml yaml-stream text table off" ;;
         "detect --format") choices="jsonl manifest" ;;
@@ -111,7 +113,7 @@ _rcl_flags() {
         "serve") flags="--host --port --access-key-file --allow-origin --anyone-local --access-log --debug --help" ;;
         "status") flags="--json --help" ;;
         "thresholds") flags="--set --precision --recall --label --relax --reset --json --help" ;;
-        "train") flags="--name --format --images --set --report --start --help" ;;
+        "train") flags="--name --format --images --set --quality --for --report --start --help" ;;
         "versions") flags="--json --help" ;;
         *) flags="--help --version --output --query --region --profile --endpoint-url --no-sign-request --no-verify-ssl --ca-bundle --cli-read-timeout --cli-connect-timeout --cli-binary-format --color --no-cli-pager --cli-error-format --debug --cli-auto-prompt --no-cli-auto-prompt --no-paginate" ;;
     esac

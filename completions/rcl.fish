@@ -345,6 +345,8 @@ complete -c rcl -n '__rcl_is train' -l name -x -a '(__rcl_ask --name)' -d 'The p
 complete -c rcl -n '__rcl_is train' -l format -x -a 'manifest cvat voc coco labelstudio csv yolo folders' -d 'Found out if it is not given.'
 complete -c rcl -n '__rcl_is train' -l images -r -F -d 'Folder to look for images in, if they lie elsewhere than the files say.'
 complete -c rcl -n '__rcl_is train' -l set -x -a '(__rcl_ask --set)' -d 'A training option: epochs=50.'
+complete -c rcl -n '__rcl_is train' -l quality -x -a 'fast auto best' -d 'fast: a third of the epochs. best: recipes compete, and the best one trains to the end.'
+complete -c rcl -n '__rcl_is train' -l for -x -a 'accuracy speed' -d 'What a contest is won by.'
 complete -c rcl -n '__rcl_is train' -l report -d 'Whether a page about it is written.  [default: report]'
 complete -c rcl -n '__rcl_is train' -l start -d 'Whether the model is started.  [default: start]'
 complete -c rcl -n __rcl_needs_command -a versions -d 'Show the versions of a project, and how good they are.'

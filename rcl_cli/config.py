@@ -10,11 +10,12 @@ from typing import Any, NamedTuple
 
 from rcl_cli import plain_yaml, profiles
 from rcl_cli.errors import ConfigError, RegionError
+from rcl_cli.limits import VARIABLE, Kept
 
 DEFAULT_ACCOUNT = "123456789012"
 DEFAULT_REGION = "us-east-1"
 TRAINING_PREFIX = "RCL_TRAINING_"
-_KEYS = {"account", "buckets", "training", "offline", "s3"}
+_KEYS = {"account", "buckets", "training", "offline", "s3", "limits"}
 _REGION_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-")
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 
@@ -25,6 +26,7 @@ class Config(NamedTuple):
     Args:
         training: option name to text, environment over file.
         offline: never open a network connection for weights.
+        limits: `service`, or `none`: more boxes, labels and pixels than the service takes.
     """
 
     account: str = DEFAULT_ACCOUNT
@@ -35,6 +37,7 @@ class Config(NamedTuple):
     s3_endpoint_url: str | None = None
     training: Mapping[str, str] = _NOTHING
     offline: bool = False
+    limits: Kept = "service"
 
 
 def cpu_cores() -> int:
@@ -108,6 +111,14 @@ def _region(requested: str | None, environment: Mapping[str, str]) -> str:
     return region
 
 
+def _limits(text: str) -> Kept:
+    if text == "none":
+        return "none"
+    if text == "service":
+        return "service"
+    raise ConfigError(f"`limits` can't be {text!r}: it is service or none.")
+
+
 def load_config(home: Path, environment: Mapping[str, str] | None = None, region: str | None = None) -> Config:
     """Settings for one home.
 
@@ -136,4 +147,5 @@ def load_config(home: Path, environment: Mapping[str, str] | None = None, region
         s3_endpoint_url=s3.get("endpoint_url") or None,
         training=training,
         offline=is_true(environment.get("RCL_OFFLINE")) or is_true(str(document.get("offline", ""))),
+        limits=_limits(environment.get(VARIABLE) or str(document.get("limits", "service"))),
     )

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from rcl_cli.config import Config, home_folder, load_config
+from rcl_cli.limits import keep
 from rcl_cli.store.database import Database
 from rcl_cli.store.entry_files import EntryFiles
 from rcl_cli.store.layout import Layout
@@ -61,6 +62,7 @@ def make_context(home: Path | None = None, region: str | None = None) -> Context
     layout = Layout(home or home_folder(os.environ))
     layout.make()
     config = load_config(layout.home, os.environ, region)
+    keep(config.limits)
     return Context(
         layout=layout,
         database=Database(layout.database),

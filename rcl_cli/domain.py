@@ -1,9 +1,11 @@
-"""The values that travel between layers, stdlib only."""
+"""The values that travel between layers; they need the standard library only."""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, NamedTuple
+
+from rcl_cli.tiles import Tiling, Window
 
 UseCase = Literal["IMAGE_LEVEL_LABELS", "OBJECT_LOCALIZATION", "NOT_DETERMINED"]
 
@@ -47,7 +49,8 @@ class Sample:
         labels: image-level labels; empty for localization.
         boxes: (label, box) pairs; empty for image-level data.
         source_ref: where the manifest says the image is.
-        width, height: size in pixels of the upright image; 0 where nobody looked yet.
+        width, height: size in pixels of the upright image, or of its part; 0 where nobody looked yet.
+        part: what of the image this is; None for all of it.
     """
 
     path: str
@@ -56,6 +59,7 @@ class Sample:
     source_ref: str = ""
     width: int = 0
     height: int = 0
+    part: Window | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +75,11 @@ class TrainingPlan:
         device: `cpu`, `cuda`, `cuda:N` or `mps`.
         image_size: longer side in pixels that images are resized to.
         weights: `auto`, `none`, or a local file with pretrained weights.
-        precision: of the model that serves: `auto`, or `float32` for single precision only.
+        precision: of training and of the model that serves: `auto`, or `float32` for single precision only.
         time_budget_s: how long the training stage takes; `epochs` are then a first guess, unless they were asked for.
         is_epochs_asked: somebody wants so many epochs, and no more where there is time for them.
+        most_boxes: that may come out of an image.
+        tiling: how images are cut into tiles, where they are; `train` and `holdout` are then such parts.
         offline: never open a network connection.
     """
 
@@ -94,6 +100,8 @@ class TrainingPlan:
     offline: bool
     precision: str = "auto"
     is_epochs_asked: bool = False
+    most_boxes: int = 300
+    tiling: Tiling | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +132,7 @@ class Progress:
     """Where a training stands.
 
     Args:
-        stage: `preparing`, `features`, `head`, `training`, `exporting`, `evaluating`, `saving`.
+        stage: `contest`, `preparing`, `features`, `head`, `training`, `exporting`, `evaluating`, `saving`.
         step, steps: finished and planned units of the stage (epochs while training, images elsewhere).
         eta_s: estimated seconds to the end of the stage.
     """

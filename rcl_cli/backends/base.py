@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from rcl_cli.backends.resuming import Checkpoints
     from rcl_cli.domain import Detection, ModelCard, Progress, TrainingPlan
     from rcl_cli.imaging.geometry import Letterbox
+    from rcl_cli.tiles import Window
 
 Report = Callable[["Progress"], None]
 Cancelled = Callable[[], bool]
@@ -72,16 +73,27 @@ class Runner(Protocol):
         ...
 
 
+class Seams(NamedTuple):
+    """Which parts of an image, `width` by `height` pixels, lie where on the canvases that the network sees."""
+
+    width: int
+    height: int
+    parts: list[Window]
+    frames: list[Letterbox]
+
+
 class Prepared(NamedTuple):
     """An image ready for the network.
 
     Args:
-        pixels: (height, width, 3), uint8, RGB; images of the same shape can share a batch.
+        pixels: (height, width, 3), uint8, RGB, or several of them; images of the same shape can share a batch.
         frame: where the image lies in it, None where it fills it.
+        seams: where its parts lie in the image, where there are several.
     """
 
     pixels: NDArray[np.uint8]
     frame: Letterbox | None = None
+    seams: Seams | None = None
 
 
 class Predictor(Protocol):
@@ -99,7 +111,7 @@ class Predictor(Protocol):
         ...
 
     def forward(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Run the network on (N, H, W, 3); `len(out) == N`."""
+        """Run the network on what was prepared for N images, stacked; `len(out) == N`."""
         ...
 
     def rest(self) -> None:

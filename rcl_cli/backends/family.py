@@ -62,6 +62,7 @@ class Family:
         canvas_px: the side of the square that forms of one shape take, from the image size.
         script: of `exports/runners`, what runs its exports without rcl.
         knows: whether an architecture is one of its.
+        rivals: architectures that a contest tries, where they can begin as warm as the planned one.
         defaults: what its plans have.
         reasons: why, in a sentence each, by the name of the option.
     """
@@ -78,6 +79,7 @@ class Family:
     knows: Callable[[str], bool]
     defaults: Callable[[Data], Defaults]
     reasons: Callable[[Data, Defaults], Mapping[str, str]] = _no_reasons
+    rivals: tuple[str, ...] = ()
 
     @property
     def is_permissive(self) -> bool:

@@ -90,7 +90,9 @@ def example_input(card: ModelCard) -> Any:
 
 
 def _predictor_class(card: ModelCard) -> Callable[[Runner, ModelCard], Predictor]:
-    made: Callable[[Runner, ModelCard], Predictor] = _named(family(card.family).predictor)
+    is_tiled = "tiling" in card.preprocessing
+    words = "rcl_cli.backends.boxes.tiled:TiledPredictor" if is_tiled else family(card.family).predictor
+    made: Callable[[Runner, ModelCard], Predictor] = _named(words)
     return made
 
 

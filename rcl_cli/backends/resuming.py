@@ -18,6 +18,8 @@ import torch
 from rcl_cli.durable import replace_durably
 
 _FILE = "checkpoint.pt"
+# Of what trainers keep: checkpoints of another one are not gone on with.
+_FORMAT = 2
 # Seconds from one to the next: short, but writing them takes no more than a twentieth of the time.
 _LEAST_S, _TIMES_ITS_COST = 2.0, 20.0
 
@@ -49,7 +51,7 @@ class Checkpoints:
             # Damaged, or of another version: then from the beginning. What torch advises is not repeated.
             print(f"the checkpoint can't be read ({type(error).__name__}): from the beginning", flush=True)
             return None
-        return found["state"] if isinstance(found, dict) and found.get("key") == self._key else None
+        return found["state"] if isinstance(found, dict) and found.get("key") == [_FORMAT, self._key] else None
 
     @property
     def is_due(self) -> bool:
@@ -64,7 +66,7 @@ class Checkpoints:
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             with partial.open("wb") as out:
-                torch.save({"key": self._key, "state": state}, out)
+                torch.save({"key": [_FORMAT, self._key], "state": state}, out)
                 out.flush()
                 os.fsync(out.fileno())
             replace_durably(partial, self._path)

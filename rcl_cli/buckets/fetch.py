@@ -11,7 +11,7 @@ from pathlib import Path
 
 from rcl_cli.buckets.base import Bucket, BucketOutOfReachError, NoSuchObjectError
 from rcl_cli.buckets.resolve import Buckets, local_file
-from rcl_cli.imaging.limits import MAX_FILE_BYTES
+from rcl_cli.limits import limits
 from rcl_cli.manifest.line import split_s3_url
 from rcl_cli.regular import check_regular
 
@@ -77,8 +77,8 @@ class ImageFetcher:
         local = bucket.local_path(key)
         if local is not None:
             return self._checked_size(local)
-        if bucket.size(key) > MAX_FILE_BYTES:
-            raise ImageTooBigError(f"{source_ref} is larger than 15 MB")
+        if bucket.size(key) > limits().file_bytes:
+            raise ImageTooBigError(f"{source_ref} is larger than {limits().file_bytes // 2**20} MB")
         target = self._cache / hashlib.sha256(source_ref.encode()).hexdigest()
         if not target.exists():
             self._cache.mkdir(parents=True, exist_ok=True)
@@ -96,9 +96,9 @@ class ImageFetcher:
     @staticmethod
     def _checked_size(path: Path) -> Path:
         try:
-            too_large = check_regular(path).st_size > MAX_FILE_BYTES
+            too_large = check_regular(path).st_size > limits().file_bytes
         except OSError as error:
             raise NoSuchObjectError(f"{path}: {error.strerror or error}") from error
         if too_large:
-            raise ImageTooBigError(f"{path} is larger than 15 MB")
+            raise ImageTooBigError(f"{path} is larger than {limits().file_bytes // 2**20} MB")
         return path

@@ -36,7 +36,7 @@ from rcl_cli.console.labels import LabelRoutes
 from rcl_cli.console.modelling import ModelRoutes
 from rcl_cli.context import Context
 from rcl_cli.errors import InvalidParameter, ResourceInUse, ResourceNotFound, ServiceError, UnknownOperation
-from rcl_cli.imaging.limits import MAX_FILE_BYTES
+from rcl_cli.limits import limits
 from rcl_cli.local.feedback.verifying import queued
 from rcl_cli.local.home.overview import projects_of
 from rcl_cli.local.labelling.adding import add_pictures, check_stored, store_picture
@@ -325,7 +325,7 @@ class Routes:
         def answer(body: bytes) -> Response:
             return as_json({"source_ref": store_picture(self._context, project, name, body)})
 
-        return await guarded(self._context.layout.home, answer, await body_of(request, MAX_FILE_BYTES))
+        return await guarded(self._context.layout.home, answer, await body_of(request, limits().file_bytes))
 
     # --- pictures -----------------------------------------------------------------------------------------------------
 

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from rcl_cli.formats.record import TEST, TRAIN, BoxPx, Notes, Record
-from rcl_cli.manifest.checks import BOXES, IMAGE, MAX_BOXES, MAX_LABEL_CHARS, scale_of
+from rcl_cli.limits import limits
+from rcl_cli.manifest.checks import BOXES, IMAGE, MAX_LABEL_CHARS, scale_of
 from rcl_cli.manifest.document import FEEDBACK, METADATA_SUFFIX, SOURCE_REF, compact
 
 _DECIMALS = 3
@@ -101,8 +102,8 @@ def usable(records: Iterable[Record], notes: Notes) -> Iterator[Record]:
             yield record
             continue
         boxes = [box for one in record.boxes if (box := _inside(one, record, notes))]
-        if len(boxes) > MAX_BOXES:
-            notes.add(f"images have more than {MAX_BOXES} boxes, and will not be trained on", record.image)
+        if len(boxes) > limits().boxes:
+            notes.add(f"images have more than {limits().boxes} boxes, and will not be trained on", record.image)
         yield record._replace(boxes=tuple(boxes))
 
 

@@ -19,7 +19,7 @@ import numpy as np
 from PIL import Image
 
 from rcl_cli.errors import ImageTooLarge, InvalidImageFormat, InvalidParameter
-from rcl_cli.imaging.limits import MAX_ASPECT_RATIO, MAX_SIDE_PX, MIN_SIDE_PX
+from rcl_cli.limits import MAX_ASPECT_RATIO, MIN_SIDE_PX, limits
 from rcl_cli.regular import open_bytes
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 # Pillow opens MPO, a JPEG with more pictures behind the first as many phones write it, as JPEG.
 _FORMATS = ("JPEG", "PNG")
+_TOO_MANY_PIXELS = "The image has more than {} million pixels."
 _SWAPS_SIDES = frozenset({5, 6, 7, 8})
 _EXIF_ORIENTATION = 0x0112
 # What Pillow raises at files that are not what they should be.
@@ -72,7 +73,7 @@ def _header_read(handle: BinaryIO) -> Image.Image:
     try:
         return Image.open(handle, formats=_FORMATS)
     except Image.DecompressionBombError as error:
-        raise ImageTooLarge(f"The image is larger than {MAX_SIDE_PX} pixels on a side.") from error
+        raise ImageTooLarge(_TOO_MANY_PIXELS.format(limits().megapixels)) from error
     except _ODD as error:
         raise InvalidImageFormat("Request has invalid image format") from error
 
@@ -103,12 +104,14 @@ def check_header(header: ImageHeader) -> None:
     """Hold an image against the service's limits.
 
     Raises:
-        ImageTooLarge: a side over 4096 pixels.
+        ImageTooLarge: a side over 4096 pixels, where the service's limits hold.
         InvalidParameter: a side under 64 pixels, or longer than 20 times the other.
     """
     width, height = header.width, header.height
-    if max(width, height) > MAX_SIDE_PX:
-        raise ImageTooLarge(f"The image is {width}x{height} pixels; the maximum is {MAX_SIDE_PX} on each side.")
+    if max(width, height) > limits().side_px:
+        raise ImageTooLarge(f"The image is {width}x{height} pixels; the maximum is {limits().side_px} on each side.")
+    if width * height > limits().megapixels * 1_000_000:
+        raise ImageTooLarge(_TOO_MANY_PIXELS.format(limits().megapixels))
     if min(width, height) < MIN_SIDE_PX:
         raise InvalidParameter(f"The image is {width}x{height} pixels; the minimum is {MIN_SIDE_PX} on each side.")
     if max(width, height) > MAX_ASPECT_RATIO * min(width, height):

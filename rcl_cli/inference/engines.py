@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 BUSY = "The model has more requests than it can answer: try again."
 _MOST_IN_BATCH = 16
 _QUEUE_LENGTH = 128
+_DIMENSIONS_OF_TILES = 4
 
 
 class Engine(Protocol):
@@ -173,13 +174,15 @@ class Batches:
         except queue.Empty:
             pass
         shape = self._waiting[0].pixels.shape
+        # The tiles of a large image are a batch by themselves.
+        most = 1 if len(shape) == _DIMENSIONS_OF_TILES else _MOST_IN_BATCH
         batch: list[_Waiting] = []
         others: deque[_Waiting] = deque()
         now = time.monotonic()
         for one in self._waiting:
             if one.deadline < now:
                 one.future.set_exception(ProvisionedThroughputExceeded(BUSY))
-            elif one.pixels.shape == shape and len(batch) < _MOST_IN_BATCH:
+            elif one.pixels.shape == shape and len(batch) < most:
                 batch.append(one)
             else:
                 others.append(one)

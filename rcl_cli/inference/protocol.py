@@ -1,4 +1,4 @@
-"""Frames between the thin client and the model host, stdlib only.
+"""Frames between the thin client and the model host; they need the standard library only.
 
 A frame is: 4 bytes big-endian length of a JSON header, the header, then as many raw bytes as its `size` says.
 """
@@ -10,8 +10,11 @@ import socket
 import struct
 from typing import Any
 
+from rcl_cli.limits import limits
+
 MAX_HEADER_BYTES = 16 * 2**20
-MAX_BODY_BYTES = 16 * 2**20
+# Beside an image.
+_ROOM_BYTES = 2**20
 _LENGTH = struct.Struct(">I")
 # What most frames fit in: every call costs as much as a thousand bytes more.
 _FIRST_BYTES = 32 * 2**10
@@ -49,7 +52,7 @@ def receive_frame(connection: socket.socket) -> tuple[dict[str, Any], bytes] | N
         size = int(header["size"])
     except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise ProtocolError("the header is not JSON") from error
-    if not 0 <= size <= MAX_BODY_BYTES:
+    if not 0 <= size <= limits().file_bytes + _ROOM_BYTES:
         raise ProtocolError("the body is too long")
     _receive_up_to(connection, received, begin + size)
     if len(received) > begin + size:

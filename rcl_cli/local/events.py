@@ -169,6 +169,13 @@ class Evaluated:
 
 
 @dataclass(frozen=True, slots=True)
+class Contested:
+    """How recipes did that competed, best first; see `training.contest.Row`."""
+
+    rows: tuple[Mapping[str, Any], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Warned:
     """Something that whoever asked should know; the flow goes on."""
 
@@ -208,7 +215,7 @@ class Running:
 
 Event = (
     Counted | Planned | Answered | Understood | Noted | Called | Moved | Tried | Begun | Left | Ready | Standing
-    | Evaluated | Warned | Relaxed | Preceded | Wrote | Running
+    | Evaluated | Contested | Warned | Relaxed | Preceded | Wrote | Running
 )  # fmt: skip
 Tell = Callable[[Event], None]
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from rcl_cli.buckets.base import Bucket, BucketOutOfReachError, BucketWriteError, NoSuchObjectError
 from rcl_cli.context import Context
 from rcl_cli.durable import alone
-from rcl_cli.imaging.limits import MAX_FILE_BYTES
+from rcl_cli.limits import limits
 
 _PUTTING = threading.Lock()
 
@@ -49,7 +49,7 @@ def _content(bucket: Bucket, key: str) -> bytes | None:
     """
     try:
         with bucket.open(key) as stream:
-            return stream.read(MAX_FILE_BYTES + 1)
+            return stream.read(limits().file_bytes + 1)
     except BucketOutOfReachError:
         raise
     except NoSuchObjectError:

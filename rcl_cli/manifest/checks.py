@@ -11,14 +11,13 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, TypeGuard
 
 from rcl_cli.domain import Box
-from rcl_cli.imaging.limits import MAX_SIDE_PX, MIN_SIDE_PX
+from rcl_cli.limits import MIN_SIDE_PX, limits
 from rcl_cli.manifest import codes
 from rcl_cli.manifest.codes import Code
 from rcl_cli.manifest.document import METADATA_SUFFIX, SOURCE_REF
 
 S3_URL = r"s3://([0-9A-Za-z.\-_]{3,255})/(.{1,1024})"
 SOURCE_REF_PATTERN = re.compile(rf"{S3_URL}|file:///.+", re.DOTALL)
-MAX_BOXES = 50
 MAX_LABEL_CHARS = 256
 MAX_NUMBER = 1e9
 IMAGE, BOXES = "groundtruth/image-classification", "groundtruth/object-detection"
@@ -205,10 +204,10 @@ def _box_labels(attribute: _Attribute) -> Iterator[Label]:
     class_map = attribute.metadata.get("class-map") or {}
     if any(len(name) > MAX_LABEL_CHARS for name in class_map.values()):
         note(Problem(codes.INVALID_LABEL_NAME_LENGTH, attribute.name))
-    if not all(MIN_SIDE_PX <= side <= MAX_SIDE_PX for side in (width, height)):
+    if not all(MIN_SIDE_PX <= side <= limits().side_px for side in (width, height)):
         note(Problem(codes.INVALID_IMAGE_DIMENSION, attribute.name))
         return
-    if len(attribute.annotations) > MAX_BOXES:
+    if len(attribute.annotations) > limits().boxes:
         note(Problem(codes.TOO_MANY_BOUNDING_BOXES, attribute.name))
         return
     usable = []

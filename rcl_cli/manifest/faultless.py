@@ -2,7 +2,7 @@
 
 They are most of every manifest, and the types below are what they look like: a line that fits, and whose boxes lie in
 their image, has no problem by the rules of `checks`; a test holds both against each other. Of any other line nothing is
-said here.
+said here, and so of one that is beyond the service's limits, be they lifted or not.
 """
 
 from __future__ import annotations
@@ -13,11 +13,10 @@ from msgspec import DecodeError, Meta, Raw, Struct, field
 from msgspec.json import Decoder
 
 from rcl_cli.domain import Box
-from rcl_cli.imaging.limits import MAX_SIDE_PX, MIN_SIDE_PX
+from rcl_cli.limits import MIN_SIDE_PX, SERVICE
 from rcl_cli.manifest.checks import (
     BOXES,
     IMAGE,
-    MAX_BOXES,
     MAX_LABEL_CHARS,
     MAX_NUMBER,
     SOURCE_REF_PATTERN,
@@ -28,7 +27,7 @@ from rcl_cli.manifest.document import COMPUTED_KEYS, METADATA_SUFFIX, SOURCE_REF
 
 _Name = Annotated[str, Meta(min_length=1, max_length=MAX_LABEL_CHARS)]
 _Number = Annotated[float, Meta(gt=-MAX_NUMBER, lt=MAX_NUMBER)]
-_Side = Annotated[float, Meta(ge=MIN_SIDE_PX, le=MAX_SIDE_PX)]
+_Side = Annotated[float, Meta(ge=MIN_SIDE_PX, le=SERVICE.side_px)]
 
 
 class _Image(Struct, tag_field="type", tag=IMAGE, forbid_unknown_fields=True, gc=False):
@@ -71,7 +70,7 @@ class _Annotation(Struct, forbid_unknown_fields=True, gc=False):
 
 class _BoxesValue(Struct, forbid_unknown_fields=True, gc=False):
     image_size: Annotated[list[_Size], Meta(min_length=1, max_length=1)]
-    annotations: Annotated[list[_Annotation], Meta(min_length=1, max_length=MAX_BOXES)]
+    annotations: Annotated[list[_Annotation], Meta(min_length=1, max_length=SERVICE.boxes)]
 
 
 _line, _metadata = Decoder(dict[str, Raw]), Decoder(_Image | _Boxes)

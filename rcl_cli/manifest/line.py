@@ -12,8 +12,6 @@ from rcl_cli.manifest import checks, codes, faultless
 from rcl_cli.manifest.checks import SOURCE_REF_PATTERN, Label, Problem
 from rcl_cli.manifest.document import FEEDBACK, SOURCE_REF, load
 
-MAX_LINE_CHARS = 100_000
-
 _S3_URL = re.compile(checks.S3_URL, re.DOTALL)
 
 

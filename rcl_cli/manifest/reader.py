@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import BinaryIO
 
+from rcl_cli.limits import limits
 from rcl_cli.manifest import codes
 from rcl_cli.manifest.codes import Code
-from rcl_cli.manifest.line import MAX_LINE_CHARS, Line, bucket_of, parse_line
+from rcl_cli.manifest.line import Line, bucket_of, parse_line
 
 MAX_MANIFEST_BYTES = 2**30
 MAX_ROWS = 250_000
-MAX_LABELS = 250
 MAX_REMOVED_SHARE = 0.2
-# A character takes at most 4 bytes in UTF-8; a longer line can't be within the limit.
-_MAX_LINE_BYTES = 4 * MAX_LINE_CHARS + 2
 _BLOCK_BYTES = 2**18
 
 
@@ -51,21 +49,23 @@ def read_rows(stream: BinaryIO) -> Iterator[str | None]:
             raise TerminalManifestError(codes.MANIFEST_INACCESSIBLE)
         first = False
         text = text.rstrip("\r")
-        yield text if len(text) <= MAX_LINE_CHARS else None
+        yield text if len(text) <= limits().line_chars else None
 
 
 def _lines(stream: BinaryIO) -> Iterator[bytes | None]:
     """Lines without newlines; None for one that is too long to be kept, which it is not."""
     rest, is_skipping = b"", False
+    # A character takes at most 4 bytes in UTF-8; a longer line can't be within the limit.
+    most = 4 * limits().line_chars + 2
     while block := stream.read(_BLOCK_BYTES):
         *lines, rest = (rest + block).split(b"\n")
         for line in lines:
-            yield None if is_skipping or len(line) > _MAX_LINE_BYTES else line
+            yield None if is_skipping or len(line) > most else line
             is_skipping = False
-        if len(rest) > _MAX_LINE_BYTES:
+        if len(rest) > most:
             rest, is_skipping = b"", True
     if rest or is_skipping:
-        yield None if is_skipping or len(rest) > _MAX_LINE_BYTES else rest
+        yield None if is_skipping or len(rest) > most else rest
 
 
 class DatasetReader:

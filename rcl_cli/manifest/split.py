@@ -12,6 +12,8 @@ from collections.abc import Collection, Sequence
 
 # Of small groups that may be taken, and how many images more than wanted may be.
 _MOST_SHARE, _MOST_OF_WANTED = 0.9, 1.5
+# A split by groups of an exact size is a matter of luck.
+_ATTEMPTS = 30
 
 
 class CannotSplitError(Exception):
@@ -94,6 +96,29 @@ def grouped_split(
             found.update(one)
             left -= theirs
     return sorted(found) if len(found) >= wanted / 2 else None
+
+
+def split_apart(labels: Sequence[Collection[str]], groups: Sequence[int], share: float, seed: int) -> list[int] | None:
+    """As `stratified_split`, strict and of the same size, of groups of images that stay together.
+
+    Returns:
+        Sorted indices of the smaller part; None where all images are groups of their own, or no such part was found.
+    """
+    if len(set(groups)) == len(groups):
+        return None
+    wanted, names = part_size(len(labels), share), {label for one in labels for label in one}
+    for attempt in range(_ATTEMPTS):
+        found = grouped_split(labels, groups, share, seed + attempt)
+        if found is None or len(found) != wanted:
+            continue
+        inside = set(found)
+        sides = (
+            {label for index, one in enumerate(labels) if (index in inside) == is_in for label in one}
+            for is_in in (True, False)
+        )
+        if all(side == names for side in sides):
+            return found
+    return None
 
 
 def _deal(

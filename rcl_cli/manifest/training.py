@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from rcl_cli.domain import UseCase
+from rcl_cli.limits import limits
 from rcl_cli.manifest import codes
 from rcl_cli.manifest.checks import Label, Problem
 from rcl_cli.manifest.codes import Code
 from rcl_cli.manifest.line import Line, bucket_of
 from rcl_cli.manifest.listing import validation
-from rcl_cli.manifest.reader import MAX_LABELS
 
 MAX_INVALID_SHARE = 0.2
 MIN_OVERLAP = 0.5
@@ -154,7 +154,7 @@ def check_file(file: FileCheck, use_case: UseCase, kind: Literal["image", "box"]
     named, usable = len(file.named_labels()), len(file.usable_labels(kind))
     if named < _MIN_LABELS[use_case]:
         note(codes.MANIFEST_TOO_FEW_LABELS)
-    elif named > MAX_LABELS:
+    elif named > limits().labels:
         note(codes.MANIFEST_TOO_MANY_LABELS)
     elif usable < _MIN_LABELS[use_case]:
         note(codes.MANIFEST_TOO_FEW_USABLE_LABELS)

@@ -7,8 +7,8 @@ from typing import Any
 from rcl_cli.compute.places import host_of
 from rcl_cli.context import Context
 from rcl_cli.errors import ImageTooLarge, InvalidParameter, InvalidS3Object, ResourceNotReady
-from rcl_cli.imaging.limits import MAX_FILE_BYTES
 from rcl_cli.inference import client
+from rcl_cli.limits import limits
 from rcl_cli.operations.resources import find_version
 from rcl_cli.status import VersionStatus
 
@@ -27,7 +27,8 @@ def _image(context: Context, image: dict[str, Any]) -> bytes:
     if "Bytes" in image:
         data = bytes(image["Bytes"])
         if len(data) > _MAX_IMAGE_BYTES:
-            raise ImageTooLarge("The image is larger than 4 MB: pass it as an S3 object, which may have 15 MB.")
+            most = limits().file_bytes // 2**20
+            raise ImageTooLarge(f"The image is larger than 4 MB: pass it as an S3 object, which may have {most} MB.")
         return data
     s3_object = image["S3Object"]
     if not {"Bucket", "Name"} <= s3_object.keys():
@@ -36,8 +37,8 @@ def _image(context: Context, image: dict[str, Any]) -> bytes:
 
     try:
         bucket, key, version = context.buckets.get(s3_object["Bucket"]), s3_object["Name"], s3_object.get("Version")
-        if bucket.size(key, version) > MAX_FILE_BYTES:
-            raise ImageTooLarge("The image is larger than 15 MB.")
+        if bucket.size(key, version) > limits().file_bytes:
+            raise ImageTooLarge(f"The image is larger than {limits().file_bytes // 2**20} MB.")
         with bucket.open(key, version) as stream:
             return stream.read()
     except NoSuchObjectError as error:

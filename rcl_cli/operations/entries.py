@@ -10,9 +10,10 @@ from typing import Any
 
 from rcl_cli.context import Context
 from rcl_cli.errors import InvalidParameter, ResourceInUse, ResourceNotReady
+from rcl_cli.limits import limits
 from rcl_cli.manifest import codes
 from rcl_cli.manifest.line import bucket_of
-from rcl_cli.manifest.reader import MAX_LABELS, DatasetReader, TerminalManifestError
+from rcl_cli.manifest.reader import DatasetReader, TerminalManifestError
 from rcl_cli.manifest.split import CannotSplitError, stratified_split
 from rcl_cli.operations.contents import changing, discard_orphans
 from rcl_cli.operations.resources import find_dataset
@@ -59,7 +60,7 @@ def update(
             )
             counts = dataset.state.counts.plus(entry_changes.put(db, reader))
             reader.check()
-            if entries.label_count(db) > MAX_LABELS:
+            if entries.label_count(db) > limits().labels:
                 raise TerminalManifestError(codes.MANIFEST_TOO_MANY_LABELS)
             outcome = (DatasetStatus.UPDATE_COMPLETE, UPDATED, "SUCCESS")
         except TerminalManifestError as error:

@@ -10,9 +10,10 @@ from typing import Any, BinaryIO
 from rcl_cli.buckets.base import NoSuchObjectError
 from rcl_cli.context import Context
 from rcl_cli.errors import InvalidParameter, InvalidS3Object, ResourceAlreadyExists
+from rcl_cli.limits import limits
 from rcl_cli.manifest import codes
 from rcl_cli.manifest.apart import reader_of
-from rcl_cli.manifest.reader import MAX_LABELS, MAX_MANIFEST_BYTES, TerminalManifestError
+from rcl_cli.manifest.reader import MAX_MANIFEST_BYTES, TerminalManifestError
 from rcl_cli.operations.contents import discard_orphans, reading
 from rcl_cli.operations.resources import arn, find_project, unused_ms
 from rcl_cli.operations.tagging import given_tags
@@ -112,7 +113,7 @@ def _import(made: Draft, stream: BinaryIO, size_bytes: int, *, takes_files: bool
         reader = reader_of(stream, size_bytes, takes_files=takes_files)
         counts = entry_changes.put(made.db, reader)
         reader.check()
-        if entries.label_count(made.db) > MAX_LABELS:
+        if entries.label_count(made.db) > limits().labels:
             raise TerminalManifestError(codes.MANIFEST_TOO_MANY_LABELS)
     except TerminalManifestError as error:
         made.empty()

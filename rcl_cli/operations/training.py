@@ -70,6 +70,7 @@ def _create(context: Context, params: dict[str, Any], snapshot: Path) -> tuple[s
             context.config.offline, context.layout.home / "cache" / "slots",
             # Datasets took what they might.
             takes_files=context.names_files or bool(sources),
+            limits=context.config.limits,
         )  # fmt: skip
         asked = making_of(context.layout, version_id)
         asked._replace(path=snapshot).prepare(job.as_json(), asked.path)

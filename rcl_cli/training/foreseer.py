@@ -35,6 +35,7 @@ from rcl_cli.training.job import TrainingJob
 from rcl_cli.training.plan import MOST_EPOCHS
 from rcl_cli.training.prepare import samples_of, split_lines
 from rcl_cli.training.stages import decide
+from rcl_cli.training.tiling import why
 
 # Of so many images the size is looked up; the others are taken to have the median.
 _LOOKED_AT = 200
@@ -100,14 +101,17 @@ def _choices(job: TrainingJob, check: TrainingCheck, *, is_split: bool) -> Itera
     samples = samples_of(check.training.lines, "box" if detects and not check.brand else "image")
     given = _scenes(samples) if check.brand else samples
     plan, weights, data, defaults = decide(check.use_case, given, samples, job.options, find, offline=job.offline)
-    reasons = registry.family(plan.family).reasons(data, defaults)
+    reasons = dict(registry.family(plan.family).reasons(data, defaults))
+    if plan.tiling is not None:
+        reasons["image_size"] = "At this size a tile is seen."
     told = f"{len(samples):,} training images have {'boxes' if detects else 'labels'}."
     if check.brand:
         told = f"{len(samples):,} logos are composed into {len(given):,} scenes, for the test images have boxes."
     yield "task", "boxes" if detects else "labels of whole images", told
     tests = "A fifth of the images, of each label as many: there is no test set." if is_split else "The test set."
     yield "tested on", f"{len(check.testing.lines):,} images", tests
-    yield "held out", f"{len(plan.holdout):,} images", "They tell which epoch is best, and are not trained on."
+    kind = "tiles" if plan.tiling else "images"
+    yield "held out", f"{len(plan.holdout):,} {kind}", "They tell which epoch is best, and are not trained on."
     yield "device", plan.device, "The fastest that torch sees here."
     yield "model", plan.model, reasons.get("model", "")
     yield (
@@ -122,6 +126,12 @@ def _choices(job: TrainingJob, check: TrainingCheck, *, is_split: bool) -> Itera
             yield name, "as many as fit", f"You give it {plan.time_budget_s:,.0f} seconds."
         else:
             yield name, f"{getattr(plan, name):,}", reasons.get(name, "")
+    if detects and not check.brand:
+        told = f"{plan.tiling.tile_px:,} pixels" if plan.tiling else "none"
+        yield "tiling", told, why(plan.tiling, samples, plan.image_size)
+    if job.options.quality == "best" and not check.brand:
+        recipes = f"up to {job.options.candidates} recipes"
+        yield "contest", recipes, f"The best one trains to the end: by {job.options.prefer}, on the held-out images."
     if plan.patience < MOST_EPOCHS:
         yield "patience", f"{plan.patience:,}", "Epochs without anything better before it ends early."
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from rcl_cli.buckets.resolve import Buckets
+from rcl_cli.limits import Kept
 from rcl_cli.training.options import TrainingOptions
 
 TRAINING_MANIFEST = "training.manifest"
@@ -47,6 +48,7 @@ class TrainingJob:
         offline: never open a network connection for weights.
         slots: folder in which trainings that share a device wait for each other.
         takes_files: images may be files, and not only objects in buckets.
+        limits: which ones hold, whoever starts it again.
     """
 
     making: Making
@@ -56,12 +58,13 @@ class TrainingJob:
     offline: bool
     slots: Path
     takes_files: bool = True
+    limits: Kept = "service"
 
     def as_json(self) -> dict[str, Any]:
         return {
             "making": _making_as_json(self.making), "request": dict(self.request), "options": asdict(self.options),
             "weights_cache": str(self.weights_cache), "offline": self.offline, "slots": str(self.slots),
-            "takes_files": self.takes_files,
+            "takes_files": self.takes_files, "limits": self.limits,
         }  # fmt: skip
 
     @classmethod
@@ -69,7 +72,7 @@ class TrainingJob:
         return cls(
             _making(document["making"]), document["request"], TrainingOptions(**document["options"]),
             Path(document["weights_cache"]), document["offline"], Path(document["slots"]),
-            document.get("takes_files", True),
+            document.get("takes_files", True), document.get("limits", "service"),
         )  # fmt: skip
 
 

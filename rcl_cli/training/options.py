@@ -7,13 +7,15 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from rcl_cli.backends.family import Licence
 from rcl_cli.errors import InvalidParameter
 from rcl_cli.training.plan import MOST_EPOCHS
 
 TAG_PREFIX = "rcl:"
+Quality = Literal["fast", "auto", "best"]
+Preference = Literal["accuracy", "speed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,10 @@ class TrainingOptions:
         retries: how often a training whose process died is started again.
         parallel: trainings on one device at once; more wait.
         license: `any`, or `permissive`: of models that fall under a licence which asks nothing of who uses them.
+        tiling: `auto`, `none`, or the side in pixels of the tiles that images are cut into.
+        quality: `auto`; `fast`, a third of the epochs; `best`: recipes compete, and the best one trains to the end.
+        candidates: how many compete at most.
+        prefer: what a contest is won by.
     """
 
     model: str = "auto"
@@ -45,6 +51,10 @@ class TrainingOptions:
     retries: int = 1
     parallel: int = 1
     license: Licence = "any"
+    tiling: str = "auto"
+    quality: Quality = "auto"
+    candidates: int = 6
+    prefer: Preference = "accuracy"
 
 
 def _whole(low: int, high: int) -> Callable[[str], int]:
@@ -87,6 +97,27 @@ def _license(text: str) -> str:
     return text
 
 
+def _quality(text: str) -> str:
+    """Fast, auto or best"""
+    if text not in ("fast", "auto", "best"):
+        raise ValueError
+    return text
+
+
+def _preference(text: str) -> str:
+    """Accuracy or speed"""
+    if text not in ("accuracy", "speed"):
+        raise ValueError
+    return text
+
+
+def _tiling(text: str) -> str:
+    """Auto, none or a whole number of pixels from 64 to 4096"""
+    if text not in ("auto", "none") and not 64 <= int(text) <= 4096:
+        raise ValueError
+    return text
+
+
 def _word(text: str) -> str:
     """A name of letters, digits, _, - and ."""
     if not re.fullmatch(r"[\w.\-]+", text):
@@ -116,6 +147,10 @@ _PARSERS: dict[str, Callable[[str], Any]] = {
     "retries": _whole(0, 100),
     "parallel": _whole(1, 64),
     "license": _license,
+    "tiling": _tiling,
+    "quality": _quality,
+    "candidates": _whole(2, 20),
+    "prefer": _preference,
 }
 
 

@@ -17,8 +17,9 @@ from rcl_cli.manifest import codes
 from rcl_cli.manifest.checks import Problem
 from rcl_cli.manifest.line import Line, bucket_of, parse_line, refused
 from rcl_cli.manifest.reader import read_rows
-from rcl_cli.manifest.split import CannotSplitError, grouped_split, stratified_split
+from rcl_cli.manifest.split import CannotSplitError, grouped_split, split_apart, stratified_split
 from rcl_cli.manifest.training import CheckedLine, FileCheck, TrainingCheck, check_pair, choose_use_case
+from rcl_cli.training.likeness import groups_of
 from rcl_cli.training.plan import HOLDOUT_SHARE
 
 TEST_SHARE = 0.2
@@ -73,8 +74,14 @@ def check_images(fetcher: ImageFetcher, manifest: Path, step: Step, *, takes_fil
     return checked
 
 
-def split_lines(lines: Sequence[CheckedLine], seed: int) -> tuple[list[CheckedLine], list[CheckedLine]]:
+def split_lines(
+    lines: Sequence[CheckedLine], seed: int, look_alikes: Callable[[Sequence[str]], Sequence[int]] | None = None
+) -> tuple[list[CheckedLine], list[CheckedLine]]:
     """Auto-split 80/20 of the usable lines; what can't be used stays with the training part.
+
+    Args:
+        look_alikes: of images' files, a number for each, the same for those that look the same: they stay on one side
+            where a split of the same size can have it so.
 
     Raises:
         CannotSplitError: a label has too few images.
@@ -86,7 +93,10 @@ def split_lines(lines: Sequence[CheckedLine], seed: int) -> tuple[list[CheckedLi
     if not usable:
         return list(lines), []
     labels = [{label.name for label in lines[i].labels(kind)} for i in usable]
-    chosen = {usable[i] for i in stratified_split(labels, TEST_SHARE, seed)}
+    split = stratified_split(labels, TEST_SHARE, seed)
+    if look_alikes is not None:
+        split = split_apart(labels, look_alikes([lines[i].path for i in usable]), TEST_SHARE, seed) or split
+    chosen = {usable[i] for i in split}
     keep = [line for i, line in enumerate(lines) if i not in chosen]
     return keep, [line for i, line in enumerate(lines) if i in chosen]
 
@@ -105,15 +115,15 @@ def check_manifests(
     if testing is not None:
         test_lines = check_images(fetcher, testing, step, takes_files=takes_files)
         return check_pair(train, FileCheck(test_lines, bucket_is_missing=fetcher.misses_bucket()))
-    return _check_split(train, seed)
+    return _check_split(train, seed, step)
 
 
-def _check_split(train: FileCheck, seed: int) -> TrainingCheck:
+def _check_split(train: FileCheck, seed: int, step: Step) -> TrainingCheck:
     """Split, then check; the share of invalid lines is the given manifest's, wherever its lines went."""
     train.invalid_share = train.count("invalid") / max(1, len(train.lines))
     given = train.lines
     try:
-        train.lines, test_lines = split_lines(given, seed)
+        train.lines, test_lines = split_lines(given, seed, lambda paths: groups_of(paths, step))
     except CannotSplitError:
         test_lines = []
     check = check_pair(train, FileCheck(test_lines))

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import gc
 import json
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 
 from rcl_cli import __version__
 from rcl_cli.backends import registry
 from rcl_cli.backends.base import Cancelled, Predictor, Report, WeightsChoice, is_memory_error, smaller_batch
+from rcl_cli.backends.boxes.planning import most_boxes
 from rcl_cli.backends.family import Data, Defaults
 from rcl_cli.backends.libraries import installed
 from rcl_cli.backends.predictors import predict
@@ -31,9 +33,11 @@ from rcl_cli.evaluation.expected import Expected, expected
 from rcl_cli.evaluation.metrics import Evaluation, Match, confusion, evaluate, match_image
 from rcl_cli.training import plan as planning
 from rcl_cli.training import results
+from rcl_cli.training import tiling as tiles
 from rcl_cli.training.job import TrainingJob
 from rcl_cli.training.likeness import groups_of
 from rcl_cli.training.options import TrainingOptions
+from rcl_cli.training.outlook import outlook
 from rcl_cli.training.prepare import fingerprint, hold_out
 from rcl_cli.training.writing import ResultFiles
 
@@ -42,6 +46,7 @@ _EVALUATION_BATCH = 16
 # Batch normalisation needs two images.
 _LEAST_BATCH = 2
 _LEAST_BUDGET_S = 1.0
+_LEAST_EPOCHS = 2
 
 
 def pick_device(requested: str) -> str:
@@ -60,6 +65,19 @@ def pick_device(requested: str) -> str:
     if kind == "mps" and not torch.backends.mps.is_available():
         raise ConfigError("The device mps is not there: it is Apple's GPU.")
     return requested
+
+
+def devices_of(requested: str) -> list[str]:
+    """Those that several trainings at the same time may have."""
+    device = pick_device(requested)
+    if requested == "auto" and device == "cuda":
+        return [f"cuda:{number}" for number in range(torch.cuda.device_count())]
+    return [device]
+
+
+def use_all_cores() -> None:
+    """Let torch compute on all cores that this process may use."""
+    torch.set_num_threads(cpu_cores())
 
 
 def _memory_gib(device: str) -> float:
@@ -86,25 +104,33 @@ def make_plan(
     original: Sequence[Sample],
     job: TrainingJob,
     report: Report,
+    groups: Sequence[int] | None,
 ) -> tuple[TrainingPlan, WeightsChoice]:
     """Decide everything about a training, and find its weights.
 
     Args:
         training: what is trained on; for brand detection composed scenes.
         original: what the user gave.
+        groups: see `hold_out`.
     """
-    torch.set_num_threads(cpu_cores())
+    use_all_cores()
+    find = finder(job, report)
+    decision = decide(use_case, training, original, job.options, find, offline=job.offline, groups=groups)
+    return decision.plan, decision.weights
 
-    def find(offers: Sequence[Offer]) -> WeightsChoice:
-        return choose_weights(job.options.weights, offers, job.weights_cache, report, offline=job.offline)
+
+def finder(job: TrainingJob, report: Report) -> Callable[[Sequence[Offer]], WeightsChoice]:
+    """What chooses among ways to have weights, and fetches them."""
+    return lambda offers: choose_weights(job.options.weights, offers, job.weights_cache, report, offline=job.offline)
+
+
+def look_alikes(training: Sequence[Sample], report: Report) -> list[int]:
+    """Groups of images that look the same."""
 
     def step(done: int, total: int) -> None:
         report(Progress("preparing", done, total, note="looking for images that look the same"))
 
-    # Composed scenes are all different.
-    groups = groups_of([sample.path for sample in training], step) if training is original else None
-    decision = decide(use_case, training, original, job.options, find, offline=job.offline, groups=groups)
-    return decision.plan, decision.weights
+    return groups_of([sample.path for sample in training], step)
 
 
 def decide(
@@ -128,17 +154,25 @@ def decide(
     detects = use_case == "OBJECT_LOCALIZATION"
     names = registry.families_for("detection" if detects else "classification", options.model, options.license)
     parts = hold_out(training, options.seed, groups)
+    # Composed scenes have the size that they should be seen at.
+    may_tile = detects and training is original
+    tiling = tiles.choose(training, options.tiling, options.image_size, on_gpu=on_gpu) if may_tile else None
+    seen, image_size = training, options.image_size
+    if tiling is not None:
+        image_size = image_size or tiles.seen_px(tiling, training)
+        parts = tiles.cut_parts(parts, tiling, image_size, options.seed, on_gpu=on_gpu)
+        seen = (*parts.train, *parts.holdout)
     images = len(parts.train)
     weights = find(registry.offers(names, options.model, device, images))
     name = next(name for name in names if len(names) == 1 or registry.family(name).knows(weights.model))
     family = registry.family(name)
     multi_label = any(len(s.labels) > 1 for s in original)
-    data = Data(training, images, multi_label, weights.path is not None, on_gpu, _memory_gib(device))
+    data = Data(seen, images, multi_label, weights.path is not None, on_gpu, _memory_gib(device))
     defaults = family.defaults(data)
     labels = {label for s in training for label in s.labels}
     if detects:
         labels = {label for s in training for label, _ in s.boxes} | {label for s in original for label in s.labels}
-    epochs = options.epochs or defaults.epochs
+    epochs = options.epochs or (_hurried(defaults.epochs) if options.quality == "fast" else defaults.epochs)
     plan = TrainingPlan(
         family=name,
         model=weights.model,
@@ -147,7 +181,7 @@ def decide(
         holdout=parts.holdout,
         multi_label=multi_label and not detects,
         device=device,
-        image_size=family.whole_size(options.image_size or defaults.image_size),
+        image_size=family.whole_size(image_size or defaults.image_size),
         batch=options.batch or defaults.batch,
         epochs=epochs,
         patience=planning.patience(options.patience, epochs, options.time_budget_s),
@@ -157,8 +191,15 @@ def decide(
         offline=offline,
         precision=options.precision,
         is_epochs_asked=options.epochs is not None,
+        most_boxes=most_boxes(training),
+        tiling=tiling,
     )
     return Decision(plan, weights, data, defaults)
+
+
+def _hurried(epochs: int) -> int:
+    """A third: a first look at what the data are good for."""
+    return max(_LEAST_EPOCHS, math.ceil(epochs / 3))
 
 
 def train_model(
@@ -172,8 +213,13 @@ def train_model(
     kept = model_dir.with_name("checkpoint")
     done, key = kept / "trained.json", _key(plan)
     card = _trained_before(done, key)
+    began = time.monotonic()
+    plan = tiles.cut(plan, model_dir.with_name("tiles"), report, cancelled)
+    if plan.tiling is not None and plan.time_budget_s is not None:
+        plan = replace(plan, time_budget_s=max(_LEAST_BUDGET_S, plan.time_budget_s - (time.monotonic() - began)))
     if card is None:
         card = _train_in_memory(plan, weights, model_dir, report, cancelled, kept)
+        card = replace(card, preprocessing={**card.preprocessing, **of_whole_images(plan)})
         sync_tree(model_dir)
         kept.mkdir(exist_ok=True)
         write_durably(done, json.dumps({"key": key, "card": asdict(card)}).encode())
@@ -184,6 +230,12 @@ def train_model(
     peak = {"peak_gpu_memory_mb": round(torch.cuda.max_memory_reserved(plan.device) / 2**20)} if kind == "cuda" else {}
     registry.write_card(model_dir, card, {"device": kind, **peak, **forms})
     return card
+
+
+def of_whole_images(plan: TrainingPlan) -> dict[str, Any]:
+    """What a model must know of the images that its network never saw as such."""
+    found: dict[str, Any] = {"most_boxes": plan.most_boxes} if plan.train and plan.train[0].boxes else {}
+    return found if plan.tiling is None else {**found, "tiling": plan.tiling._asdict()}
 
 
 def _key(plan: TrainingPlan) -> str:
@@ -247,8 +299,13 @@ def evaluate_and_save(
     train_samples: Sequence[Sample],
     test_samples: Sequence[Sample],
     report: Report,
+    contest: Sequence[dict[str, Any]] = (),
 ) -> None:
-    """Evaluate on the test set through the runtime that will serve, write the files, and complete the model's card."""
+    """Evaluate on the test set through the runtime that will serve, write the files, and complete the model's card.
+
+    Args:
+        contest: how recipes did that competed, see `contest.Row`.
+    """
     predictor = registry.load_predictor(model_dir, "cpu" if plan.device == "cpu" else plan.device)
     predictions = predict_all(predictor, test_samples, report)
     matched = [match_image(found, sample) for found, sample in zip(predictions, test_samples, strict=True)]
@@ -269,7 +326,8 @@ def evaluate_and_save(
         files.write(results.TESTING_TRUTH, results.json_lines(_test_lines(snapshots, test_samples, matched))),
     )
     on_new_images = expected(evidence.judged_of(test_samples, matched), card.labels)
-    _complete_card(model_dir, card, evaluation, on_new_images, train_samples, test_samples)
+    also = {"contest": list(contest)} if contest else {}
+    _complete_card(model_dir, card, evaluation, on_new_images, train_samples, test_samples, also)
 
 
 def _test_lines(snapshots: results.Snapshots, samples: Sequence[Sample], matched: Sequence[list[Match]]) -> list[str]:
@@ -283,10 +341,14 @@ def _complete_card(
     on_new_images: Expected | None,
     training: Sequence[Sample],
     testing: Sequence[Sample],
+    also: dict[str, Any],
 ) -> None:
     """Add what is needed to run and to understand the model years later."""
     _, extra = registry.read_card(model_dir)
+    ahead = outlook(card.history)
+    extra |= also
     extra |= {
+        "outlook": ahead and ahead._asdict(),
         "thresholds": evaluation.thresholds,
         "served_thresholds": evaluation.served,
         "f1": evaluation.f1,

@@ -7,40 +7,44 @@ next adopts.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import errno
 import os
 import signal
 import sys
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rcl_cli import heap
 from rcl_cli.backends.base import TrainingCancelled, lacks_memory
 from rcl_cli.backends.libraries import libraries_folder
 from rcl_cli.buckets.fetch import ImageFetcher
+from rcl_cli.child import end_with_parent
 from rcl_cli.compute.folder import WorkFolder
 from rcl_cli.compute.local import begin
-from rcl_cli.domain import Progress, Sample, TrainingPlan
+from rcl_cli.domain import Progress, Sample, TrainingPlan, UseCase
 from rcl_cli.durable import sync_tree
 from rcl_cli.errors import ConfigError, TrainingFailed
+from rcl_cli.limits import keep
 from rcl_cli.manifest import codes
 from rcl_cli.manifest.reader import TerminalManifestError
 from rcl_cli.manifest.training import TrainingCheck
 from rcl_cli.status import VersionStatus
 from rcl_cli.training import job as jobs
 from rcl_cli.training.job import TrainingJob
+from rcl_cli.training.options import TrainingOptions
 from rcl_cli.training.slots import device_of, slot
 from rcl_cli.training.writing import ResultFiles
+
+if TYPE_CHECKING:
+    from rcl_cli.training.contest import Row
 
 _REPORT_EVERY_S = 0.5
 # A full disk may have room again, and then the work of hours is not lost.
 _FINISH_TRIES, _FINISH_PAUSE_S = 120, 5.0
-_PR_SET_PDEATHSIG = 1
 READY = "The model is ready to run."
 
 
@@ -122,18 +126,58 @@ class Training:
         Raises:
             TrainingFailed, ConfigError: with the message for the user.
         """
-        from rcl_cli.training.stages import evaluate_and_save, make_plan, train_model
+        from rcl_cli.training.stages import evaluate_and_save, look_alikes, make_plan, train_model
 
         check = self.check()
         training, testing = self.samples(check)
         model_dir = self.folder / jobs.MODEL
         model_dir.mkdir(parents=True, exist_ok=True)
         composed = self.compose(training) if check.brand else training
-        plan, weights = make_plan(check.use_case, composed, training, self.job, self.report)
+        groups = look_alikes(composed, self.report) if composed is training else None
+        rows: list[Row] = []
+        job = self.job
+        if job.options.quality == "best" and check.brand:
+            self.report(Progress("preparing", note="logos are composed into scenes: there is no contest of recipes"))
+        elif job.options.quality == "best":
+            options, rows = self.contest(check.use_case, training, groups)
+            job = replace(job, options=options)
+        plan, weights = make_plan(check.use_case, composed, training, job, self.report, groups)
         log_plan(plan)
         card = train_model(plan, weights, model_dir, self.report, stopping)
-        evaluate_and_save(self.files, plan, card, model_dir, training, testing, self.report)
+        evaluate_and_save(
+            self.files, plan, card, model_dir, training, testing, self.report, [row._asdict() for row in rows]
+        )
         sync_tree(model_dir)
+
+    def contest(
+        self, use_case: UseCase, training: Sequence[Sample], groups: Sequence[int] | None
+    ) -> tuple[TrainingOptions, list[Row]]:
+        """With which options the best of several recipes trains to the end, and how all did.
+
+        Raises:
+            TrainingCancelled: asked for.
+        """
+        from rcl_cli.training.candidate import compete
+        from rcl_cli.training.contest import Task, hold
+        from rcl_cli.training.stages import finder
+
+        task = Task(
+            use_case, self.job.options, tuple(training), None if groups is None else tuple(groups),
+            self.job.weights_cache, self.job.offline,
+        )  # fmt: skip
+
+        def fetching(progress: Progress) -> None:
+            # How a download goes; that there are no weights for what then does not compete is no news.
+            if progress.steps:
+                self.report(progress)
+
+        options, rows = hold(
+            task, self.folder / "contest", finder(self.job, fetching),
+            lambda folder, own, tell: compete(folder, own, tell, stopping), self.report, stopping,
+        )  # fmt: skip
+        for row in rows:
+            log(f"contest: {row}")
+        return options, rows
 
     def compose(self, logos: list[Sample]) -> list[Sample]:
         from rcl_cli.training.brand import compose_scenes, scene_count
@@ -158,21 +202,6 @@ def stopping() -> bool:
 def _on_sigterm(_signal: int, _frame: object) -> None:
     global _stop_requested
     _stop_requested = True
-
-
-def end_with_parent() -> None:
-    """Let processes that are forked from this one end when they are told to, and when it ends, however it ends.
-
-    Until they do, the GPU's memory that this one had stays taken.
-    """
-    libc = ctypes.CDLL(None)
-
-    def adjust() -> None:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        if sys.platform == "linux":
-            libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-
-    os.register_at_fork(after_in_child=adjust)
 
 
 def _message(error: BaseException) -> str:
@@ -249,6 +278,7 @@ def main() -> int:
     with contextlib.suppress(AttributeError):
         os.nice(5)
     job = TrainingJob.of(folder.request())
+    keep(job.limits)
     os.environ["RCL_WORK_DIR"] = str(job.making.work_dir)
     libraries_folder()
     # What each step gives back the next one needs: fetching it anew is 7 % of the work.

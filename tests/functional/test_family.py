@@ -70,7 +70,7 @@ def test_a_third_family_trains_serves_and_is_asked_for_by_its_model(
         noisy(COLOURS[name], (80, 70), number).save(path)
         samples.append(Sample(str(path), (name,), (), f"s3://b/{number}", 80, 70))
     job = TrainingJob(None, {}, TrainingOptions(model="mean-colour", weights="none"), tmp_path, True, tmp_path)  # type: ignore[arg-type]
-    plan, weights = stages.make_plan("IMAGE_LEVEL_LABELS", samples, samples, job, lambda _: None)
+    plan, weights = stages.make_plan("IMAGE_LEVEL_LABELS", samples, samples, job, lambda _: None, None)
     assert (plan.family, plan.model, plan.image_size) == ("colours", "mean-colour", 32)
     assert weights == from_scratch("mean-colour")
     folder = tmp_path / "model"

@@ -24,8 +24,9 @@ from PIL import Image
 from rcl_cli.errors import RclError, ServiceError
 from rcl_cli.imaging.decode import decode, orientation_of, read_header, verify
 from rcl_cli.imaging.looks import Look, look_at
+from rcl_cli.limits import SERVICE
 from rcl_cli.local.datasets.imports import Request, import_images
-from rcl_cli.manifest.line import MAX_LINE_CHARS, parse_line
+from rcl_cli.manifest.line import parse_line
 from rcl_cli.manifest.listing import listing, validation
 from tests.conftest import Home, box_line, image_line, in_time, noisy
 from tests.functional.layouts import BOX_LAYOUTS
@@ -165,7 +166,7 @@ def test_mutated_manifests(home: Home) -> None:
     for number in range(0, FILES, _BAD):
         part = [*good, *texts[number : number + _BAD]]
         Random(f"{SEED} file {number}").shuffle(part)
-        short = [text for text in _lines_of(part) if len(text) <= MAX_LINE_CHARS]
+        short = [text for text in _lines_of(part) if len(text) <= SERVICE.line_chars]
         kept = {line.source_ref for line in map(parse_line, short) if not line.removed_from_datasets}
         dataset = home.dataset(project, "TRAIN", "\n".join(part).encode("utf-8", "replace"))
         described = home.describe(dataset)

@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+import copy
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import save_file
 
 from rcl_cli.backends import registry
 from rcl_cli.backends.base import Prepared
-from rcl_cli.backends.boxes.predictor import MAX_DETECTIONS, NMS_IOU, BoxPredictor, suppress
+from rcl_cli.backends.boxes.planning import LEAST_MOST_BOXES
+from rcl_cli.backends.boxes.predictor import NMS_IOU, BoxPredictor, suppress
+from rcl_cli.backends.classifier import blend
+from rcl_cli.backends.classifier import trainer as classifier
 from rcl_cli.backends.classifier.augment import Augmentation, augmented
-from rcl_cli.backends.classifier.backbones import LITE0, build, quicken_statistics
+from rcl_cli.backends.classifier.backbones import LITE0, build, early_stages, quicken_statistics
+from rcl_cli.backends.classifier.run import Best
+from rcl_cli.backends.classifier.tune import best_of
 from rcl_cli.backends.runtimes.forms import disagreement
+from rcl_cli.backends.yolo.network import detector
+from rcl_cli.backends.yolo.trainer import InHalf
 from rcl_cli.domain import Detection, ModelCard, Sample
 from rcl_cli.errors import ConfigError, InvalidImageFormat
 from rcl_cli.imaging.decode import decode
@@ -115,7 +125,7 @@ def greedily(corners: np.ndarray, classes: np.ndarray) -> list[int]:
                 break
         else:
             kept.append(index)
-    return kept[:MAX_DETECTIONS]
+    return kept[:LEAST_MOST_BOXES]
 
 
 @pytest.mark.parametrize("count", [1, 2, 63, 64, 65, 200, 700])
@@ -160,3 +170,74 @@ def test_statistics_keep_up_from_scratch(name: str) -> None:
             layer(images)
         expected = images.mean(dim=(0, 2, 3))
         assert torch.allclose(layer.running_mean, expected, rtol=0.01)
+
+
+@pytest.mark.parametrize(("name", "kept"), [("efficientnet_lite0", 3), ("mobilenet_v3_small", 2), ("resnet18", 0)])
+def test_two_networks_answer_in_the_mean_and_share_what_is_the_same(name: str, kept: int, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    backbone = build(name, 3)
+    probe = {k: v.clone() for k, v in backbone.module.state_dict().items()}
+    for stage, layer in enumerate(getattr(backbone.module, "features", backbone.module.children())):
+        if stage >= kept:
+            for parameter in layer.parameters():
+                parameter.data.add_(0.02 * torch.randn_like(parameter))
+    tuned = backbone.module.state_dict()
+    file = tmp_path / "weights.safetensors"
+    save_file({k: v.contiguous() for k, v in blend.joined(tuned, probe).items()}, file)
+    assert file.stat().st_size < 2.1 * sum(v.nbytes for v in tuned.values())
+    pre = {"mean": backbone.mean, "std": backbone.std, "size_px": 64}
+    card = ModelCard("classifier", name, ("a", "b", "c"), False, 64, pre, {}, "", "")
+    both = classifier.load_network(card, file)
+    assert len(both.trunk) == kept
+    pixels = torch.randint(0, 255, (2, 64, 64, 3), dtype=torch.uint8)
+    alone = []
+    for state in (tuned, probe):
+        save_file({k: v.contiguous() for k, v in state.items()}, file)
+        alone.append(classifier.load_network(card, file)(pixels))
+    torch.testing.assert_close(both(pixels), (alone[0] + alone[1]) / 2, rtol=1e-5, atol=1e-6)
+    assert not torch.allclose(alone[0], alone[1], atol=1e-4)
+
+
+@pytest.mark.parametrize("model", ["yolov8n", "yolo11n"])
+def test_training_in_bfloat16_ends_in_single_precision(model: str) -> None:
+    plain = detector(model, 2)
+    half = detector(model, 2, InHalf)
+    assert list(half.state_dict()) == list(plain.state_dict()), "weights keep their names"
+    half.load_state_dict(plain.state_dict())
+    images = torch.rand(2, 3, 64, 64)
+    assert torch.equal(half.eval()(images)[0], plain.eval()(images)[0]), "what is judged is not changed"
+    seen: list[torch.dtype] = []
+    half.model[2].register_forward_hook(lambda _module, _given, out: seen.append(out.dtype))
+    half.model[-1].cv2[0].register_forward_hook(lambda _module, _given, out: seen.append(out.dtype))
+    told = copy.deepcopy(half).train()(images)
+    assert seen == [torch.bfloat16, torch.float32]
+    sum(one.square().mean() for one in (told["boxes"], told["scores"])).backward()
+    assert told["scores"].dtype == torch.float32
+
+
+@pytest.mark.parametrize(
+    ("name", "count"), [(LITE0, 4), ("mobilenet_v3_large", 7), ("resnet18", 0), ("convnext_tiny", 4)]
+)
+def test_early_stages_are_those_of_fine_maps(name: str, count: int) -> None:
+    network = build(name, 3).module.train()
+    assert early_stages(network) == count
+    assert network.training
+
+
+@pytest.mark.parametrize(
+    ("probe", "tuned", "kept"), [(0.9, 0.95, "both"), (0.95, 0.8, "both"), (0.6, 0.9, "tuned"), (0.9, 0.4, "probe")]
+)
+def test_both_answer_unless_one_is_much_worse(probe: float, tuned: float, kept: str) -> None:
+    run = SimpleNamespace(quality=lambda _scores: (0.97, -0.1))
+    scores = {"probe": torch.tensor([[0.2, 0.8]]), "tuned": torch.tensor([[0.6, 0.4]])}
+    best = {
+        name: Best({"w": torch.tensor([quality])}, (quality, -1.0), name, scores[name])
+        for name, quality in (("probe", probe), ("tuned", tuned))
+    }
+    found = best_of(run, best["probe"], best["tuned"])
+    if kept == "both":
+        assert blend.is_joined(found.state)
+        torch.testing.assert_close(found.scores, torch.tensor([[0.4, 0.6]]))
+        assert found.quality == (0.97, -0.1)
+    else:
+        assert found is best[kept]

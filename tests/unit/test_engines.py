@@ -162,3 +162,14 @@ def test_a_rest_gives_the_second_network_back_until_images_meet_again() -> None:
     engine.rest()
     meet()
     assert len(made) == 2
+
+
+def test_the_tiles_of_an_image_go_alone() -> None:
+    network = Held(lambda pixels: pixels[:, 0, 0, 0, :1].astype(np.float32))
+    network.go.set()
+    engine = Batches(network, 4)
+    tiled = [lambda value=value: Prepared(np.full((3, 4, 4, 3), value, np.uint8)) for value in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        outputs = list(pool.map(lambda prepare: engine.run(prepare, later())[1], tiled))
+    assert [int(one[0]) for one in outputs] == [0, 1, 2, 3]
+    assert set(network.batches) == {(1, 3, 4, 4, 3)}

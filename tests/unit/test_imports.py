@@ -30,18 +30,21 @@ LAYERS = (
     {"manifest", "buckets", "imaging"},
     {"api", "config"},
     {"profiles"},
-    {"child", "domain", "durable", "errors", "heap", "plain_yaml", "regular", "scratch", "status"},
+    {"child", "domain", "durable", "errors", "heap", "limits", "plain_yaml", "regular", "scratch", "status", "tiles"},
 )
 PROCESSES = {
     "rcl_cli.training.trainer",
     "rcl_cli.training.stages",
     "rcl_cli.training.copier",
     "rcl_cli.training.foreseer",
+    "rcl_cli.training.candidate",
     "rcl_cli.inference.host",
     "rcl_cli.inference.worker",
 }
 # Processes in two modules.
-PARTS = {(f"training/{name}.py", "rcl_cli.training.stages") for name in ("trainer", "foreseer")}
+PARTS = {(f"training/{name}.py", "rcl_cli.training.stages") for name in ("trainer", "foreseer", "candidate", "contest")}
+# What starts a candidate stands beside what it does.
+PARTS.add(("training/trainer.py", "rcl_cli.training.candidate"))
 
 
 def imports(path: Path) -> set[str]:

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rcl_cli.limits import SERVICE
 from rcl_cli.manifest import codes, reader
 from rcl_cli.manifest.line import parse_line
 from rcl_cli.manifest.reader import DatasetReader, TerminalManifestError
@@ -170,12 +171,11 @@ def test_rows_do_not_depend_on_how_the_file_is_read(texts: list[str], ends: bool
     data = "\n".join(texts).encode() + (b"\n" if ends and texts else b"")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(reader, "_BLOCK_BYTES", block)
-        patch.setattr(reader, "_MAX_LINE_BYTES", 40)
-        patch.setattr(reader, "MAX_LINE_CHARS", 12)
+        patch.setattr(reader, "limits", lambda: SERVICE._replace(line_chars=12))
         found = list(reader.read_rows(io.BytesIO(data)))
     rows = data.split(b"\n")
     rows = rows[:-1] if rows[-1] == b"" else rows
     plain = [row.decode().rstrip("\r") for row in rows]
     assert found == [
-        text if len(row) <= 40 and len(text) <= 12 else None for row, text in zip(rows, plain, strict=True)
+        text if len(row) <= 50 and len(text) <= 12 else None for row, text in zip(rows, plain, strict=True)
     ]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rcl_cli.manifest.split import CannotSplitError, part_size, stratified_split
+from rcl_cli.manifest.split import CannotSplitError, part_size, split_apart, stratified_split
 
 LABELS = st.lists(st.sets(st.sampled_from("abcdef"), max_size=3), min_size=2, max_size=60)
 
@@ -56,3 +56,24 @@ def test_a_label_with_one_image_cannot_be_split() -> None:
 def test_unlabelled_images_are_dealt_too() -> None:
     labels: list[set[str]] = [set()] * 10
     assert len(stratified_split(labels, 0.2, 0)) == 2
+
+
+def test_images_that_look_the_same_stay_on_one_side() -> None:
+    labels = [{"ab"[n % 2]} for n in range(60)]
+    groups = [n if n >= 24 else n // 6 * 2 + n % 2 for n in range(60)]
+    found = split_apart(labels, groups, 0.2, 0)
+    assert found is not None
+    assert len(found) == 12, "as many as without groups"
+    assert len({groups[i] for i in found} & {groups[i] for i in range(60) if i not in set(found)}) == 0
+    assert {next(iter(labels[i])) for i in found} == {"a", "b"}
+    assert split_apart(labels, groups, 0.2, 0) == found
+
+
+def test_images_that_all_differ_are_split_as_ever() -> None:
+    assert split_apart([{"a"}] * 10, list(range(10)), 0.2, 0) is None
+
+
+def test_a_label_of_one_scene_only_keeps_the_split_that_has_it_on_both_sides() -> None:
+    labels = [{"a"} if n < 5 else {"b"} for n in range(20)]
+    groups = [0] * 5 + list(range(1, 16))
+    assert split_apart(labels, groups, 0.2, 0) is None

@@ -11,6 +11,7 @@ from rcl_cli.backends.planning import clip, steps_of, why_batch
 from rcl_cli.domain import Sample
 
 STRIDE = 32
+LEAST_MOST_BOXES = 300
 
 
 def image_size(samples: Sequence[Sample], *, on_gpu: bool) -> int:
@@ -20,7 +21,12 @@ def image_size(samples: Sequence[Sample], *, on_gpu: bool) -> int:
     """
     longer = median(max(s.width, s.height) for s in samples)
     wanted = min(20 / small_share(samples), longer)
-    return math.ceil(clip(wanted, 256, 1280 if on_gpu else 640) / STRIDE) * STRIDE
+    return math.ceil(clip(wanted, 256, largest_px(on_gpu=on_gpu)) / STRIDE) * STRIDE
+
+
+def largest_px(*, on_gpu: bool) -> int:
+    """What no plan goes beyond by itself: the longer side of an image, in pixels."""
+    return 1280 if on_gpu else 640
 
 
 def small_share(samples: Sequence[Sample]) -> float:
@@ -33,16 +39,21 @@ def small_share(samples: Sequence[Sample]) -> float:
     return max(sizes[len(sizes) // 10], 0.005) if sizes else 0.1
 
 
+def most_boxes(samples: Sequence[Sample]) -> int:
+    """How many may come out of an image: twice what the fullest one has, and as many as elsewhere at least."""
+    return max(LEAST_MOST_BOXES, 2 * max((len(s.boxes) for s in samples), default=0))
+
+
 def whole_strides(size_px: int) -> int:
     """A detector's image size: a multiple of 32, at least two strides."""
     return max(2 * STRIDE, math.ceil(size_px / STRIDE) * STRIDE)
 
 
 def batch_size(images: int, *, on_gpu: bool, memory_gib: float = 0.0) -> int:
-    """Small sets train in small batches: they need the steps more than the speed."""
+    """Small sets train in small batches: they need the steps, and on a CPU an image takes as long in any."""
     if on_gpu:
         return 32 if memory_gib >= 16 and images >= 1000 else 16
-    return 16 if images >= 256 else 8
+    return 16 if images >= 1000 else 8
 
 
 def canvas_px(size_px: int) -> int:
@@ -81,6 +92,7 @@ def detectors(
     trainer: str,
     licence: str,
     knows: Callable[[str], bool],
+    rivals: tuple[str, ...],
     defaults: Callable[[Data], Defaults],
     reasons: Callable[[Data, Defaults], Mapping[str, str]],
 ) -> Family:
@@ -101,6 +113,7 @@ def detectors(
         canvas_px=canvas_px,
         script="detector.txt",
         knows=knows,
+        rivals=rivals,
         defaults=defaults,
         reasons=reasons,
     )

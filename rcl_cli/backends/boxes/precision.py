@@ -20,7 +20,9 @@ _RECALL_POINTS = np.linspace(0, 1, 101)
 def average_precisions(
     labels: Sequence[str], samples: Sequence[Sample], predictions: Sequence[Sequence[Detection]]
 ) -> NDArray[np.float64]:
-    """Mean over the labels that occur, at each of `OVERLAPS`; of an image at most `MOST_BOXES` of a label count.
+    """Mean over the labels that occur, at each of `OVERLAPS`.
+
+    Of an image at most `MOST_BOXES` of a label count, as with COCO, or twice as many as there should be.
 
     Args:
         predictions: of each sample, best first.
@@ -35,7 +37,8 @@ def average_precisions(
             continue
         scores, hits = [], []
         for found, truth in zip(predictions, truths, strict=True):
-            here = [d for d in found if d.label == label and d.box is not None][:MOST_BOXES]
+            most = max(MOST_BOXES, 2 * len(truth))
+            here = [d for d in found if d.label == label and d.box is not None][:most]
             scores += [d.score for d in here]
             hits.append(_hits(_corners([d.box for d in here if d.box is not None]), truth))
         order = np.argsort(-np.array(scores), kind="stable")

@@ -6,12 +6,12 @@ Needs numpy and Pillow, never torch.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from rcl_cli.backends.base import Prepared, Runner
-from rcl_cli.backends.boxes.planning import STRIDE
+from rcl_cli.backends.boxes.planning import LEAST_MOST_BOXES, STRIDE
 from rcl_cli.domain import Box, Detection, ModelCard
 from rcl_cli.imaging.decode import decode
 from rcl_cli.imaging.geometry import Letterbox, letterbox
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 SCORE_FLOOR = 0.001
 # Ultralytics predicts with 0.7, which leaves a second box inside many long, thin things (bench/RESULTS.md).
 NMS_IOU = 0.55
-MAX_DETECTIONS = 300
-_MAX_CANDIDATES = 3000
+# Boxes that are looked at, for one that may come out.
+_CANDIDATES_A_BOX = 10
 # Boxes that are held against each other at once: more would be held against boxes that go anyway.
 _BLOCK = 64
 
@@ -35,6 +35,7 @@ class BoxPredictor:
         self.forward, self.rest = runner.run, runner.rest
         self._labels = card.labels
         self._size_px = int(card.preprocessing["size_px"])
+        self._most = int(card.preprocessing.get("most_boxes", LEAST_MOST_BOXES))
 
     def prepare(self, source: bytes | str | Path) -> Prepared:
         return Prepared(*letterbox(decode(source, longer_px=self._size_px), self._size_px, STRIDE))
@@ -49,11 +50,11 @@ class BoxPredictor:
         scores = output[4:].max(0)
         # One box that is no number would keep all from being held against each other.
         candidates = np.flatnonzero((scores >= max(floor, SCORE_FLOOR)) & np.isfinite(output[:4]).all(0))
-        candidates = candidates[np.argsort(-scores[candidates], kind="stable")][:_MAX_CANDIDATES]
+        candidates = candidates[np.argsort(-scores[candidates], kind="stable")][: _CANDIDATES_A_BOX * self._most]
         classes = output[4:, candidates].argmax(0)
         x, y, width, height = output[:4, candidates]
         corners = np.stack([x - width / 2, y - height / 2, x + width / 2, y + height / 2], 1)
-        kept = suppress(corners, classes)
+        kept = suppress(corners, classes, self._most)
         boxes = _to_boxes(corners[kept], prepared.frame)
         names, found = classes[kept].tolist(), scores[candidates[kept]].tolist()
         return [
@@ -71,12 +72,13 @@ def _to_boxes(corners: NDArray[np.float32], frame: Letterbox) -> NDArray[np.floa
     return boxes
 
 
-def suppress(corners: NDArray[np.float32], classes: NDArray[np.int64]) -> list[int]:
+def suppress(corners: NDArray[Any], classes: NDArray[np.int64], most: int = LEAST_MOST_BOXES) -> list[int]:
     """Greedy non-maximum suppression within each class.
 
     Args:
         corners: (N, 4) left, top, right, bottom, best score first.
         classes: (N,).
+        most: boxes that are kept.
 
     Returns:
         Indices kept, best first: those that overlap no better one of their class by more than `NMS_IOU`.
@@ -88,7 +90,7 @@ def suppress(corners: NDArray[np.float32], classes: NDArray[np.int64]) -> list[i
     boxes = np.ascontiguousarray((corners + (classes * span)[:, None]).T)
     kept: list[int] = []
     left = np.arange(boxes.shape[1])
-    while len(left) and len(kept) < MAX_DETECTIONS:
+    while len(left) and len(kept) < most:
         block, left = left[:_BLOCK], left[_BLOCK:]
         alike, alive = _overlapping(boxes[:, block], boxes[:, block]), np.ones(len(block), dtype=bool)
         for index in range(len(block)):
@@ -97,7 +99,7 @@ def suppress(corners: NDArray[np.float32], classes: NDArray[np.int64]) -> list[i
         kept += block[alive].tolist()
         if len(left):
             left = left[~_overlapping(boxes[:, block[alive]], boxes[:, left]).any(0)]
-    return kept[:MAX_DETECTIONS]
+    return kept[:most]
 
 
 def _overlapping(some: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray[np.bool_]:

@@ -37,6 +37,7 @@ _FAMILIES = (
     "mnasnet",
 )
 _IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+_TRIED_PX, _EARLY_STRIDE = 64, 8
 HALF = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 
 
@@ -173,6 +174,31 @@ def weights_url(name: str) -> str | None:
     if name in LITES:
         return None
     return str(get_model_weights(name).DEFAULT.url)
+
+
+def stages(network: nn.Module) -> nn.Sequential:
+    """What a network begins with, where that is a row of parts; else an empty one."""
+    found = getattr(network, "features", None)
+    return found if isinstance(found, nn.Sequential) else nn.Sequential()
+
+
+@torch.no_grad()
+def early_stages(network: nn.Module) -> int:
+    """How many of a network's first stages see an eighth of an image's sides or more.
+
+    They find edges, colours and textures, which ImageNet's are as good for as any, and take most of the time.
+    """
+    image = torch.zeros(1, 3, _TRIED_PX, _TRIED_PX, device=next(network.parameters()).device)
+    was_training = network.training
+    network.eval()
+    count = 0
+    for stage in stages(network):
+        image = stage(image)
+        if image.shape[-1] * _EARLY_STRIDE < _TRIED_PX:
+            break
+        count += 1
+    network.train(was_training)
+    return count
 
 
 def quicken_statistics(module: nn.Module) -> None:

@@ -74,6 +74,7 @@ FAMILY = Family(
     canvas_px=_as_asked,
     script="classifier.txt",
     knows=knows,
+    rivals=("efficientnet_lite0", "efficientnet_lite2", "mobilenet_v3_large"),
     defaults=_defaults,
     reasons=_reasons,
 )

@@ -60,22 +60,23 @@ def fit_head(run: Run, net: ClassifierNet, head: nn.Linear, extractor: Extractor
     train, holdout = extractor(run.train), extractor(run.holdout)
     mean, std = train.mean(0), train.std(0, correction=0).clamp(min=1e-3)
     train, holdout = (train - mean) / std, (holdout - mean) / std
-    best: tuple[tuple[float, float], nn.Linear, float] | None = None
+    best: tuple[tuple[float, float], nn.Linear, float, torch.Tensor] | None = None
     fitted: nn.Linear | None = None
     # From strong to weak: each starts where the last one ended.
     for number, l2 in enumerate(sorted(_HEAD_L2, reverse=True), 1):
         run.check_cancelled()
         fitted = _fit_linear(train, run.train.targets, l2, fitted, multi_label=run.plan.multi_label)
         with torch.inference_mode():
-            quality = run.quality(net.scores(fitted(holdout)))
+            scores = net.scores(fitted(holdout))
+            quality = run.quality(scores)
         run.report(Progress("head", number, len(_HEAD_L2), metric=run.metric_name, value=quality[0]))
         if best is None or quality > best[0]:
-            best = (quality, fitted, l2)
+            best = (quality, fitted, l2, scores)
     assert best is not None
-    quality, fitted, l2 = best
+    quality, fitted, l2, scores = best
     with torch.no_grad():
         # Standardisation folds into the layer, so the network takes plain features.
         head.weight.copy_(fitted.weight / std)
         head.bias.copy_(fitted.bias - (fitted.weight / std) @ mean)
     state = {k: v.detach().cpu().clone() for k, v in net.network.state_dict().items()}
-    return Best(state, quality, f"linear head on frozen features, L2 {l2:g}")
+    return Best(state, quality, f"linear head on frozen features, L2 {l2:g}", scores.clone())

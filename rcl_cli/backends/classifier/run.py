@@ -71,18 +71,22 @@ class Data:
 
 @dataclass(slots=True)
 class Best:
-    """The best state so far and its quality on the holdout: (metric, -loss)."""
+    """The best state so far, its quality on the holdout, (metric, -loss), and its scores there, (N, classes)."""
 
     state: dict[str, torch.Tensor]
     quality: tuple[float, float]
     choice: str
+    scores: torch.Tensor
 
     def as_state(self) -> dict[str, Any]:
-        return {"state": self.state, "quality": [float(q) for q in self.quality], "choice": self.choice}
+        quality = [float(q) for q in self.quality]
+        return {"state": self.state, "quality": quality, "choice": self.choice, "scores": self.scores}
 
     @classmethod
     def of(cls, state: dict[str, Any] | None) -> Best | None:
-        return None if state is None else cls(state["state"], tuple(state["quality"]), state["choice"])
+        if state is None:
+            return None
+        return cls(state["state"], tuple(state["quality"]), state["choice"], state["scores"])
 
 
 def load_samples(plan: TrainingPlan, part: str, size_px: int, folder: Path, report: Report) -> Data:

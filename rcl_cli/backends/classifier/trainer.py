@@ -1,8 +1,8 @@
 """Image-level labels with torchvision networks, in two stages.
 
 Stage one freezes the network, computes every image's features once and fits a linear head on them: a usable model in
-seconds. Stage two fine-tunes everything with augmentation from the pretrained weights, with a fresh head (one carried
-over did worse, see bench/RESULTS.md). Whichever does better on the holdout part of the training data is kept.
+seconds. Stage two fine-tunes all but the first stages with augmentation from the pretrained weights, with a fresh head
+(one carried over did worse, see bench/RESULTS.md). Both answer together, unless one is much worse than the other.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Any
 
 import torch
 from safetensors.torch import save_file
+from torch import nn
 
 from rcl_cli.backends.base import WEIGHTS_FILE, Cancelled, Report, WeightsChoice
 from rcl_cli.backends.classifier.backbones import (
@@ -29,6 +30,7 @@ from rcl_cli.backends.classifier.backbones import (
     quicken_statistics,
     weights_url,
 )
+from rcl_cli.backends.classifier.blend import BlendNet, is_joined, parted
 from rcl_cli.backends.classifier.features import extractor_for
 from rcl_cli.backends.classifier.head import fit_head, way_up_matters
 from rcl_cli.backends.classifier.run import Best, ClassifierNet, Run
@@ -85,7 +87,6 @@ class ClassifierTrainer:
             best = fine_tune(run, net, best, keep, tuning, pretrained=pretrained)
             self._save(best, out_dir)
         assert best is not None
-        net.network.load_state_dict(best.state)
         return self._card(run, net, best, weights, first_usable_s)
 
     @staticmethod
@@ -130,7 +131,7 @@ class ClassifierTrainer:
             preprocessing=preprocessing,
             hyperparameters=hyperparameters,
             weights_source=weights.source,
-            choice=f"{best.choice}; best {run.metric_name} on {len(plan.holdout)} held-out training images",
+            choice=f"{best.choice}; {run.metric_name} {best.quality[0]:.3f} on {len(plan.holdout)} held-out images",
             history=tuple(run.history),
             first_usable_s=first_usable_s,
         )
@@ -170,17 +171,24 @@ def offers(model: str, device: str, images: int) -> list[Offer]:
     return [Offer(model, url=weights_url(model))]
 
 
-def load_network(card: ModelCard, weights_file: Path) -> ClassifierNet:
+def load_network(card: ModelCard, weights_file: Path) -> nn.Module:
     """The trained network, on the CPU, in evaluation mode."""
+    tensors = load_tensors(weights_file)
+    if is_joined(tensors):
+        return BlendNet(*(_network(card, one) for one in parted(tensors))).eval()
+    return _network(card, tensors).eval()
+
+
+def _network(card: ModelCard, tensors: dict[str, torch.Tensor]) -> ClassifierNet:
     backbone = build(card.model, len(card.labels))
     pre = card.preprocessing
     backbone = replace(backbone, mean=tuple(pre["mean"]), std=tuple(pre["std"]))
     net = ClassifierNet(backbone, multi_label=card.multi_label)
-    net.network.load_state_dict(load_tensors(weights_file))
-    return net.eval()
+    net.network.load_state_dict(tensors)
+    return net
 
 
-def in_half(net: ClassifierNet) -> ClassifierNet:
+def in_half(net: nn.Module) -> nn.Module:
     """A loaded network in half precision."""
     return net.half()
 

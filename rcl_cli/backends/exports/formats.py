@@ -234,7 +234,8 @@ def write_export(name: str, card: ModelCard, folder: Path, thresholds: Mapping[s
         "preprocessing": card.preprocessing,
     }
     (out / LABELS).write_text(json.dumps(described, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    template = (_RUNNERS / family(card.family).script).read_text("utf-8")
+    is_tiled = "tiling" in card.preprocessing
+    template = (_RUNNERS / ("tiled.txt" if is_tiled else family(card.family).script)).read_text("utf-8")
     canvas = f"{canvas_side(card)}, {canvas_side(card)}" if form.has_one_shape else _SHAPE_OF_IMAGE
     script = template.format(packages=form.packages, imports=form.imports, load=form.load, main=_MAIN, canvas=canvas)
     (out / SCRIPT).write_text(script, encoding="utf-8")

@@ -39,6 +39,7 @@ FAMILY = planning.detectors(
     trainer="LiteDetTrainer",
     licence="Apache-2.0",
     knows=knows,
+    rivals=("litedet0", "litedet2"),
     defaults=_defaults,
     reasons=_reasons,
 )

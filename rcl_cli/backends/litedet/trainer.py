@@ -17,6 +17,7 @@ from rcl_cli.backends.averaging import Average
 from rcl_cli.backends.base import WEIGHTS_FILE, Cancelled, Prepared, Report, TrainingCancelled, WeightsChoice
 from rcl_cli.backends.boxes.precision import average_precisions
 from rcl_cli.backends.boxes.predictor import BoxPredictor
+from rcl_cli.backends.choosing import Choice
 from rcl_cli.backends.devices import has_native_bf16
 from rcl_cli.backends.litedet.data import Batch, Images, ahead
 from rcl_cli.backends.litedet.family import STRIDES
@@ -42,7 +43,7 @@ _CPU_LOADERS, _GPU_LOADERS = 2, 8
 
 
 class LiteDetTrainer:
-    """Trains detectors of this family; the checkpoint is the epoch with the best AP50:95 on the holdout."""
+    """Trains detectors of this family; the checkpoint is the latest epoch with the best AP50:95 on the holdout."""
 
     def train(
         self,
@@ -70,7 +71,8 @@ class LiteDetTrainer:
             loop.run_epoch()
             if checkpoints.is_due and not loop.is_done:
                 checkpoints.save(loop.state())
-        save_file({k: v.contiguous() for k, v in loop.best_state.items()}, out_dir / WEIGHTS_FILE)
+        kept = loop.choice.kept
+        save_file({k: v.contiguous() for k, v in kept.state.items()}, out_dir / WEIGHTS_FILE)
         hyperparameters = {
             "epochs": loop.epoch, "batch": plan.batch, "patience": plan.patience, "seed": plan.seed,
             "optimizer": "AdamW", "learning_rate": LEARNING_RATE, "weight_decay": WEIGHT_DECAY,
@@ -85,7 +87,8 @@ class LiteDetTrainer:
             preprocessing=_preprocessing(plan),
             hyperparameters=hyperparameters,
             weights_source=weights.source,
-            choice=f"epoch {loop.best_epoch} of {loop.epoch}; best AP50:95 on {len(plan.holdout)} held-out images",
+            choice=f"epoch {kept.epoch} of {loop.epoch}; "
+            f"the latest with the best AP50:95 on {len(plan.holdout)} held-out images",
             history=tuple(loop.history),
         )
 
@@ -133,10 +136,10 @@ class _Loop:
         self._autocast = torch.autocast(
             self._device.type, torch.bfloat16, enabled=self._device.type == "cuda" and has_native_bf16()
         )
-        self._step = self._stale = self.epoch = self.best_epoch = 0
+        self._step = self._stale = self.epoch = 0
         self._judging_s = 0.0
         self._best = -1.0
-        self.best_state: dict[str, torch.Tensor] = {}
+        self.choice = Choice()
         self.history: list[dict[str, Any]] = []
 
     @property
@@ -164,8 +167,8 @@ class _Loop:
         self.epoch += 1
         if np.isfinite(loss):
             ap, ap50 = self._holdout.figures(self._cancelled)
-            self._keep_best(ap)
-        elif not self.best_state:
+            self._keep(ap)
+        elif not self.choice:
             raise TrainingFailed("The training diverged: the loss is not a number. Try another seed or batch.")
         else:
             ap, ap50, self._stale = 0.0, 0.0, self.plan.patience
@@ -175,13 +178,11 @@ class _Loop:
         left = took * (self.epochs - self.epoch)
         self._report(Progress("training", self.epoch, self.epochs, loss, "AP50", ap50, left))
 
-    def _keep_best(self, ap: float) -> None:
-        # Of equally good ones the newest is kept, but nothing has become better; before anything is found nothing can.
+    def _keep(self, ap: float) -> None:
+        # Before anything is found nothing can become better.
         self._stale = 0 if ap > self._best or self._best <= 0 else self._stale + 1
-        if ap < self._best:
-            return
-        self.best_state = {k: v.detach().cpu().clone() for k, v in self._average.network.state_dict().items()}
-        self._best, self.best_epoch = ap, self.epoch
+        self._best = max(ap, self._best)
+        self.choice.add(ap, {k: v.detach().cpu().clone() for k, v in self._average.network.state_dict().items()})
 
     def _train(self) -> float:
         """The mean loss of an epoch, or of the part for which there is time."""
@@ -234,8 +235,8 @@ class _Loop:
         return {
             "detector": self._net.detector.state_dict(), "average": self._average.network.state_dict(),
             "averaged_steps": self._average.steps, "optimizer": self._optimizer.state_dict(), "step": self._step,
-            "epoch": self.epoch, "stale": self._stale, "best": self._best, "best_epoch": self.best_epoch,
-            "best_state": self.best_state, "history": list(self.history), "pace": self._pace.state(),
+            "epoch": self.epoch, "stale": self._stale, "best": self._best,
+            "choice": self.choice.as_state(), "history": list(self.history), "pace": self._pace.state(),
             "frozen": self._frozen,
         }  # fmt: skip
 
@@ -249,8 +250,8 @@ class _Loop:
         self._average.network.load_state_dict(state["average"])
         self._optimizer.load_state_dict(state["optimizer"])
         self._average.steps, self._step, self.epoch = state["averaged_steps"], state["step"], state["epoch"]
-        self._stale, self._best, self.best_epoch = state["stale"], state["best"], state["best_epoch"]
-        self.best_state, self.history = state["best_state"], list(state["history"])
+        self._stale, self._best = state["stale"], state["best"]
+        self.choice, self.history = Choice.of(state["choice"]), list(state["history"])
         self._pace.go_on(state["pace"], self._began_s)
 
 

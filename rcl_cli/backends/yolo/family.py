@@ -36,6 +36,7 @@ FAMILY = planning.detectors(
     trainer="YoloTrainer",
     licence="AGPL-3.0-only",
     knows=knows,
+    rivals=("yolo11n", "yolo11s"),
     defaults=_defaults,
     reasons=_reasons,
 )

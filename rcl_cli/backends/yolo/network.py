@@ -41,14 +41,17 @@ class YoloNet(nn.Module):
         return out[0] if isinstance(out, (list, tuple)) else out
 
 
-def detector(model: str, classes: int) -> DetectionModel:
+def detector(model: str, classes: int, kind: type[DetectionModel] = DetectionModel) -> DetectionModel:
     """A detector with random weights.
+
+    Args:
+        kind: its class.
 
     Raises:
         ConfigError: Ultralytics ships no such architecture.
     """
     try:
-        return DetectionModel(f"{model}.yaml", ch=3, nc=classes, verbose=False)
+        return kind(f"{model}.yaml", ch=3, nc=classes, verbose=False)
     except (FileNotFoundError, KeyError) as error:
         raise ConfigError(f"Ultralytics has no detection model {model!r}; try yolo11n, yolo11s or yolov8n.") from error
 

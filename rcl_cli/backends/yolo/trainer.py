@@ -21,7 +21,8 @@ from safetensors.torch import save_file
 
 from rcl_cli.backends.base import WEIGHTS_FILE, Cancelled, Report, TrainingCancelled, WeightsChoice
 from rcl_cli.backends.boxes.planning import STRIDE
-from rcl_cli.backends.devices import has_native_bf16
+from rcl_cli.backends.choosing import Choice
+from rcl_cli.backends.devices import has_matrix_bf16, has_native_bf16
 from rcl_cli.backends.resuming import NO_CHECKPOINTS, Checkpoints, random_state, restore_random_state
 from rcl_cli.backends.weights.checkpoints import load_matching, load_tensors
 from rcl_cli.backends.yolo.images import ManifestDataset
@@ -55,6 +56,32 @@ def _nothing_to_unset() -> None:
 ultralytics_trainer.unset_deterministic = torch_utils.unset_deterministic = _nothing_to_unset
 
 
+class InHalf(DetectionModel):
+    """A detector whose training passes on a CPU are in bfloat16 up to its last part; what judges it is in single.
+
+    Ultralytics does that on GPUs only. The last part tells distances by the ratios of large numbers, for which bfloat16
+    is too coarse (bench/RESULTS.md).
+    """
+
+    def __init__(self, *words: Any, **named: Any) -> None:
+        super().__init__(*words, **named)
+        head = self.model[-1]
+        # A class of its own for this one part: wrapping it would rename its weights.
+        head.__class__ = type(f"Single{type(head).__name__}", (_Single, type(head)), {})
+
+    def _predict_once(self, x: torch.Tensor, *words: Any, **named: Any) -> Any:
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.training):
+            return super()._predict_once(x, *words, **named)
+
+
+class _Single:
+    """Of a network's part: it computes in single precision, whatever is around it."""
+
+    def forward(self, x: list[torch.Tensor]) -> Any:
+        with torch.autocast("cpu", enabled=False):
+            return super().forward([one.float() for one in x])  # type: ignore[misc]
+
+
 # Ultralytics adds its online-platform callbacks to every class whose name contains "Trainer"; this one must not.
 class ManifestDetection(DetectionTrainer):
     """Ultralytics' training loop over a plan."""
@@ -71,8 +98,7 @@ class ManifestDetection(DetectionTrainer):
         self.plan, self._report, self._folder = plan, report, folder
         self._prepared = model
         self._resumed = resumed
-        self.best_state: dict[str, torch.Tensor] = {}
-        self.best_epoch = 0
+        self.choice = Choice()
         super().__init__(overrides=overrides)
 
     def get_dataset(self) -> dict[str, Any]:
@@ -120,7 +146,7 @@ class ManifestDetection(DetectionTrainer):
         self.ema.updates = state["updates"]
         self.optimizer.load_state_dict(state["optimizer"])
         self.scaler.load_state_dict(state["scaler"])
-        self.best_fitness, self.best_epoch, self.best_state = state["best_fitness"], state["best_epoch"], state["best"]
+        self.best_fitness, self.choice = state["best_fitness"], Choice.of(state["choice"])
         self.stopper.best_fitness, self.stopper.best_epoch = state["stopper"]
         self.start_epoch = state["epoch"] + 1
         self.epochs = self.args.epochs = state["epochs"]
@@ -139,25 +165,31 @@ class ManifestDetection(DetectionTrainer):
             "epoch": self.epoch, "epochs": self.epochs, "close_mosaic": self.args.close_mosaic,
             "model": self.model.state_dict(), "ema": self.ema.ema.state_dict(), "updates": self.ema.updates,
             "optimizer": self.optimizer.state_dict(), "scaler": self.scaler.state_dict(),
-            "best": self.best_state, "best_epoch": self.best_epoch, "best_fitness": float(self.best_fitness or 0.0),
+            "choice": self.choice.as_state(), "best_fitness": float(self.best_fitness or 0.0),
             "stopper": [float(self.stopper.best_fitness), self.stopper.best_epoch],
             "random": random_state(self.device),
         }  # fmt: skip
 
     def save_model(self) -> bool:
-        """Keep the averaged weights of the best epoch so far; nothing is pickled."""
-        if self.best_fitness == self.fitness and np.isfinite(self.fitness):
-            self.best_state = {k: v.detach().cpu().clone() for k, v in self.ema.ema.state_dict().items()}
-            self.best_epoch = self.epoch + 1
+        """Keep the averaged weights of what is best so far; nothing is pickled."""
+        if self._has_diverged or not np.isfinite(self.fitness):
+            return True
+        self.choice.add(
+            float(self.fitness), {k: v.detach().cpu().clone() for k, v in self.ema.ema.state_dict().items()}
+        )
         return True
 
     def _handle_nan_recovery(self, epoch: int) -> bool:
         """Where the loss runs away, end with the best epoch so far; Ultralytics would look for its own last file."""
-        if self.loss is not None and not bool(self.loss.isfinite()):
-            if not self.best_state:
+        if self._has_diverged:
+            if not self.choice:
                 raise TrainingFailed("The training diverged: the loss is not a number. Try another seed or batch.")
             self.stop = True
         return False
+
+    @property
+    def _has_diverged(self) -> bool:
+        return self.loss is not None and not bool(self.loss.isfinite())
 
     def final_eval(self) -> None:
         return None
@@ -289,7 +321,7 @@ def _overrides(plan: TrainingPlan, run_dir: Path, report: Report) -> dict[str, A
         "seed": plan.seed, "close_mosaic": _close_mosaic(plan.epochs), "deterministic": False,
         # bf16 needs no check against a downloaded model, which plain AMP does.
         "amp": "bf16" if on_gpu and torch.cuda.is_available() and has_native_bf16() else False,
-        "nbs": _step_images(plan),
+        "nbs": _step_images(plan), "max_det": plan.most_boxes,
         # A warm-up that outlasts a short training would be all of it.
         "warmup_epochs": 1.0 if plan.time_budget_s is not None else 3.0,
         "workers": _loader_workers(plan, report) if on_gpu else 0,
@@ -299,7 +331,7 @@ def _overrides(plan: TrainingPlan, run_dir: Path, report: Report) -> dict[str, A
 
 
 class YoloTrainer:
-    """Trains Ultralytics detectors; the checkpoint is the epoch with the best AP50:95 on the holdout."""
+    """Trains Ultralytics detectors; the checkpoint is the latest epoch with the best AP50:95 on the holdout."""
 
     def train(
         self,
@@ -311,7 +343,8 @@ class YoloTrainer:
         checkpoints: Checkpoints = NO_CHECKPOINTS,
     ) -> ModelCard:
         torch.manual_seed(plan.seed)
-        model = detector(plan.model, len(plan.labels))
+        is_half = plan.device == "cpu" and has_matrix_bf16() and plan.precision != "float32"
+        model = detector(plan.model, len(plan.labels), InHalf if is_half else DetectionModel)
         if weights.path is not None:
             filled, wanted = load_matching(model, load_tensors(weights.path)), len(model.state_dict())
             if filled < _MIN_FILLED * wanted:
@@ -329,7 +362,8 @@ class YoloTrainer:
             loop.train()
         finally:
             shutil.rmtree(run_dir, ignore_errors=True)
-        save_file({k: v.contiguous() for k, v in loop.best_state.items()}, out_dir / WEIGHTS_FILE)
+        kept = loop.choice.kept.state
+        save_file({k: v.contiguous() for k, v in kept.items()}, out_dir / WEIGHTS_FILE)
         return self._card(plan, weights, loop, watch)
 
     @staticmethod
@@ -349,7 +383,7 @@ class YoloTrainer:
             preprocessing=preprocessing,
             hyperparameters=hyperparameters,
             weights_source=weights.source,
-            choice=f"epoch {loop.best_epoch} of {len(watch.history)}; "
-            f"best AP50:95 on {len(plan.holdout)} held-out images",
+            choice=f"epoch {loop.choice.kept.epoch} of {len(watch.history)}; "
+            f"the latest with the best AP50:95 on {len(plan.holdout)} held-out images",
             history=tuple(watch.history),
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -101,6 +101,8 @@ class Shown:
                 say(_agreement(agreement), err=True)
             case events.Evaluated(_, found):
                 _evaluation(found)
+            case events.Contested(rows):
+                _contest(rows)
             case events.Noted(notes):
                 for line in notes:
                     say(line, err=True)
@@ -218,4 +220,20 @@ def _evaluation(found: Mapping[str, Any]) -> None:
     table.add_section()
     whole = found["AggregatedEvaluationResults"]
     table.add_row("all", *(f"{whole[key]:.3f}" for key in ("F1Score", "Precision", "Recall")))
+    console(stderr=True).print(table)
+
+
+def _contest(rows: Sequence[Mapping[str, Any]]) -> None:
+    """How recipes did: the chosen one is bold, and none beats those with a star in accuracy and speed."""
+    from rich.table import Table
+
+    table = Table(title="recipes that competed, on held-out images")
+    for heading in ("recipe", "model", "px", "tiles", "epochs", "accuracy", "ms an image", "rounds", ""):
+        table.add_column(heading, justify="left" if heading in ("recipe", "model") else "right")
+    for row in rows:
+        table.add_row(
+            row["name"], row["model"], str(row["image_size"]), str(row["tile_px"] or "–"), str(row["epochs"]),
+            f"{row['accuracy']:.3f}", f"{row['milliseconds']:.1f}", str(row["rounds"]),
+            "*" if row["is_best_at_its_speed"] else "", style="bold" if row["is_chosen"] else None,
+        )  # fmt: skip
     console(stderr=True).print(table)

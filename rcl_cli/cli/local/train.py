@@ -23,12 +23,17 @@ from rcl_cli.formats.registry import FORMATS
     help="Folder to look for images in, if they lie elsewhere than the files say.",
 )
 @click.option("--set", "settings_given", multiple=True, metavar="OPTION=VALUE", help="A training option: epochs=50.")
+@click.option(
+    "--quality", type=click.Choice(("fast", "auto", "best")),
+    help="fast: a third of the epochs. best: recipes compete, and the best one trains to the end.",
+)  # fmt: skip
+@click.option("--for", "wanted", type=click.Choice(("accuracy", "speed")), help="What a contest is won by.")
 @click.option("--report/--no-report", default=True, help="Whether a page about it is written.  [default: report]")
 @click.option("--start/--no-start", default=True, help="Whether the model is started.  [default: start]")
 @click.pass_obj
 def train(
     settings: Any, source: Path | None, name: str | None, form: str | None, images: Path | None,
-    settings_given: tuple[str, ...], report: bool, start: bool,
+    settings_given: tuple[str, ...], quality: str | None, wanted: str | None, report: bool, start: bool,
 ) -> None:  # fmt: skip
     """Train a model from a folder of pictures, a manifest or an export, and start it.
 
@@ -41,7 +46,9 @@ def train(
     from rcl_cli.local.models.training import Request
     from rcl_cli.local.models.training import train as train_model
 
-    request = Request(source, name, form, images, _options(settings_given), report, start)
+    named = {"quality": quality, "prefer": wanted}
+    options = {**_options(settings_given), **{option: value for option, value in named.items() if value}}
+    request = Request(source, name, form, images, options, report, start)
     with Shown() as shown:
         version_arn = train_model(settings.context(), request, shown)
     say(version_arn)

@@ -13,7 +13,7 @@ from rcl_cli.buckets.base import BucketWriteError, NoSuchObjectError
 from rcl_cli.context import Context
 from rcl_cli.errors import RclError, UsageError
 from rcl_cli.formats.record import FormatError, Notes
-from rcl_cli.imaging.limits import MAX_FILE_BYTES
+from rcl_cli.limits import limits
 from rcl_cli.local.datasets.sources import Step
 from rcl_cli.local.putting import put, putting_alone
 from rcl_cli.manifest.document import SOURCE_REF, compact
@@ -111,12 +111,12 @@ class Copying:
         path = Path(os.fsdecode(unquote_to_bytes(ref.removeprefix(_FILE))))
         try:
             with open_bytes(path) as stream:
-                data = stream.read(MAX_FILE_BYTES + 1)
+                data = stream.read(limits().file_bytes + 1)
         except OSError as error:
             self._notes.add(f"images can't be read ({error.strerror}), and were left out", path)
             return ""
-        if len(data) > MAX_FILE_BYTES:
-            self._notes.add(f"images are larger than {MAX_FILE_BYTES // 2**20} MB, and were left out", path)
+        if len(data) > limits().file_bytes:
+            self._notes.add(f"images are larger than {limits().file_bytes // 2**20} MB, and were left out", path)
             return ""
         return compact({**document, SOURCE_REF: f"s3://{self._place.bucket}/{self._put(path, data)}"}) + "\n"
 

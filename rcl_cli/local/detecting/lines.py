@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from rcl_cli.errors import UsageError
+from rcl_cli.limits import limits
 from rcl_cli.local.detecting.asking import Answer
 from rcl_cli.manifest.document import COMPUTED_KEYS, METADATA_SUFFIX, SOURCE_REF
 
@@ -57,11 +58,11 @@ class ManifestWriter:
         }  # fmt: skip
 
     def _boxes(self, labels: Sequence[dict[str, Any]], width: int, height: int) -> dict[str, Any]:
-        from rcl_cli.manifest.checks import MAX_BOXES, scale_of
+        from rcl_cli.manifest.checks import scale_of
 
         least = int(1 / scale_of(width, height)) + 1
         annotations, objects = [], []
-        for label in labels[:MAX_BOXES]:
+        for label in labels[: limits().boxes]:
             box = label["Geometry"]["BoundingBox"]
             left, top = int(box["Left"] * width), int(box["Top"] * height)
             # A box that ends beyond the image, or is a line, would be no valid annotation.

@@ -13,7 +13,7 @@ from rcl_cli.buckets.base import NoSuchObjectError
 from rcl_cli.buckets.resolve import local_file
 from rcl_cli.context import Context
 from rcl_cli.errors import ImageTooLarge, InvalidS3Object, UsageError
-from rcl_cli.imaging.limits import MAX_FILE_BYTES
+from rcl_cli.limits import limits
 from rcl_cli.regular import check_regular, open_bytes, open_text
 
 _IMAGE_NAMES = (".jpg", ".jpeg", ".png")
@@ -120,7 +120,7 @@ def read_image(context: Context, source_ref: str) -> bytes:
 
     Raises:
         InvalidS3Object: it is not there.
-        ImageTooLarge: over 15 MB.
+        ImageTooLarge: larger than the limits allow.
     """
     stream: BinaryIO
     try:
@@ -131,8 +131,8 @@ def read_image(context: Context, source_ref: str) -> bytes:
             bucket = context.buckets.get(name)
             size_bytes, stream = bucket.size(key), bucket.open(key)
         with stream:
-            if size_bytes > MAX_FILE_BYTES:
-                raise ImageTooLarge("The image is larger than 15 MB.")
-            return stream.read(MAX_FILE_BYTES)
+            if size_bytes > limits().file_bytes:
+                raise ImageTooLarge(f"The image is larger than {limits().file_bytes // 2**20} MB.")
+            return stream.read(limits().file_bytes)
     except (NoSuchObjectError, OSError, ValueError) as error:
         raise InvalidS3Object(f"{source_ref} can't be read.") from error

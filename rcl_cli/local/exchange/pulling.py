@@ -14,7 +14,7 @@ from rcl_cli.buckets.s3 import S3Bucket
 from rcl_cli.context import Context
 from rcl_cli.errors import RclError
 from rcl_cli.formats.record import Notes
-from rcl_cli.imaging.limits import MAX_FILE_BYTES
+from rcl_cli.limits import limits
 from rcl_cli.local.datasets.imports import check_free, check_project_name, make_datasets
 from rcl_cli.local.datasets.sources import PARTS, Step
 from rcl_cli.local.events import Moved, Noted, Tell, counter
@@ -196,9 +196,9 @@ def _fetched(source: S3Bucket, target: LocalBucket, bucket: str, key: str) -> st
         if (here := size_of(target, key)) is not None:
             there = size_of(source, key)
             return "" if there in (None, here) else "images are here already with another size, and were left"
-        data = source.read(key, MAX_FILE_BYTES)
+        data = source.read(key, limits().file_bytes)
         if data is None:
-            return "images are larger than 15 MB, and were left"
+            return f"images are larger than {limits().file_bytes // 2**20} MB, and were left"
         target.write(key, data)
     except BucketOutOfReachError as error:
         raise _out_of_reach(bucket, error) from error

@@ -15,6 +15,7 @@ from rcl_cli.buckets.s3 import S3Bucket
 from rcl_cli.context import Context
 from rcl_cli.errors import RclError, ResourceNotFound, UsageError
 from rcl_cli.formats.record import Notes
+from rcl_cli.limits import limits
 from rcl_cli.local.datasets.imports import check_project_name
 from rcl_cli.local.datasets.sources import lines_of, named_datasets
 from rcl_cli.local.events import Called, Moved, Noted, Tell, Warned, counter
@@ -217,7 +218,7 @@ class _Uploads:
         except BucketOutOfReachError as error:
             raise RclError(f"{source_ref} can't be read: {error}") from error
         except NoSuchObjectError:
-            return "images are missing, or larger than 15 MB; their entries were left out"
+            return f"images are missing, or larger than {limits().file_bytes // 2**20} MB; their entries were left out"
         except OSError as error:
             raise RclError(f"{error.filename or source_ref}: {error.strerror or error}") from error
 

@@ -11,9 +11,9 @@ from rcl_cli.context import Context
 from rcl_cli.domain import Box, Detection
 from rcl_cli.evaluation.metrics import DEFAULT_THRESHOLD
 from rcl_cli.evaluation.sureness import unsure
+from rcl_cli.limits import limits
 from rcl_cli.local.labelling.lines import Drawn, Labelling
 from rcl_cli.local.models.thresholds import folder_of
-from rcl_cli.manifest.checks import MAX_BOXES
 from rcl_cli.status import FeedbackState
 from rcl_cli.store.feedback import Item
 from rcl_cli.store.versions import Version
@@ -41,7 +41,7 @@ class Answerer(NamedTuple):
         kept = [
             one
             for number, one in enumerate(ranked)
-            if number < MAX_BOXES or "Geometry" not in one or self._counts(one)
+            if number < limits().boxes or "Geometry" not in one or self._counts(one)
         ]  # fmt: skip
         claimed = [index for index, one in enumerate(kept) if self._counts(one)]
         return Item(
@@ -105,7 +105,7 @@ def labelling_of(claims: Sequence[Mapping[str, Any]]) -> Labelling:
     boxes = [(one.label, _inside(one.box)) for one in found if one.box is not None]
     labels = dict.fromkeys(one.label for one in found if one.box is None)
     drawn = [Drawn(label, box) for label, box in boxes if min(box.width, box.height) > _LEAST_SIDE]
-    return Labelling(tuple(labels), tuple(drawn[:MAX_BOXES]))
+    return Labelling(tuple(labels), tuple(drawn[: limits().boxes]))
 
 
 def _inside(box: Box) -> Box:

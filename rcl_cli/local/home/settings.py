@@ -23,6 +23,7 @@ from rcl_cli.config import (
 )
 from rcl_cli.durable import alone, new_file, replace_durably
 from rcl_cli.errors import ConfigError, InvalidParameter, RclError, UsageError
+from rcl_cli.limits import VARIABLE
 from rcl_cli.local.home.yaml_edit import edited
 from rcl_cli.regular import read_bytes
 from rcl_cli.scratch import scratch
@@ -40,6 +41,7 @@ _MEANINGS = {
     "region": "the region in ARNs",
     "buckets_dir": "a folder with a folder for each bucket, beside the home's own",
     "offline": "true: no weights are fetched",
+    "limits": "none: more boxes, labels and pixels than the service takes",
     "s3.fallback": "true: buckets that are no folders are asked for at S3",
     "s3.endpoint_url": "another S3 than Amazon's",
 }
@@ -129,6 +131,7 @@ def settings_of(environment: Mapping[str, str]) -> list[Setting]:
         ("buckets_dir", (in_variable("RCL_BUCKETS_DIR"), Source(_DEFAULT, str(layout.home / "buckets")))),
         *((f"buckets.{name}", (in_file("buckets", name),)) for name in _map(document, "buckets")),
         ("offline", (_if_true(in_variable("RCL_OFFLINE")), in_file("offline"), Source(_DEFAULT, "false"))),
+        ("limits", (in_variable(VARIABLE), in_file("limits"), Source(_DEFAULT, "service"))),
         ("s3.fallback", (in_file("s3", "fallback"), Source(_DEFAULT, "false"))),
         ("s3.endpoint_url", (in_file("s3", "endpoint_url"), Source(_DEFAULT, "Amazon's"))),
     ]
@@ -242,7 +245,9 @@ def _keys_in_file(key: str, *, is_new: bool) -> list[str]:
         UsageError: it is not set there.
     """
     first, _, rest = key.partition(".")
-    if key in ("account", "offline", "s3.fallback", "s3.endpoint_url") or (first == "buckets" and rest and not is_new):
+    if key in ("account", "offline", "limits", "s3.fallback", "s3.endpoint_url") or (
+        first == "buckets" and rest and not is_new
+    ):
         return [first, rest] if rest else [first]
     if first == "buckets" and rest:
         if not is_bucket_name(rest):
@@ -253,7 +258,7 @@ def _keys_in_file(key: str, *, is_new: bool) -> list[str]:
     variables = {"home": "RCL_HOME", "region": "AWS_REGION", "buckets_dir": "RCL_BUCKETS_DIR"}
     if key in variables:
         raise UsageError(f"{key} is not set in config.yaml but by the variable {variables[key]}.")
-    names = ["account", "offline", "s3.fallback", "s3.endpoint_url", "buckets.NAME"]
+    names = ["account", "offline", "limits", "s3.fallback", "s3.endpoint_url", "buckets.NAME"]
     names += [f"training.{name}" for name in TRAINING_OPTIONS]
     raise UsageError(f"There is no setting {key} in config.yaml; there are {', '.join(names)}.")
 
@@ -268,6 +273,8 @@ def _scalar(key: str, value: str) -> Any:
         if value.lower() not in ("true", "false"):
             raise UsageError(f"{key} can't be {value!r}: it is true or false.")
         return value.lower() == "true"
+    if key == "limits" and value not in ("service", "none"):
+        raise UsageError(f"{key} can't be {value!r}: it is service or none.")
     if key.startswith("buckets.") and value != "s3":
         if not _absolute(value).is_dir():
             raise UsageError(f"{key} can't be {value!r}: there is no such folder. It is a folder, or s3.")

@@ -12,7 +12,8 @@ from msgspec.json import Decoder
 
 from rcl_cli.domain import Box
 from rcl_cli.errors import InvalidParameter
-from rcl_cli.manifest.checks import BOXES, IMAGE, MAX_BOXES, MAX_LABEL_CHARS
+from rcl_cli.limits import limits
+from rcl_cli.manifest.checks import BOXES, IMAGE, MAX_LABEL_CHARS
 from rcl_cli.manifest.document import METADATA_SUFFIX, SOURCE_REF, load
 
 _BOXES_NAME, _IMAGE_NAME = "bounding-box", "label"
@@ -149,8 +150,8 @@ def _check(wanted: Labelling, before: Labelling) -> None:
     for label in {*wanted.labels, *(one.label for one in new)} - {*before.labels}:
         if not label.strip() or len(label) > MAX_LABEL_CHARS:
             raise InvalidParameter(f"A label has 1 to {MAX_LABEL_CHARS} characters.")
-    if len(wanted.boxes) > max(MAX_BOXES, len(before.boxes)):
-        raise InvalidParameter(f"An image can have {MAX_BOXES} boxes, and there are {len(wanted.boxes)}.")
+    if len(wanted.boxes) > max(limits().boxes, len(before.boxes)):
+        raise InvalidParameter(f"An image can have {limits().boxes} boxes, and there are {len(wanted.boxes)}.")
     for _, box, _ in new:
         if not (0 <= box.left < box.right <= 1 + 1e-9 and 0 <= box.top < box.bottom <= 1 + 1e-9):
             raise InvalidParameter("A box lies in its image, and has a width and a height.")

@@ -29,6 +29,8 @@ from rcl_cli.render.page import page
 from rcl_cli.scratch import scratch
 from rcl_cli.store import projects
 from rcl_cli.store.versions import Version
+from rcl_cli.tiles import Tiling
+from rcl_cli.training.outlook import Outlook
 
 _GALLERY = 18
 _THUMBNAIL_PX = 420
@@ -82,6 +84,7 @@ def report_of(context: Context, version: Version) -> dict[str, Any]:
         "galleries": galleries,
         "pictures": pictures,
         "history": list(card.history),
+        "contest": extra.get("contest", []),
         "settings": settings_of(card, extra),
         "data": extra.get("data", {}),
         "versions": extra.get("versions", {}),
@@ -106,8 +109,18 @@ def settings_of(card: ModelCard, extra: Mapping[str, Any]) -> dict[str, Any]:
         "chosen": card.choice,
         "image size": f"{card.image_size} px",
         "runtime": extra.get("runtime", ""),
+        **_tiles(card),
         **card.hyperparameters,
+        **({"outlook": Outlook(**ahead).sentence()} if (ahead := extra.get("outlook")) else {}),
     }
+
+
+def _tiles(card: ModelCard) -> dict[str, str]:
+    if "tiling" not in card.preprocessing:
+        return {}
+    tiling = Tiling(**card.preprocessing["tiling"])
+    also = ", and as a whole" if tiling.whole else ""
+    return {"tiles": f"of {tiling.tile_px} px of the images, which share {tiling.overlap_px} px{also}"}
 
 
 def _events(judged: Sequence[Judged], labels: Sequence[str]) -> dict[str, dict[str, Any]]:

@@ -16,6 +16,7 @@ from rcl_cli.local.datasets.imports import BUCKET, WHERE_BUCKETS_LIE, buckets_no
 from rcl_cli.local.events import (
     Begun,
     Called,
+    Contested,
     Evaluated,
     Left,
     Preceded,
@@ -40,6 +41,7 @@ from rcl_cli.status import VersionStatus
 from rcl_cli.store import datasets, projects, versions
 from rcl_cli.store.versions import Version
 from rcl_cli.training.options import TAG_PREFIX, resolve_options
+from rcl_cli.training.outlook import Outlook
 
 _UNWANTED = re.compile(r"[^A-Za-z0-9_.\-]+")
 _MOST_NAME_CHARS = 255
@@ -143,7 +145,11 @@ def _go_through(
     follow(context, version_arn, tell)
     tell(Evaluated(version_arn, evaluation_of(context, version_arn)))
     version = named_version(context, version_arn)
-    card, _ = read_card(context.layout.model(version.id))
+    card, extra = read_card(context.layout.model(version.id))
+    if rows := extra.get("contest"):
+        tell(Contested(tuple(rows)))
+    if (ahead := extra.get("outlook")) is not None:
+        tell(Warned(Outlook(**ahead).sentence()))
     if card.weights_source.startswith("none"):
         tell(Warned(_FROM_SCRATCH))
     # Small test sets have few scores: labels count from a little below their lowest right one on.

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from math import isfinite
 
 from rcl_cli.formats.record import BoxPx, Record
+from rcl_cli.limits import limits
 from rcl_cli.local.datasets.checking.findings import Finding
-from rcl_cli.manifest.checks import MAX_BOXES
 
 # What is left of a box when its image is resized to the usual training size.
 _TRAINING_PX = 640
@@ -24,7 +24,7 @@ def check_boxes(record: Record, name: str, part: str) -> Iterator[Finding]:
     Args:
         record: with the size that its boxes are relative to.
     """
-    if len(record.boxes) > MAX_BOXES:
+    if len(record.boxes) > limits().boxes:
         yield Finding("too-many-boxes", (name,), f"{len(record.boxes)} boxes", part)
     for box in record.boxes:
         kind = fault_of(box, record.size)
