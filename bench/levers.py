@@ -21,6 +21,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,12 +30,13 @@ from ratios import CACHE, ROOT, clean_environment
 
 sys.path.insert(0, str(ROOT))
 RECORD = CACHE / "levers.jsonl"
-# Which weights of a training are judged: its best epoch, its last one, the mean of the last three.
-KEPT = ("best", "last", "soup")
+# Which weights of a training are judged: those that are kept, those of the epoch with the best figure, the last ones.
+KEPT = ("kept", "peak", "last")
 
 # What of Ultralytics' settings a lever changes, given the plan's.
 LEVERS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
     "as planned": lambda o: {},
+    "single precision": lambda o: {"half": False},
     "64 images a step": lambda o: {"nbs": 64},
     "half the rate": lambda o: {"rate": 0.5},
     "twice the rate": lambda o: {"rate": 2.0},
@@ -137,12 +139,14 @@ def train_detector(task: dict[str, Any]) -> dict[str, Any]:
 
     from rcl_cli.backends.base import WEIGHTS_FILE, WeightsChoice
     from rcl_cli.backends.boxes.predictor import BoxPredictor
+    from rcl_cli.backends.boxes.tiled import TiledPredictor
     from rcl_cli.backends.predictors import predict
     from rcl_cli.backends.runtimes.torch_runner import TorchRunner
     from rcl_cli.backends.yolo import trainer as yolo
     from rcl_cli.backends.yolo.network import load_network
     from rcl_cli.training.options import TrainingOptions
-    from rcl_cli.training.stages import decide
+    from rcl_cli.training.stages import decide, of_whole_images
+    from rcl_cli.training.tiling import cut
 
     torch.set_num_threads(os.cpu_count() or 1)
     folder = Path(task["set"])
@@ -153,14 +157,14 @@ def train_detector(task: dict[str, Any]) -> dict[str, Any]:
     choice = WeightsChoice(model, Path(weights) if weights else None, weights or "none")
     options = TrainingOptions(
         model=model, seed=task["seed"], device="cpu", image_size=task.get("image_size"), epochs=task.get("epochs"),
-        batch=task.get("batch"),
+        batch=task.get("batch"), tiling=str(task.get("tiling", "auto")),
     )  # fmt: skip
     plan = decide("OBJECT_LOCALIZATION", training, training, options, lambda _offers: choice, offline=True).plan
     planned, lever = yolo._overrides, LEVERS[task["lever"]]
 
     def changed(*words: Any) -> dict[str, Any]:
         settings = planned(*words)
-        more = lever(settings)
+        more = {k: v for k, v in lever(settings).items() if k != "half"}
         rate[0] = more.pop("rate", 1.0)
         return {**settings, **more}
 
@@ -173,43 +177,46 @@ def train_detector(task: dict[str, Any]) -> dict[str, Any]:
             group["lr"] *= rate[0]
         return built
 
+    if "half" in lever({"epochs": 1}):
+        yolo.has_matrix_bf16 = lambda: False
     yolo._overrides = changed  # type: ignore[assignment]
     yolo.ManifestDetection.build_optimizer = optimizer  # type: ignore[method-assign]
     began = cpu_s()
-    last: dict[str, Any] = {}
-    recent: list[Any] = []
+    others: dict[str, Any] = {}
+    peak = [-1.0]
     save = yolo.ManifestDetection.save_model
 
     def keep(self: Any) -> bool:
-        state = {k: v.detach().clone() for k, v in self.ema.ema.state_dict().items()}
-        last["state"] = state
-        recent.append(state)
-        del recent[:-3]
+        others["last"] = {k: v.detach().clone() for k, v in self.ema.ema.state_dict().items()}
+        if float(self.fitness) >= peak[0]:
+            peak[0], others["peak"] = float(self.fitness), others["last"]
         return bool(save(self))
 
     yolo.ManifestDetection.save_model = keep  # type: ignore[method-assign]
     with tempfile.TemporaryDirectory(dir=CACHE) as name:
         out = Path(name)
+        plan = cut(plan, out / "tiles", lambda _p: None, lambda: False)
         card = yolo.YoloTrainer().train(plan, choice, out, lambda _p: None, lambda: False)
+        card = replace(card, preprocessing={**card.preprocessing, **of_whole_images(plan)})
         took = cpu_s() - began
         figures: dict[str, Any] = {}
         from safetensors.torch import load_file, save_file
 
-        soup = {
-            k: (sum(s[k] for s in recent) / len(recent) if v.dtype.is_floating_point else v)
-            for k, v in last["state"].items()
-        }
-        for which, state in (("best", load_file(out / WEIGHTS_FILE)), ("last", last["state"]), ("soup", soup)):
+        for which, state in {"kept": load_file(out / WEIGHTS_FILE), **others}.items():
             save_file({k: v.contiguous() for k, v in state.items()}, out / WEIGHTS_FILE)
             runner = TorchRunner(load_network(card, out / WEIGHTS_FILE), "cpu")
-            predictor = BoxPredictor(runner, card)
+            predictor = (TiledPredictor if plan.tiling else BoxPredictor)(runner, card)
             found = []
+            began = cpu_s()
             for start in range(0, len(judged), 16):
                 found += predict(predictor, [one["path"] for one in judged[start : start + 16]])
+            judging_s = cpu_s() - began
             figures[which] = coco_figures(judged, card.labels, found)
     return {
         **{k: task[k] for k in ("lever", "seed")}, "set": folder.name, "cpu_s": round(took, 1), **figures,
-        "image_size": plan.image_size, "epochs": len(card.history), "batch": plan.batch, "choice": card.choice,
+        "cpu_ms_an_image": round(1000 * judging_s / len(judged)),
+        "image_size": plan.image_size, "tile_px": plan.tiling and plan.tiling.tile_px,
+        "epochs": len(card.history), "batch": plan.batch, "choice": card.choice,
         "model": model, "holdout": [round(h["metrics/mAP50-95"], 4) for h in card.history],
     }  # fmt: skip
 
@@ -217,11 +224,11 @@ def train_detector(task: dict[str, Any]) -> dict[str, Any]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("what", choices=["run", "one", "table"])
-    parser.add_argument("names", nargs="*")
+    parser.add_argument("names", nargs="*", help="of sets, before any option")
     parser.add_argument("--sets", type=Path, default=ROOT.parent / "shared" / "data")
     parser.add_argument("--lever", nargs="*", default=["as planned"])
     parser.add_argument("--seeds", nargs="*", type=int, default=[0])
-    parser.add_argument("--set", nargs="*", default=[], help="NAME=VALUE of a task: epochs, image_size, batch, model")
+    parser.add_argument("--set", nargs="*", default=[], help="NAME=VALUE: epochs, image_size, batch, model, tiling")
     args = parser.parse_args()
     if args.what == "one":
         print(json.dumps(train_detector(json.loads(args.names[0]))))

@@ -98,6 +98,42 @@ def deeppcb(clone: Clone) -> Iterator[Item]:
             yield Item(f"{Path(image).stem}.jpg", clone[f"{image[:-4]}_test.jpg"], boxes, part)  # type: ignore[arg-type]
 
 
+PANEL_CELLS, PANEL_CELL_PX, PANEL_FAULTY = 7, 320, 8
+
+
+def panels(clone: Clone) -> Iterator[Item]:
+    """Circuit boards of DeepPCB as they lie on a panel of 2 240 pixels: 8 of 49 have defects, of 7 to 20 pixels."""
+    rng = random.Random(SEED)
+    faulty = list(deeppcb(clone))
+    for part, most in (("train", 40), ("test", 12)):
+        boards = [one for one in faulty if one.part == part]
+        rng.shuffle(boards)
+        sound = clone.matching(r"_temp\.jpg$")
+        sound = [path for path in sound if any(one.name[:8] == Path(path).name[:8] for one in boards)]
+        for number in range(min(most, len(boards) // PANEL_FAULTY)):
+            yield _panel(clone, f"{part}-{number:03}.jpg", boards[number * PANEL_FAULTY :][:PANEL_FAULTY], sound, rng)
+
+
+def _panel(clone: Clone, name: str, faulty: list[Item], sound: list[str], rng: random.Random) -> Item:
+    side = PANEL_CELLS * PANEL_CELL_PX
+    panel, boxes = Image.new("RGB", (side, side)), []
+    cells = [*faulty, *rng.sample(sound, PANEL_CELLS**2 - len(faulty))]
+    rng.shuffle(cells)
+    for place, cell in enumerate(cells):
+        down, across = (n * PANEL_CELL_PX for n in divmod(place, PANEL_CELLS))
+        with Image.open(io.BytesIO(clone[cell] if isinstance(cell, str) else cell.data)) as board:
+            scale = PANEL_CELL_PX / board.width
+            panel.paste(
+                board.convert("RGB").resize((PANEL_CELL_PX, PANEL_CELL_PX), Image.Resampling.BILINEAR), (across, down)
+            )
+        for label, *sides in () if isinstance(cell, str) else cell.truth:
+            left, top, right, bottom = (scale * float(s) for s in sides)
+            boxes.append((label, across + left, down + top, across + right, down + bottom))
+    stream = io.BytesIO()
+    panel.save(stream, "JPEG", quality=92)
+    return Item(name, stream.getvalue(), boxes, name.split("-")[0])
+
+
 def neudet(clone: Clone) -> Iterator[Item]:
     folders = {"ANNOTATIONS": "IMAGES", "Validation_Annotations": "Validation_Images"}
     for path in clone.matching(r"^(ANNOTATIONS|Validation_Annotations)/[^/]*\.xml$"):
@@ -179,6 +215,7 @@ class Source(NamedTuple):
 SETS = {
     "raccoon": Source("datitran/raccoon_dataset", "93938849", raccoon),
     "deeppcb": Source("tangsanli5201/DeepPCB", "08e98c4d", deeppcb, {"train": 300, "test": 100}),
+    "panels": Source("tangsanli5201/DeepPCB", "08e98c4d", panels),
     "neudet": Source("siddhartamukherjee/NEU-DET-Steel-Surface-Defect-Detection", "351bee21", neudet, {"": 480}),
     "chess": Source("jsansao/ChessPiecesv23", "246442c3", chess),
     "airbus": Source("KI-1-AI-Sec/airbus-aircraft-dataset", "d36a1031", airbus),
