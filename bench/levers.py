@@ -221,6 +221,18 @@ def train_detector(task: dict[str, Any]) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def measured(script: str, task: dict[str, Any], record: Path) -> dict[str, Any]:
+    """What a script's `one` finds of a task, in a process of its own; it is recorded too."""
+    command = [sys.executable, script, "one", json.dumps(task)]
+    done = subprocess.run(command, env=clean_environment(GOMP_SPINCOUNT="30000"), capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(done.stderr[-3000:])
+    text = done.stdout.strip().splitlines()[-1]
+    with record.open("a") as out:
+        out.write(text + "\n")
+    return dict(json.loads(text))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("what", choices=["run", "one", "table"])
@@ -242,16 +254,7 @@ def main() -> None:
         for name in args.names:
             for lever in args.lever:
                 task = {"set": str(args.sets / name), "lever": lever, "seed": seed, **more}
-                command = [sys.executable, __file__, "one", json.dumps(task)]
-                done = subprocess.run(
-                    command, env=clean_environment(GOMP_SPINCOUNT="30000"), capture_output=True, text=True
-                )
-                if done.returncode:
-                    sys.exit(done.stderr[-3000:])
-                text = done.stdout.strip().splitlines()[-1]
-                with RECORD.open("a") as record:
-                    record.write(text + "\n")
-                one = json.loads(text)
+                one = measured(__file__, task, RECORD)
                 print(name, lever, seed, one["cpu_s"], "s", {k: one[k] for k in KEPT}, flush=True)
 
 

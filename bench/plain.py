@@ -18,7 +18,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import subprocess
 import sys
 import tempfile
 import time
@@ -27,8 +26,8 @@ from pathlib import Path
 from typing import Any
 
 from accuracy import package_file
-from levers import coco_figures, cpu_s, read_manifest, samples_of
-from ratios import CACHE, ROOT, clean_environment
+from levers import coco_figures, cpu_s, measured, read_manifest, samples_of
+from ratios import CACHE, ROOT
 
 sys.path.insert(0, str(ROOT))
 RECORD = CACHE / "plain.jsonl"
@@ -97,22 +96,17 @@ def keep_evidence(name: str, labels: Sequence[str], samples: Any, answers: Any) 
 def figures_of(judged: Any, labels: Sequence[str], answers: Any) -> dict[str, float]:
     if has_boxes(judged):
         return coco_figures(judged, labels, answers)
-    import numpy as np
+    from rcl_cli.backends.classifier.selection import tables_of
 
-    places = {label: place for place, label in enumerate(labels)}
-    scores = np.zeros((len(judged), len(labels)), np.float32)
-    for row, image in enumerate(answers):
-        for one in image:
-            scores[row, places[one.label]] = one.score
-    return scored(scores, judged, labels)
+    return scored(*tables_of(labels, answers, [one["labels"] for one in judged]))
 
 
-def scored(scores: Any, judged: Any, labels: Sequence[str]) -> dict[str, float]:
+def scored(scores: Any, truth: Any) -> dict[str, float]:
+    """Figures of scores and truth, both (N, classes)."""
     import numpy as np
 
     from rcl_cli.backends.classifier.selection import argmax_f1, mean_average_precision
 
-    truth = np.array([[label in one["labels"] for label in labels] for one in judged], np.float32)
     if (truth.sum(1) > 1).any():
         return {"map": mean_average_precision(scores, truth)}
     right = truth[np.arange(len(truth)), scores.argmax(1)]
@@ -197,7 +191,10 @@ def torchvision(task: dict[str, Any], training: Any, judged: Any) -> dict[str, A
     def read(one: dict[str, Any]) -> Image.Image:
         return Image.open(one["path"]).convert("RGB")
 
-    truth = torch.tensor([[float(label in one["labels"]) for label in labels] for one in training])
+    def truth_of(images: Any) -> torch.Tensor:
+        return torch.tensor([[float(label in one["labels"]) for label in labels] for one in images])
+
+    truth = truth_of(training)
     pictures, batch, step = [read(one) for one in training], 32, 0
     optimizer = torch.optim.AdamW(net.parameters(), lr=1e-3, weight_decay=0.05)
     order = torch.Generator().manual_seed(task["seed"])
@@ -227,7 +224,12 @@ def torchvision(task: dict[str, Any], training: Any, judged: Any) -> dict[str, A
     with torch.inference_mode():
         scores = torch.cat([net(plain(read(one))[None]) for one in judged])
     epochs = step * batch / len(pictures)
-    return {"cpu_s": took, **scored(scores.numpy(), judged, labels), "image_size": size, "epochs": round(epochs, 1)}
+    return {
+        "cpu_s": took,
+        **scored(scores.numpy(), truth_of(judged).numpy()),
+        "image_size": size,
+        "epochs": round(epochs, 1),
+    }
 
 
 def one(task: dict[str, Any]) -> dict[str, Any]:
@@ -242,15 +244,9 @@ def one(task: dict[str, Any]) -> dict[str, Any]:
 
 
 def measure(task: dict[str, Any]) -> dict[str, Any]:
-    command = [sys.executable, __file__, "one", json.dumps(task)]
-    done = subprocess.run(command, env=clean_environment(GOMP_SPINCOUNT="30000"), capture_output=True, text=True)
-    if done.returncode:
-        sys.exit(done.stderr[-3000:])
-    text = done.stdout.strip().splitlines()[-1]
-    with RECORD.open("a") as record:
-        record.write(text + "\n")
-    print(text, flush=True)
-    return dict(json.loads(text))
+    found = measured(__file__, task, RECORD)
+    print(json.dumps(found), flush=True)
+    return found
 
 
 def show() -> None:

@@ -43,19 +43,20 @@ SERVICE = Limits(
 LIFTED = Limits(
     boxes=10_000, labels=10_000, side_px=32_768, file_bytes=512 * 2**20, line_chars=10_000_000, megapixels=170
 )  # fmt: skip
-_kept: list[Kept] = ["none" if os.environ.get(VARIABLE) == "none" else "service"]
+_kept: Kept = "none" if os.environ.get(VARIABLE) == "none" else "service"
 
 
 def limits() -> Limits:
     """What holds in this process."""
-    return LIFTED if _kept[0] == "none" else SERVICE
+    return LIFTED if _kept == "none" else SERVICE
 
 
 def kept() -> Kept:
     """Which limits hold, by name."""
-    return _kept[0]
+    return _kept
 
 
 def keep(which: Kept) -> None:
     """Let limits hold, or not, in this process and in those that it starts."""
-    _kept[0] = which
+    global _kept
+    _kept = which

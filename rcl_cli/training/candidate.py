@@ -25,7 +25,7 @@ from rcl_cli.backends import registry
 from rcl_cli.backends.base import Cancelled, Predictor, TrainingCancelled
 from rcl_cli.backends.libraries import libraries_folder
 from rcl_cli.child import command, die_with_parent, end_with_parent, environment
-from rcl_cli.domain import Detection, Progress, Sample
+from rcl_cli.domain import Progress, Sample
 from rcl_cli.durable import write_durably
 from rcl_cli.training.contest import ChildFailedError, Result, Task, as_json, task_of
 from rcl_cli.training.prepare import hold_out
@@ -86,25 +86,14 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 def judged(predictor: Predictor, samples: Sequence[Sample], labels: Sequence[str]) -> float:
     """Accuracy on held-out images: AP50:95, or mean average precision of labels."""
-    import numpy as np
-
     from rcl_cli.backends.boxes.precision import average_precisions
-    from rcl_cli.backends.classifier.selection import mean_average_precision
+    from rcl_cli.backends.classifier.selection import mean_average_precision, tables_of
     from rcl_cli.training.stages import predict_all
 
     found = predict_all(predictor, samples, lambda _: None)
     if samples[0].boxes or any(one.box for image in found for one in image):
         return float(average_precisions(labels, samples, found).mean())
-    places = {label: place for place, label in enumerate(labels)}
-    truth = np.array([[label in sample.labels for label in labels] for sample in samples], np.float32)
-    return mean_average_precision(np.array([_row(image, places) for image in found], np.float32), truth)
-
-
-def _row(found: Sequence[Detection], places: dict[str, int]) -> list[float]:
-    scores = [0.0] * len(places)
-    for one in found:
-        scores[places[one.label]] = one.score
-    return scores
+    return mean_average_precision(*tables_of(labels, found, [sample.labels for sample in samples]))
 
 
 def milliseconds(predictor: Predictor, samples: Sequence[Sample]) -> float:
@@ -127,14 +116,12 @@ def run(task: Task, folder: Path, tell: Callable[[Progress], None], cancelled: C
         TrainingCancelled: asked for.
         ConfigError, TrainingFailed: it can't be trained.
     """
-    from rcl_cli.backends.weights.choice import choose_weights
-    from rcl_cli.training.stages import decide, train_model, use_all_cores
+    from rcl_cli.training.stages import decide, finder, train_model, use_all_cores
 
     use_all_cores()
+    find = finder(task.options.weights, task.weights_cache, tell, offline=task.offline)
     decision = decide(
-        task.use_case, task.samples, task.samples, task.options,
-        lambda offers: choose_weights(task.options.weights, offers, task.weights_cache, tell, offline=task.offline),
-        offline=task.offline, groups=task.groups,
+        task.use_case, task.samples, task.samples, task.options, find, offline=task.offline, groups=task.groups
     )  # fmt: skip
     model = folder / "model"
     model.mkdir(exist_ok=True)

@@ -48,41 +48,45 @@ class Recipe(NamedTuple):
     changes: Mapping[str, str]
 
 
-class Row(NamedTuple):
-    """How a candidate did.
+class Result(NamedTuple):
+    """What a candidate's process found.
 
     Args:
         image_size: in pixels.
         tile_px: of the images; None without tiles.
-        epochs: done in its last round.
+        epochs: done.
         accuracy: on the held-out images, 0..1: AP50:95, or mean average precision of labels.
         milliseconds: an image takes, from its file to its answer.
+    """
+
+    model: str
+    image_size: int
+    tile_px: int | None
+    epochs: int
+    accuracy: float
+    milliseconds: float
+
+
+class Row(NamedTuple):
+    """How a candidate did.
+
+    Args:
+        found: in its last round.
         rounds: that it took part in.
         is_best_at_its_speed: none is as fast and more accurate, of those of its round or later ones.
         is_chosen: it trains to the end.
     """
 
     name: str
-    model: str
-    image_size: int
-    tile_px: int | None
-    epochs: int
-    accuracy: float
-    milliseconds: float
+    found: Result
     rounds: int
     is_best_at_its_speed: bool = False
     is_chosen: bool = False
 
-
-class Result(NamedTuple):
-    """What a candidate's process found; see `Row`."""
-
-    model: str
-    image_size: int
-    tile_px: int | None
-    epochs: int
-    accuracy: float
-    milliseconds: float
+    def as_dict(self) -> dict[str, Any]:
+        """Flat, as model cards have it."""
+        own = self._asdict()
+        return {**own.pop("found")._asdict(), **own}
 
 
 class Task(NamedTuple):
@@ -188,23 +192,34 @@ def choose(rows: Sequence[Row], wanted: Preference) -> list[Row]:
     """
     last = max(row.rounds for row in rows)
     final = [row for row in rows if row.rounds == last]
-    top = max(row.accuracy for row in final)
-    good = [row for row in final if row.accuracy >= top - (_FOR_SPEED if wanted == "speed" else _CHANCE)]
     if wanted == "speed":
-        chosen = min(good, key=lambda row: row.milliseconds)
+        chosen = ranked(final, wanted)[0]
     else:
-        chosen = min(good, key=lambda row: (row.name != AS_PLANNED, row.milliseconds))
-    marked = []
-    for row in rows:
-        rivals = [one for one in rows if one.rounds >= row.rounds and one is not row]
-        beaten = any(
-            one.accuracy >= row.accuracy
-            and one.milliseconds <= row.milliseconds
-            and (one.accuracy, -one.milliseconds) != (row.accuracy, -row.milliseconds)
-            for one in rivals
-        )
-        marked.append(row._replace(is_best_at_its_speed=not beaten, is_chosen=row is chosen))
-    return sorted(marked, key=lambda row: (not row.is_chosen, -row.rounds, -row.accuracy))
+        top = max(row.found.accuracy for row in final)
+        good = [row for row in final if row.found.accuracy >= top - _CHANCE]
+        chosen = min(good, key=lambda row: (row.name != AS_PLANNED, row.found.milliseconds))
+    marked = [
+        row._replace(is_best_at_its_speed=not any(_beats(one, row) for one in rows), is_chosen=row is chosen)
+        for row in rows
+    ]
+    return sorted(marked, key=lambda row: (not row.is_chosen, -row.rounds, -row.found.accuracy))
+
+
+def ranked(rows: Sequence[Row], wanted: Preference) -> list[Row]:
+    """Rows of one round, best first: by accuracy, or the fast ones of those that are nearly as good as the best."""
+    top = max(row.found.accuracy for row in rows)
+
+    def place(row: Row) -> tuple[bool, float]:
+        is_good = wanted == "speed" and row.found.accuracy >= top - _FOR_SPEED
+        return not is_good, row.found.milliseconds if is_good else -row.found.accuracy
+
+    return sorted(rows, key=place)
+
+
+def _beats(one: Row, other: Row) -> bool:
+    """Whether a row, of as late a round, is as good in both, and better in one."""
+    mine, theirs = ((row.found.accuracy, -row.found.milliseconds) for row in (one, other))
+    return one.rounds >= other.rounds and mine != theirs and all(a >= b for a, b in zip(mine, theirs, strict=True))
 
 
 # --- holding it -------------------------------------------------------------------------------------------------------
@@ -244,9 +259,12 @@ def hold(
         results = _round(task, left, options, folder / f"round-{number + 1}", devices, compete, report, cancelled)
         for recipe, result in results.items():
             if result is not None:
-                rows[recipe] = Row(recipe, *result, rounds=number + 1)
+                rows[recipe] = Row(recipe, result, number + 1)
         left = [one for one in left if results[one.name] is not None]
-        left.sort(key=lambda one: -rows[one.name].accuracy)
+        if not left:
+            break
+        order = [row.name for row in ranked([rows[one.name] for one in left], task.options.prefer)]
+        left.sort(key=lambda one: order.index(one.name))
         del left[sizes[number + 1] if number + 1 < len(sizes) else 1 :]
     last = left_for_the_last(task.options, time.monotonic() - began)
     if not rows:

@@ -76,37 +76,19 @@ def _positive(text: str) -> float:
     return value
 
 
+def _one_of(*words: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if text not in words:
+            raise ValueError
+        return text
+
+    parse.__doc__ = f"{', '.join(words[:-1])} or {words[-1]}"
+    return parse
+
+
 def _device(text: str) -> str:
     """auto, cpu, cuda, cuda:N or mps"""
     if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", text):
-        raise ValueError
-    return text
-
-
-def _precision(text: str) -> str:
-    """Auto or float32"""
-    if text not in ("auto", "float32"):
-        raise ValueError
-    return text
-
-
-def _license(text: str) -> str:
-    """Any or permissive"""
-    if text not in ("any", "permissive"):
-        raise ValueError
-    return text
-
-
-def _quality(text: str) -> str:
-    """Fast, auto or best"""
-    if text not in ("fast", "auto", "best"):
-        raise ValueError
-    return text
-
-
-def _preference(text: str) -> str:
-    """Accuracy or speed"""
-    if text not in ("accuracy", "speed"):
         raise ValueError
     return text
 
@@ -143,14 +125,14 @@ _PARSERS: dict[str, Callable[[str], Any]] = {
     "time_budget_s": _positive,
     "weights": _weights,
     "patience": _whole(1, MOST_EPOCHS),
-    "precision": _precision,
+    "precision": _one_of("auto", "float32"),
     "retries": _whole(0, 100),
     "parallel": _whole(1, 64),
-    "license": _license,
+    "license": _one_of("any", "permissive"),
     "tiling": _tiling,
-    "quality": _quality,
+    "quality": _one_of("fast", "auto", "best"),
     "candidates": _whole(2, 20),
-    "prefer": _preference,
+    "prefer": _one_of("accuracy", "speed"),
 }
 
 

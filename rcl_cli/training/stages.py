@@ -114,14 +114,14 @@ def make_plan(
         groups: see `hold_out`.
     """
     use_all_cores()
-    find = finder(job, report)
+    find = finder(job.options.weights, job.weights_cache, report, offline=job.offline)
     decision = decide(use_case, training, original, job.options, find, offline=job.offline, groups=groups)
     return decision.plan, decision.weights
 
 
-def finder(job: TrainingJob, report: Report) -> Callable[[Sequence[Offer]], WeightsChoice]:
-    """What chooses among ways to have weights, and fetches them."""
-    return lambda offers: choose_weights(job.options.weights, offers, job.weights_cache, report, offline=job.offline)
+def finder(asked: str, cache: Path, report: Report, *, offline: bool) -> Callable[[Sequence[Offer]], WeightsChoice]:
+    """What chooses among ways to have weights, and fetches them; see `choose_weights`."""
+    return lambda offers: choose_weights(asked, offers, cache, report, offline=offline)
 
 
 def look_alikes(training: Sequence[Sample], report: Report) -> list[int]:
@@ -213,6 +213,9 @@ def train_model(
     kept = model_dir.with_name("checkpoint")
     done, key = kept / "trained.json", _key(plan)
     card = _trained_before(done, key)
+    if card is not None:
+        # Of what is trained only what the forms must agree on is looked at again.
+        plan = replace(plan, train=(), holdout=plan.holdout[:_AGREEMENT_IMAGES])
     began = time.monotonic()
     plan = tiles.cut(plan, model_dir.with_name("tiles"), report, cancelled)
     if plan.tiling is not None and plan.time_budget_s is not None:

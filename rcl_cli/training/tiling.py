@@ -24,7 +24,7 @@ from rcl_cli.tiles import Tiling, Window
 from rcl_cli.training.prepare import Parts
 
 # A small box that has fewer pixels at the size that fits is told from nothing by luck.
-ENOUGH_PX = 16
+_ENOUGH_PX = 16
 # In tiles it gets so many, as in images that are seen whole; such tiles are never smaller than the last.
 _WANTED_PX, _LEAST_TILE_PX = 20, 128
 # Tiles that are nearly as large as the images only cost.
@@ -54,7 +54,7 @@ def choose(samples: Sequence[Sample], asked: str, image_size: int | None, *, on_
     sides = sorted(max(box.width * s.width, box.height * s.height) for s in samples for _, box in s.boxes)
     if asked == "auto":
         most = image_size or largest_px(on_gpu=on_gpu)
-        if small * min(most, longer) / longer >= ENOUGH_PX:
+        if small * min(most, longer) / longer >= _ENOUGH_PX:
             return None
         seen_px = min(most, largest_px(on_gpu=False))
         # Room for half of all boxes twice over: what is cut everywhere can't be learned.

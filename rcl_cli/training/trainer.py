@@ -145,7 +145,7 @@ class Training:
         log_plan(plan)
         card = train_model(plan, weights, model_dir, self.report, stopping)
         evaluate_and_save(
-            self.files, plan, card, model_dir, training, testing, self.report, [row._asdict() for row in rows]
+            self.files, plan, card, model_dir, training, testing, self.report, [row.as_dict() for row in rows]
         )
         sync_tree(model_dir)
 
@@ -171,9 +171,10 @@ class Training:
             if progress.steps:
                 self.report(progress)
 
+        find = finder(task.options.weights, task.weights_cache, fetching, offline=task.offline)
         options, rows = hold(
-            task, self.folder / "contest", finder(self.job, fetching),
-            lambda folder, own, tell: compete(folder, own, tell, stopping), self.report, stopping,
+            task, self.folder / "contest", find, lambda folder, own, tell: compete(folder, own, tell, stopping),
+            self.report, stopping,
         )  # fmt: skip
         for row in rows:
             log(f"contest: {row}")

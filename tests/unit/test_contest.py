@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from rcl_cli.training import contest
 from rcl_cli.training.contest import ChildFailedError, Result, Row, Task
 from rcl_cli.training.options import TrainingOptions, resolve_options
 from rcl_cli.training.outlook import outlook
+from rcl_cli.training.stages import decide
 
 
 def samples(count: int = 40, size: int = 480) -> tuple[Sample, ...]:
@@ -69,9 +71,9 @@ def test_a_budget_is_shared(tmp_path: Path) -> None:
 
 def test_what_was_asked_for_stays(tmp_path: Path) -> None:
     _, rows, _ = held(task(image_size=320), tmp_path / "a", {})
-    assert all(row.image_size == 320 for row in rows)
+    assert all(row.found.image_size == 320 for row in rows)
     _, rows, _ = held(task(model="yolov8n"), tmp_path / "b", {})
-    assert {row.model for row in rows} == {"yolov8n"}
+    assert {row.found.model for row in rows} == {"yolov8n"}
     _, rows, _ = held(task(model="yolov8n", image_size=320), tmp_path / "c", {})
     assert rows == [], "there is nothing to choose from"
     options, _, _ = held(task(model="yolov8n", image_size=320, time_budget_s=60.0), tmp_path / "e", {})
@@ -107,7 +109,7 @@ def test_it_ends_when_it_is_told_to(tmp_path: Path) -> None:
 
 
 def row(name: str, accuracy: float, milliseconds: float, rounds: int = 2) -> Row:
-    return Row(name, name, 320, None, 5, accuracy, milliseconds, rounds)
+    return Row(name, Result(name, 320, None, 5, accuracy, milliseconds), rounds)
 
 
 def test_chance_does_not_win() -> None:
@@ -135,7 +137,20 @@ def test_a_task_reads_as_it_was_written() -> None:
 
 
 def test_a_third_of_the_epochs_is_fast() -> None:
-    assert resolve_options({"quality": "fast"}).quality == "fast"
+    def epochs(**options: str) -> int:
+        given = replace(resolve_options(options), device="cpu")
+        return decide("OBJECT_LOCALIZATION", samples(), samples(), given, find, offline=True).plan.epochs
+
+    assert epochs(quality="fast") == math.ceil(epochs() / 3) > 1
+    assert epochs(quality="fast", epochs="50") == 50, "who says how many gets them"
+
+
+def test_a_fast_recipe_stays_in_where_speed_is_wanted(tmp_path: Path) -> None:
+    accuracies = {"auto@None": 0.74, "yolo11s@None": 0.745, "litedet0@None": 0.76, "auto@192": 0.735}
+    for wanted, name in (("accuracy", "litedet0"), ("speed", "images of 192 px")):
+        _, rows, _ = held(task(epochs=8, prefer=wanted), tmp_path / wanted, accuracies)
+        assert rows[0].name == name
+        assert rows[0].as_dict()["accuracy"] == rows[0].found.accuracy
 
 
 @pytest.mark.parametrize(

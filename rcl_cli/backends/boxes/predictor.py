@@ -23,7 +23,7 @@ SCORE_FLOOR = 0.001
 # Ultralytics predicts with 0.7, which leaves a second box inside many long, thin things (bench/RESULTS.md).
 NMS_IOU = 0.55
 # Boxes that are looked at, for one that may come out.
-_CANDIDATES_A_BOX = 10
+CANDIDATES_A_BOX = 10
 # Boxes that are held against each other at once: more would be held against boxes that go anyway.
 _BLOCK = 64
 
@@ -50,7 +50,7 @@ class BoxPredictor:
         scores = output[4:].max(0)
         # One box that is no number would keep all from being held against each other.
         candidates = np.flatnonzero((scores >= max(floor, SCORE_FLOOR)) & np.isfinite(output[:4]).all(0))
-        candidates = candidates[np.argsort(-scores[candidates], kind="stable")][: _CANDIDATES_A_BOX * self._most]
+        candidates = candidates[np.argsort(-scores[candidates], kind="stable")][: CANDIDATES_A_BOX * self._most]
         classes = output[4:, candidates].argmax(0)
         x, y, width, height = output[:4, candidates]
         corners = np.stack([x - width / 2, y - height / 2, x + width / 2, y + height / 2], 1)

@@ -13,10 +13,10 @@ import numpy as np
 
 from rcl_cli.backends.base import Prepared, Runner, Seams
 from rcl_cli.backends.boxes.planning import STRIDE
-from rcl_cli.backends.boxes.predictor import NMS_IOU, SCORE_FLOOR, suppress
+from rcl_cli.backends.boxes.predictor import CANDIDATES_A_BOX, NMS_IOU, SCORE_FLOOR, suppress
 from rcl_cli.domain import Box, Detection, ModelCard
 from rcl_cli.imaging.decode import decode
-from rcl_cli.imaging.geometry import letterbox
+from rcl_cli.imaging.geometry import PADDING_GREY, letterbox
 from rcl_cli.tiles import Tiling
 
 if TYPE_CHECKING:
@@ -29,8 +29,6 @@ _TILES_AT_ONCE = 8
 _AT_SEAM = 0.012
 # Of a cut box's area, what lies in another one of its thing; of its side along the seam, what both halves share.
 _INSIDE, _ALONG_SEAM = 0.6, 0.6
-# Boxes of all tiles that are looked at, for one that may come out.
-_CANDIDATES_A_BOX = 10
 # What is much less sure than a box says nothing about how far that one reaches.
 _HEARD = 0.2
 
@@ -51,7 +49,7 @@ class TiledPredictor:
         views = [letterbox(image[w.top : w.bottom, w.left : w.right], self._size_px, STRIDE) for w in parts]
         # One shape for all: the whole image, and tiles of a narrow one, fill less of it.
         height, width = (max(view.shape[axis] for view, _ in views) for axis in (0, 1))
-        stack = np.full((len(views), height, width, 3), 114, np.uint8)
+        stack = np.full((len(views), height, width, 3), PADDING_GREY, np.uint8)
         for place, (view, _) in enumerate(views):
             stack[place, : view.shape[0], : view.shape[1]] = view
         return Prepared(stack, seams=Seams(image.shape[1], image.shape[0], parts, [frame for _, frame in views]))
@@ -86,7 +84,7 @@ class TiledPredictor:
         seams = prepared.seams
         assert seams is not None
         # At one floor always: what is put together must not follow from what is asked for.
-        corners, scores, classes = joined(gathered(seams, output), self._most)
+        corners, scores, classes = joined(gathered(seams, output, self._most), self._most)
         wanted = scores >= floor
         corners, scores, classes = corners[wanted], scores[wanted], classes[wanted]
         size = np.array([seams.width, seams.height] * 2, np.float64)
@@ -119,24 +117,25 @@ class Found:
         return Found(*(getattr(self, one.name)[rows] for one in fields(self)))
 
 
-def gathered(seams: Seams, output: NDArray[np.float32]) -> Found:
+def gathered(seams: Seams, output: NDArray[np.float32], most: int) -> Found:
     """What the network found in all parts of an image, doubles within each left out.
 
     Args:
         output: (tiles, 6, anchors), see `TiledPredictor.forward`.
+        most: boxes of a part.
     """
-    pieces = [_seen_in(seams, tile, output[tile]) for tile in range(len(seams.parts))]
+    pieces = [_seen_in(seams, tile, output[tile], most) for tile in range(len(seams.parts))]
     return Found(*(np.concatenate([getattr(piece, one.name) for piece in pieces]) for one in fields(Found)))
 
 
-def _seen_in(seams: Seams, tile: int, answers: NDArray[np.float32]) -> Found:
+def _seen_in(seams: Seams, tile: int, answers: NDArray[np.float32], most: int) -> Found:
     scores = answers[4]
     rows = np.flatnonzero((scores >= SCORE_FLOOR) & np.isfinite(answers[:4]).all(0))
     rows = rows[np.argsort(-scores[rows], kind="stable")]
     classes = answers[5, rows].astype(np.int64)
     x, y, width, height = answers[:4, rows].astype(np.float64)
     corners = np.stack([x - width / 2, y - height / 2, x + width / 2, y + height / 2], 1)
-    kept = suppress(corners, classes)
+    kept = suppress(corners, classes, most)
     placed, cut = _placed(seams, tile, corners[kept])
     return Found(placed, scores[rows[kept]], classes[kept], np.full(len(kept), tile), cut)
 
@@ -161,7 +160,7 @@ def joined(found: Found, most: int) -> tuple[NDArray[np.float64], NDArray[np.flo
     Returns:
         Corners (N, 4), scores and classes (N,), best first.
     """
-    found = _over_seams(found.at(np.argsort(-found.scores, kind="stable")[: _CANDIDATES_A_BOX * most]))
+    found = _over_seams(found.at(np.argsort(-found.scores, kind="stable")[: CANDIDATES_A_BOX * most]))
     found = found.at(np.argsort(-found.scores, kind="stable"))
     corners, is_cut = found.corners.copy(), np.any(found.cut, axis=1)
     area = (corners[:, 2:] - corners[:, :2]).prod(1)

@@ -2,12 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from rcl_cli.domain import Detection
+
+
+def tables_of(
+    labels: Sequence[str], found: Sequence[Sequence[Detection]], truth: Sequence[Collection[str]]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Scores and truth, 0 or 1, of images by labels: both (N, classes).
+
+    Args:
+        found, truth: of each image.
+    """
+    places = {label: place for place, label in enumerate(labels)}
+    scores = np.zeros((len(found), len(labels)), np.float32)
+    for row, image in zip(scores, found, strict=True):
+        for one in image:
+            row[places[one.label]] = one.score
+    return scores, np.array([[label in one for label in labels] for one in truth], np.float32)
 
 
 def average_precision(scores: NDArray[np.float32], truth: NDArray[np.float32]) -> float:
